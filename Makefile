@@ -1,0 +1,97 @@
+# The front door: `make` alone lists the targets.
+BUILD ?= build
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+# Further options for CMake, for instance CMAKE_ARGS=-DGRADUS_THREADS=OFF; WERROR=ON turns warnings into errors.
+CMAKE_ARGS ?=
+# Which tests to run: a regular expression over the names that `ctest -N` lists.
+TESTS ?= .
+comma := ,
+
+override OPTIONS := $(CMAKE_ARGS) $(if $(WERROR),-DGRADUS_WERROR=$(WERROR)) \
+  $(if $(filter command,$(firstword $(origin CXX))),-DCMAKE_CXX_COMPILER=$(CXX))
+
+# configure DIR,OPTIONS: writes the build files of DIR where they are missing or the options ask for something else.
+configure = cmake -S . -B $(1) -G Ninja $(OPTIONS) $(2)
+compile = cmake --build $(1) --parallel $(JOBS)
+run_tests = ctest --test-dir $(1) --output-on-failure --no-tests=error --parallel $(JOBS) -R '$(TESTS)'
+clang = -DCMAKE_CXX_COMPILER=clang++
+# suite DIR,OPTIONS: everything of `make test` in a build of its own.
+suite = $(call configure,$(1),-DGRADUS_TESTS=ON $(2)) && $(call compile,$(1)) && $(run_tests)
+
+.PHONY: help deps deps-dev build test test-all compile-clang demo bench asan tsan lint format install clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo      get what is missing, build the program, train on real text, generate, show embeddings'
+	@echo '               (make demo TEXT=book.txt takes any text)'
+	@echo 'make test      get what is missing, build and run the tests (TESTS=regex runs some of them)'
+	@echo 'make build     the program, $(BUILD)/gradus'
+	@echo 'make deps      install the Debian packages that the program and the demo need'
+	@echo 'make deps-dev  and those of tests, benchmarks and lint'
+	@echo 'make test-all  tests again: slow ones, Debug, clang, without threads and SIMD, under the sanitizers'
+	@echo 'make asan      tests under AddressSanitizer and UndefinedBehaviorSanitizer'
+	@echo 'make tsan      tests under ThreadSanitizer'
+	@echo 'make bench     the benchmarks'
+	@echo 'make lint      arrows between folders, confinement of libraries, kernel objects, format'
+	@echo 'make format    clang-format over all sources'
+	@echo 'make install   program, library, headers and CMake package under PREFIX ($(PREFIX))'
+	@echo 'make clean     remove $(BUILD)/'
+
+deps:
+	@.ci/deps program
+
+deps-dev:
+	@.ci/deps development
+
+$(BUILD)/build.ninja: | deps
+	$(call configure,$(BUILD),-DGRADUS_TESTS=OFF)
+
+build: deps $(BUILD)/build.ninja
+	$(if $(strip $(OPTIONS)),$(call configure,$(BUILD)))
+	$(call compile,$(BUILD)) --target gradus_program
+
+test:
+	@.ci/deps tests
+	$(call suite,$(BUILD),-DGRADUS_SLOW_TESTS=OFF)
+
+demo: build
+	@GRADUS=$(BUILD)/gradus sh tools/demo.sh
+
+bench: deps-dev
+	$(call configure,$(BUILD),-DGRADUS_BENCH=ON)
+	$(call compile,$(BUILD)) --target gradus_bench
+	$(BUILD)/bench/gradus_bench $(BENCH_ARGS)
+
+asan: deps-dev
+	$(call suite,$(BUILD)/asan,-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DGRADUS_SANITIZE=address$(comma)undefined)
+
+tsan: deps-dev
+	TSAN_OPTIONS="suppressions=$(CURDIR)/.ci/tsan.suppressions $$TSAN_OPTIONS" && export TSAN_OPTIONS && \
+	  $(call suite,$(BUILD)/tsan,-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DGRADUS_SANITIZE=thread)
+
+test-all: deps-dev
+	$(call suite,$(BUILD),-DGRADUS_SLOW_TESTS=ON)
+	$(call suite,$(BUILD)/debug,-DCMAKE_BUILD_TYPE=Debug)
+	$(call suite,$(BUILD)/clang,$(clang))
+	$(call suite,$(BUILD)/plain,-DGRADUS_THREADS=OFF -DGRADUS_MIMALLOC=OFF -DGRADUS_SIMD=OFF)
+	$(MAKE) asan
+	$(MAKE) tsan
+
+compile-clang: deps-dev
+	$(call configure,$(BUILD)/clang,-DGRADUS_TESTS=ON -DGRADUS_BENCH=ON $(clang))
+	$(call compile,$(BUILD)/clang)
+
+lint: deps-dev
+	$(call configure,$(BUILD))
+	$(call compile,$(BUILD)) --target gradus
+	.ci/lint --build $(BUILD) --jobs $(JOBS)
+
+format: deps-dev
+	git ls-files -co --exclude-standard -- '*.cpp' '*.hpp' | xargs clang-format -i
+
+install: build
+	cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean:
+	rm -rf $(BUILD)
