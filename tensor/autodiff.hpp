@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "tensor/tensor.hpp"
+
+/// Reverse-mode automatic differentiation.
+///
+/// An op computes its output and calls record() with a backward written in the same function. The recorded nodes form a
+/// graph whose creation numbers are a topological order: backward() keeps the reachable nodes in a heap and always takes
+/// the youngest, so there is neither recursion nor a sort. A node and what it saved are freed as soon as it has run.
+/// Gradients of gradients are refused.
+
+namespace gradus {
+
+/// What a backward function sees: the upstream gradient and one slot per input.
+class Backward {
+ public:
+  virtual ~Backward() = default;
+  /// The gradient with respect to the op's output: dense, of the output's shape and type.
+  const Tensor& dy() const { return dy_; }
+  /// Whether input `i` needs a gradient at all.
+  virtual bool needs(int i) const = 0;
+  /// Adds a dense gradient of input i's shape. The tensor must be the backward's own or dy() itself.
+  virtual void add(int i, const Tensor& dx) = 0;
+  /// The dense buffer that gathers input i's gradient, for kernels that continue its sums in place.
+  /// `fresh` is true where nothing has been added yet: the contents are undefined and must be written.
+  virtual Tensor into(int i, bool& fresh) = 0;
+  /// Adds rows[r] to row ids[r] of the gradient of a table (a leaf); kept aside until grad() is asked for.
+  virtual void add_rows(int i, const Tensor& ids, const Tensor& rows) = 0;
+
+ protected:
+  Tensor dy_;
+};
+
+using BackwardFn = std::function<void(Backward&)>;
+
+/// Gives `output` a node if any input needs a gradient (and no NoGrad is alive); returns output.
+/// note: `backward` is required; inputs that it saves by value must go through save(), which notices later writes.
+Tensor record(const char* op, Tensor output, std::vector<Tensor> inputs, BackwardFn backward);
+
+/// Whether an op with these inputs will be recorded, so that it can skip saving what only backward needs.
+bool will_record(std::initializer_list<const Tensor*> inputs);
+
+/// States that an op has no gradient: returns output, for comparisons and the like.
+Tensor no_grad(const char* op, Tensor output);
+
+/// A tensor kept for backward. get() is an error naming the op if its storage was written meanwhile.
+class Saved {
+ public:
+  Saved() = default;
+  Saved(const char* op, const Tensor& tensor);
+  Tensor get() const;
+
+ private:
+  const char* op_ = "";
+  Tensor tensor_;
+  uint64_t version_ = 0;
+};
+
+/// While it lives, this thread records nothing.
+class NoGrad {
+ public:
+  NoGrad();
+  ~NoGrad();
+  NoGrad(const NoGrad&) = delete;
+  NoGrad& operator=(const NoGrad&) = delete;
+  static bool active();
+
+ private:
+  bool previous_;
+};
+
+/// Runs `body` without recording its inside and runs it again in backward: memory for time.
+/// grad: that of body(inputs); `parameters` are further tensors that body reads and that need gradients.
+/// note: body must be a function of its inputs alone; our random numbers are, being counter-based.
+Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& body, const std::vector<Tensor>& inputs,
+                  const std::vector<Tensor>& parameters = {});
+
+/// Nodes alive in this process; a test holds it to zero after backward.
+int64_t live_nodes();
+
+}  // namespace gradus

@@ -1,0 +1,118 @@
+#include "tensor/machine.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "tensor/kernels/kernels.hpp"
+#include "tensor/parallel.hpp"
+#include "tensor/storage.hpp"
+
+namespace gradus {
+namespace {
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// The thread count for a measurement, put back at its end.
+class ThreadCount {
+ public:
+  explicit ThreadCount(int threads) : before_(thread_count()) { set_thread_count(threads); }
+  ~ThreadCount() { set_thread_count(before_); }
+  ThreadCount(const ThreadCount&) = delete;
+  ThreadCount& operator=(const ThreadCount&) = delete;
+
+ private:
+  int before_;
+};
+
+/// The number after `key` in a file of "key  number kB" lines, in bytes; 0 where there is none.
+uint64_t kilobytes_of(const char* path, const std::string& key) {
+  std::ifstream file(path);
+  std::string name;
+  while (file >> name) {
+    uint64_t value = 0;
+    if (name == key && file >> value) return value * 1024;
+    file.ignore(1 << 20, '\n');
+  }
+  return 0;
+}
+
+/// The number in a file, or `otherwise` where there is no number in it.
+uint64_t number_in(const char* path, uint64_t otherwise) {
+  std::ifstream file(path);
+  uint64_t value = 0;
+  return file >> value ? value : otherwise;
+}
+
+}  // namespace
+
+MachinePeak measure_peak(int threads, double seconds) {
+  const ThreadCount scope(threads);
+  const auto& table = kernels::table<float>();
+  // A slice of about two milliseconds: long against the clock's resolution, short against a neighbour's time slice.
+  int64_t rounds = 1000;
+  volatile float sink = 0;
+  for (;;) {
+    const double begin = now_seconds();
+    sink = table.peak({rounds});
+    if (now_seconds() - begin > 2e-3 || rounds > (int64_t{1} << 40)) break;
+    rounds *= 2;
+  }
+  const double flops = 2.0 * 16 * static_cast<double>(table.registers) * static_cast<double>(rounds);
+  double best = 0;
+  const double end = now_seconds() + seconds;
+  // Each thread gets four slices, so that one which wakes late does not decide.
+  const int64_t chunks = 4 * static_cast<int64_t>(threads);
+  std::vector<float> results(static_cast<std::size_t>(chunks));
+  do {
+    const double begin = now_seconds();
+    parallel_for(chunks, [&](int64_t chunk) { results[static_cast<std::size_t>(chunk)] = table.peak({rounds}); });
+    best = std::max(best, flops * static_cast<double>(chunks) / (now_seconds() - begin));
+  } while (now_seconds() < end);
+  sink = results[0];
+  (void)sink;
+  return {threads, best * 1e-9};
+}
+
+double measure_read_bandwidth(int threads, std::size_t bytes, int passes) {
+  const ThreadCount scope(threads);
+  const auto& table = kernels::table<float>();
+  const auto storage = Storage::allocate(bytes);
+  float* data = reinterpret_cast<float*>(storage->mutable_data());
+  const int64_t count = static_cast<int64_t>(bytes / sizeof(float));
+  constexpr int64_t kPiece = int64_t{1} << 20;  // 4 MiB
+  parallel_ranges(count, kPiece, [&](int64_t begin, int64_t end) { std::fill(data + begin, data + end, 1.0f); });
+  std::vector<double> speeds;
+  std::vector<float> results(static_cast<std::size_t>((count + kPiece - 1) / kPiece));
+  for (int pass = 0; pass < passes; ++pass) {
+    const double begin = now_seconds();
+    parallel_ranges(count, kPiece, [&](int64_t first, int64_t last) {
+      results[static_cast<std::size_t>(first / kPiece)] = table.read({data + first, last - first});
+    });
+    speeds.push_back(static_cast<double>(bytes) / (now_seconds() - begin));
+  }
+  std::sort(speeds.begin(), speeds.end());
+  return speeds[speeds.size() / 2] * 1e-9;
+}
+
+uint64_t resident_bytes() { return kilobytes_of("/proc/self/status", "VmRSS:"); }
+
+uint64_t peak_resident_bytes() { return kilobytes_of("/proc/self/status", "VmHWM:"); }
+
+uint64_t total_memory_bytes() {
+  const uint64_t machine = kilobytes_of("/proc/meminfo", "MemTotal:");
+  return std::min(machine, number_in("/sys/fs/cgroup/memory.max", machine));
+}
+
+uint64_t available_memory_bytes() {
+  const uint64_t machine = kilobytes_of("/proc/meminfo", "MemAvailable:");
+  const uint64_t limit = number_in("/sys/fs/cgroup/memory.max", UINT64_MAX);
+  const uint64_t used = number_in("/sys/fs/cgroup/memory.current", 0);
+  return limit == UINT64_MAX ? machine : std::min(machine, limit > used ? limit - used : 0);
+}
+
+}  // namespace gradus

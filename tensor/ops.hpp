@@ -1,0 +1,219 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tensor/random.hpp"
+#include "tensor/tensor.hpp"
+
+/// Every op. Letters as in tensor/shape.hpp; `x̂` etc. are local to a formula; dy is the upstream gradient.
+/// Floating inputs are f32 or f64 and must agree in type; ids and masks are i32. Inputs may be strided views; outputs are
+/// dense unless the op says that it returns a view. Ops without a gradient say so.
+
+namespace gradus {
+
+// ---- elementwise, two operands with broadcasting (tensor/ops/elementwise.cpp) ----
+
+/// y = a + b.   grad: da = dy, db = dy, summed over stretched axes.
+Tensor add(const Tensor& a, const Tensor& b);
+/// y = a - b.   grad: da = dy, db = -dy.
+Tensor sub(const Tensor& a, const Tensor& b);
+/// y = a · b.   grad: da = dy b, db = dy a.   saves: a, b.
+Tensor mul(const Tensor& a, const Tensor& b);
+/// y = a / b.   grad: da = dy / b, db = -dy y / b.   saves: b, y.
+Tensor div(const Tensor& a, const Tensor& b);
+/// y = max(a, b).   grad: dy goes to a where a >= b, else to b.   saves: a, b.
+Tensor maximum(const Tensor& a, const Tensor& b);
+/// y = min(a, b).   grad: dy goes to a where a <= b, else to b.   saves: a, b.
+Tensor minimum(const Tensor& a, const Tensor& b);
+/// y = x + value.
+Tensor add(const Tensor& x, double value);
+/// y = value · x.
+Tensor mul(const Tensor& x, double value);
+
+inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
+inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
+inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
+inline Tensor operator/(const Tensor& a, const Tensor& b) { return div(a, b); }
+inline Tensor operator+(const Tensor& x, double value) { return add(x, value); }
+inline Tensor operator*(const Tensor& x, double value) { return mul(x, value); }
+
+/// Comparisons: i32, 1 where it holds, else 0; broadcasting; f32, f64 or i32 operands. No gradient.
+Tensor equal(const Tensor& a, const Tensor& b);
+Tensor less(const Tensor& a, const Tensor& b);
+Tensor greater(const Tensor& a, const Tensor& b);
+/// y = a where condition is not 0, else b. All three broadcast; condition is i32.
+/// grad: dy where chosen, else 0.   saves: condition.
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
+
+// ---- elementwise, one operand (tensor/ops/elementwise.cpp) ----
+
+Tensor neg(const Tensor& x);     ///< y = -x
+Tensor abs(const Tensor& x);     ///< y = |x|.        grad: dx = dy sign(x), 0 at 0
+Tensor square(const Tensor& x);  ///< y = x².         grad: dx = 2 x dy
+Tensor sqrt(const Tensor& x);    ///< y = √x.         grad: dx = dy / (2 y)
+Tensor rsqrt(const Tensor& x);   ///< y = 1/√x.       grad: dx = -dy y³ / 2
+Tensor exp(const Tensor& x);     ///< y = eˣ (0 below -87, infinity above 88.73 in f32).   grad: dx = dy y
+Tensor log(const Tensor& x);     ///< y = ln x.       grad: dx = dy / x
+Tensor sin(const Tensor& x);     ///< y = sin x.      grad: dx = dy cos x
+Tensor cos(const Tensor& x);     ///< y = cos x.      grad: dx = -dy sin x
+Tensor tanh(const Tensor& x);    ///< y = tanh x.     grad: dx = dy (1 - y²)
+Tensor erf(const Tensor& x);     ///< y = erf x.      grad: dx = dy 2/√π exp(-x²)
+Tensor sigmoid(const Tensor& x); ///< y = 1/(1+e⁻ˣ).  grad: dx = dy y (1 - y)
+Tensor relu(const Tensor& x);    ///< y = max(x, 0).  grad: dx = dy where x > 0
+/// y = max(x, 0)².   ref: So et al., Primer (2021)   grad: dx = 2 max(x, 0) dy
+Tensor relu_squared(const Tensor& x);
+/// y = x Φ(x) = x (1 + erf(x/√2)) / 2.   ref: Hendrycks and Gimpel (2016)
+Tensor gelu(const Tensor& x);
+/// y = x σ(2u), u = √(2/π) (x + 0.044715 x³), which equals x (1 + tanh u) / 2.   ref: Hendrycks and Gimpel (2016), GPT-2
+Tensor gelu_tanh(const Tensor& x);
+/// y = x σ(x), also called swish.   ref: Elfwing et al. (2017)
+Tensor silu(const Tensor& x);
+/// y = silu(gate) · up, one pass.   shape: both equal.   saves: gate, up.   ref: Shazeer, GLU variants (2020)
+Tensor swiglu(const Tensor& gate, const Tensor& up);
+/// The same elements in another type: any pair of f32, f64, bf16, f16, i32; rounds to nearest even, to i32 towards zero.
+/// grad: dy cast back, between f32 and f64; from or to other types no gradient passes.
+Tensor cast(const Tensor& x, DType dtype);
+
+// ---- reductions (tensor/ops/reduce.cpp): 16 virtual lanes and one fixed tree ----
+
+/// The sum of all elements, shape ().   grad: dx = dy everywhere.
+Tensor sum(const Tensor& x);
+/// The sum along an axis, which goes away, or stays with size 1 if keep_axis.
+Tensor sum(const Tensor& x, int axis, bool keep_axis = false);
+/// The mean of all elements; of no elements it is an error.
+Tensor mean(const Tensor& x);
+Tensor mean(const Tensor& x, int axis, bool keep_axis = false);
+/// The largest element along an axis.   grad: dy to the first largest.
+Tensor max(const Tensor& x, int axis, bool keep_axis = false);
+/// The index of the first largest element along the last axis, i32. No gradient.
+Tensor argmax(const Tensor& x);
+
+// ---- matrix products (tensor/ops/matmul.cpp): each output one chain of fused multiply-adds in ascending k ----
+
+/// y = op(a) · op(b), op transposing the last two axes where asked; leading axes broadcast.
+/// shape: (…,M,K) · (…,K,N) -> (…,M,N).   grad: da = dy · op(b)ᵀ, db = op(a)ᵀ · dy.   saves: a, b.
+Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a = false, bool transpose_b = false);
+
+enum class Activation { none, relu, relu_squared, gelu, gelu_tanh, silu };
+
+/// y = act(x · wᵀ + bias).
+/// shape: x (…,K), w (N,K), bias (N) or an empty handle -> (…,N).
+/// grad: with u = act'(pre) dy: dx = u · w, dw = uᵀ · x (one chain over rows, continued across calls), dbias = column sums.
+/// saves: x, w, and the pre-activation where there is an activation.
+/// note: equals act(matmul(x, w, false, true) + bias) bit for bit.
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias = {}, Activation activation = Activation::none);
+
+// ---- views (tensor/ops/view.cpp): no arithmetic; the gradient is the inverse view ----
+
+/// The same elements in another shape; one size may be -1. A view of a dense tensor, else a copy.
+Tensor reshape(const Tensor& x, const Shape& shape);
+/// Swaps two axes. A view.
+Tensor transpose(const Tensor& x, int axis_a = -2, int axis_b = -1);
+/// Axis i of the result is axis order[i] of x. A view.
+Tensor permute(const Tensor& x, std::span<const int> order);
+/// Elements begin … end-1 of an axis. A view.
+Tensor slice(const Tensor& x, int axis, int64_t begin, int64_t end);
+/// Joins along an axis; all other sizes equal. A copy.
+Tensor concat(std::span<const Tensor> parts, int axis);
+/// Cuts an axis into parts of the given sizes, whose sum is its size. Views.
+std::vector<Tensor> split(const Tensor& x, std::span<const int64_t> sizes, int axis);
+/// Stretches axes of size 1 (and adds leading ones). A view with stride 0.   grad: sums over stretched axes.
+Tensor broadcast_to(const Tensor& x, const Shape& shape);
+/// A dense tensor with the same elements; x itself where it is dense.
+Tensor contiguous(const Tensor& x);
+
+// ---- selecting (tensor/ops/gather.cpp) ----
+
+/// y[…, :] = table[ids[…], :].   shape: table (V,C), ids any i32 -> (ids…, C).
+/// grad: row-sparse: dtable[id] gathers the rows of dy of each id in ascending token order, added in sorted-id order.
+/// note: an id outside 0 … V-1 is an error naming its position. Equals one_hot(ids) · table bit for bit.
+Tensor embedding(const Tensor& table, const Tensor& ids);
+/// y[…, j] = x[…, index[…, j]].   shape: leading axes equal, index i32.   grad: dy added at the index, ascending j.
+Tensor gather(const Tensor& x, const Tensor& index);
+/// y[…, v] = 1 where v = ids[…], else 0.   shape: ids any -> (ids…, V). No gradient.
+Tensor one_hot(const Tensor& ids, int64_t classes, DType dtype = DType::f32);
+
+// ---- normalising (tensor/ops/softmax.cpp, norm.cpp) ----
+
+/// y = exp(x - max) / sum(exp(x - max)) along the last axis.   grad: dx = y (dy - sum(dy y)).   saves: y.
+/// note: entries of -infinity give 0; a row of nothing but -infinity gives zeros, not NaN.
+Tensor softmax(const Tensor& x);
+/// y = x - max - ln sum(exp(x - max)) along the last axis.   grad: dx = dy - exp(y) sum(dy).   saves: y.
+/// note: a row of nothing but -infinity stays -infinity.
+Tensor log_softmax(const Tensor& x);
+/// y = (x - mean) / √(variance + epsilon) · weight + bias along the last axis (variance over n, not n-1).
+/// shape: x (…,C), weight (C), bias (C) or empty.   ref: Ba, Kiros, Hinton (2016)
+/// grad: with g = dy weight, x̂ normalised: dx = (g - mean(g) - x̂ mean(g x̂)) / σ; dweight = Σ dy x̂, dbias = Σ dy over rows.
+/// saves: x, weight, mean and 1/σ of each row.
+Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double epsilon = 1e-5);
+/// y = x / √(mean(x²) + epsilon) · weight along the last axis.   ref: Zhang and Sennrich (2019)
+/// grad: with g = dy weight, r = 1/√…: dx = r (g - x̂ mean(g x̂)), x̂ = r x; dweight = Σ dy x̂.   saves: x, weight, r.
+Tensor rms_norm(const Tensor& x, const Tensor& weight, double epsilon = 1e-5);
+
+// ---- attention (tensor/ops/rope.cpp, attention.cpp) ----
+
+/// Cosines and sines for rotary positions: row t holds cos(t f_i), i < D/2, then sin(t f_i), f_i = base^(-2i/D).
+/// shape: (positions, D), f32 (or f64).   ref: Su et al., RoFormer (2021). No gradient.
+Tensor rotary_table(int64_t positions, int64_t head_width, double base = 10000.0, DType dtype = DType::f32);
+
+/// Rotates each head's pairs (x_i, x_{i+D/2}) by its row's angle:
+/// y_i = x_i cos - x_{i+D/2} sin,  y_{i+D/2} = x_{i+D/2} cos + x_i sin.
+/// shape: x (N, heads·D), positions (N) i32 rows of table (P, D) -> (N, heads·D).   grad: the inverse rotation.
+/// note: halves are paired as in Llama's Hugging Face layout, not neighbours as in the paper.
+Tensor rotary(const Tensor& x, const Tensor& positions, const Tensor& table, int64_t heads);
+
+/// Several sequences laid end to end: sequence b is rows offsets[b] … offsets[b+1]-1. No padding anywhere.
+/// note: offsets holds B+1 ascending row numbers, the first 0.
+struct Ragged {
+  std::vector<int64_t> offsets{0};
+  int64_t count() const { return static_cast<int64_t>(offsets.size()) - 1; }
+};
+/// B sequences of T rows each.
+Ragged uniform_sequences(int64_t batch, int64_t time);
+/// Sequences of the given lengths.
+Ragged ragged_sequences(std::span<const int64_t> lengths);
+
+/// Scaled dot-product attention over ragged sequences with grouped heads.
+/// y_th = Σ_j p_thj v_jg,  p_thj = softmax_j(scale q_th · k_jg),  g = h / (H/G); j <= t where causal.
+/// shape: q (N, H·D), k and v (N, G·D) -> (N, H·D); scale 0 means 1/√D.
+/// grad: with P recomputed from the saved log-sum-exp, D_t = Σ dy y: dv = Pᵀ dy, dS = P (dy vᵀ - D), dq = scale dS k,
+///       dk = scale dSᵀ q, each one ascending chain.   saves: q, k, v, y, lse (N, H).
+/// note: keys go in blocks of 128 counted from the sequence's first row; see tensor/kernels/attention.hpp for the exact order.
+/// ref: Vaswani et al. (2017); Dao et al., FlashAttention (2022); Ainslie et al., GQA (2023)
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged& sequences, int64_t heads,
+                 int64_t kv_heads, bool causal, double scale = 0);
+
+/// Keys and values of the rows seen so far, for generation; see attention_cached.
+struct KeyValueCache {
+  KeyValueCache() = default;
+  KeyValueCache(int64_t capacity, int64_t kv_heads, int64_t head_width);
+  int64_t rows = 0;      ///< rows stored
+  int64_t capacity = 0;  ///< rows that fit
+  Tensor keys;           ///< (G, capacity/16 rounded up, D, 16): keys in columns, the form that the product reads
+  Tensor values;         ///< (G, capacity, D rounded up to 16)
+};
+/// Causal attention of new rows of one sequence to themselves and all cached rows; appends their keys and values.
+/// shape: q (T, H·D), k and v (T, G·D) -> (T, H·D). No gradient.
+/// note: bit for bit the rows that attention() gives for the whole sequence.
+Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyValueCache& cache, int64_t heads,
+                        int64_t kv_heads, double scale = 0);
+
+// ---- loss and regularisation (tensor/ops/loss.cpp) ----
+
+/// y = Σ_n w_n (lse(logits_n) - logits_n[target_n]) / divisor;  rows with target -1 (w = 0) do not count.
+/// shape: logits (N,V), targets (N) i32 -> ().   divisor 0 means the number of counted rows.
+/// grad: dlogits = dy (softmax(logits) - one_hot(target)) / divisor.   saves: logits, lse.
+/// note: the sum over rows runs in ascending order in f64.
+Tensor cross_entropy(const Tensor& logits, const Tensor& targets, double divisor = 0);
+/// lse(logits_n) - logits_n[target_n] of each row.   shape: (N,V), (N) -> (N). No gradient.
+Tensor token_losses(const Tensor& logits, const Tensor& targets);
+
+/// y = x / (1-p) with probability 1-p, else 0.   grad: the same mask.   saves: nothing; the mask is drawn again.
+/// Element e = first_index + r·C + c of row r, channel c draws word e mod 4 of random.block(e / 4) and is dropped where
+/// that is below p·2³²: with e a global coordinate, batches, threads and resuming cannot change the mask.
+/// shape: x (N,C).   ref: Srivastava et al. (2014)
+Tensor dropout(const Tensor& x, double p, const Random& random, uint64_t first_index);
+
+}  // namespace gradus

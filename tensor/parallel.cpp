@@ -1,0 +1,353 @@
+#include "tensor/parallel.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+#include "tensor/error.hpp"
+#include "tensor/storage.hpp"
+
+#if defined(__linux__)
+#include <sched.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
+#endif
+#if defined(__x86_64__) || defined(__i386__)
+#include <xmmintrin.h>
+#endif
+#ifndef GRADUS_NO_THREADS
+#include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/task_arena.h>
+
+#include <memory>
+#endif
+
+namespace gradus {
+namespace {
+
+/// While it lives: round to nearest, denormals on, exceptions masked; then the thread's own state again.
+class FloatState {
+ public:
+#if defined(__x86_64__) || defined(__i386__)
+  FloatState() : previous_(_mm_getcsr()) {
+    // The low six bits are flags of what happened, not control.
+    if ((previous_ & ~0x3Fu) != kDefault) _mm_setcsr(kDefault);
+  }
+  ~FloatState() {
+    if ((previous_ & ~0x3Fu) != kDefault) _mm_setcsr(previous_);
+  }
+
+ private:
+  static constexpr unsigned kDefault = 0x1F80;
+  unsigned previous_;
+#elif defined(__aarch64__)
+  FloatState() {
+    asm volatile("mrs %0, fpcr" : "=r"(previous_));
+    if (previous_ != 0) asm volatile("msr fpcr, %0" : : "r"(uint64_t{0}));
+  }
+  ~FloatState() {
+    if (previous_ != 0) asm volatile("msr fpcr, %0" : : "r"(previous_));
+  }
+
+ private:
+  uint64_t previous_ = 0;
+#else
+  FloatState() {}
+#endif
+  FloatState(const FloatState&) = delete;
+  FloatState& operator=(const FloatState&) = delete;
+};
+
+void run_inline(int64_t chunks, detail::ChunkFn fn, void* context) noexcept {
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) fn(context, chunk);
+}
+
+#if defined(__linux__)
+/// Processors that a control group's quota comes to, rounded up; 0 where there is none.
+int quota_cores(double quota, double period) {
+  return quota > 0 && period > 0 ? std::max(1, static_cast<int>((quota + period - 1) / period)) : 0;
+}
+
+int read_quota_v2(const std::string& folder) {
+  std::ifstream file(folder + "/cpu.max");
+  std::string quota;
+  double period = 0;
+  if (!(file >> quota >> period) || quota == "max") return 0;
+  return quota_cores(std::strtod(quota.c_str(), nullptr), period);
+}
+
+int read_quota_v1(const std::string& folder) {
+  double quota = 0;
+  double period = 0;
+  std::ifstream quota_file(folder + "/cpu.cfs_quota_us");
+  std::ifstream period_file(folder + "/cpu.cfs_period_us");
+  if (!(quota_file >> quota) || !(period_file >> period)) return 0;
+  return quota_cores(quota, period);
+}
+
+/// The tightest quota of this process's control group and of those around it; 0 where there is none.
+int group_cores() {
+  int least = 0;
+  const auto take = [&least](int cores) {
+    if (cores > 0 && (least == 0 || cores < least)) least = cores;
+  };
+  std::ifstream file("/proc/self/cgroup");
+  // hierarchy:controllers:path; version 2 has hierarchy 0 and no controllers.
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t first = line.find(':');
+    const std::size_t second = first == std::string::npos ? first : line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    std::string path = line.substr(second + 1);
+    const bool v2 = controllers == ",,";
+    if (!v2 && controllers.find(",cpu,") == std::string::npos) continue;
+    for (;;) {
+      if (path == "/") path.clear();
+      if (v2) {
+        take(read_quota_v2("/sys/fs/cgroup" + path));
+      } else {
+        take(read_quota_v1("/sys/fs/cgroup/cpu" + path));
+      }
+      const std::size_t slash = path.rfind('/');
+      if (slash == std::string::npos) break;
+      path.resize(slash);
+    }
+  }
+  return least;
+}
+
+int affinity_cores() {
+  // The kernel refuses masks shorter than its own, so that machines beyond 1024 processors need a longer one.
+  for (int count = 1024; count <= 1 << 20; count *= 2) {
+    cpu_set_t* set = CPU_ALLOC(count);
+    if (set == nullptr) return 0;
+    const std::size_t bytes = CPU_ALLOC_SIZE(count);
+    const bool known = sched_getaffinity(0, bytes, set) == 0;
+    const int cores = known ? CPU_COUNT_S(bytes, set) : 0;
+    CPU_FREE(set);
+    if (known) return cores;
+  }
+  return 0;
+}
+#endif
+
+int count_cores() {
+#if defined(__linux__)
+  int cores = affinity_cores();
+  const int quota = group_cores();
+  if (cores <= 0) cores = static_cast<int>(std::thread::hardware_concurrency());
+  if (quota > 0) cores = std::min(cores, quota);
+#else
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+#endif
+  return std::max(1, cores);
+}
+
+#ifndef GRADUS_NO_THREADS
+
+using Clock = std::chrono::steady_clock;
+constexpr auto kSpin = std::chrono::microseconds(80);  // how long a helper stays awake between jobs
+
+void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+thread_local bool inside_chunk = false;
+
+/// The threads that run a job's chunks: the caller and helpers that it borrows from a TBB arena.
+///
+/// A job's chunks are claimed one by one by exchanging `state_` (job number, next chunk), so that a claim of an old job
+/// fails, a helper that has claimed nothing is never waited for, and the caller can finish alone.
+class Gang {
+ public:
+  /// note: never destroyed, since helpers may still be awake when the process ends.
+  static Gang& instance() {
+    static auto* const gang = new Gang;
+    return *gang;
+  }
+
+  int threads() const { return threads_.load(std::memory_order_relaxed); }
+
+  void set_threads(int threads) {
+    const std::scoped_lock lock(mutex_);
+    threads_.store(threads, std::memory_order_relaxed);
+  }
+
+  /// Whether the job ran; false where another thread's job is under way.
+  bool run(int64_t chunks, detail::ChunkFn fn, void* context) {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock.owns_lock()) return false;
+    for (int64_t first = 0; first < chunks; first += kMaxChunks) {
+      run_job(std::min(chunks - first, kMaxChunks), first, fn, context);
+    }
+    return true;
+  }
+
+ private:
+  static constexpr int64_t kMaxChunks = int64_t{1} << 31;
+  static constexpr uint64_t kChunkMask = 0xFFFFFFFFu;
+  static constexpr uint64_t kClosed = kChunkMask;  // beyond any number of chunks
+
+  Gang() : threads_(available_cores()) {}
+
+  void run_job(int64_t chunks, int64_t first, detail::ChunkFn fn, void* context) {
+    const uint64_t number = ((state_.load() >> 32) + 1) << 32;
+    // Closed while the fields change; whoever reads a new field then fails to exchange an old state.
+    state_.store(number | kClosed);
+    fn_.store(fn, std::memory_order_release);
+    context_.store(context, std::memory_order_release);
+    chunks_.store(chunks, std::memory_order_release);
+    first_.store(first, std::memory_order_release);
+    finished_.store(0, std::memory_order_release);
+    state_.store(number);
+    call_helpers(static_cast<int>(std::min<int64_t>(threads(), chunks) - 1));
+    work();
+    // What remains are chunks that helpers have begun.
+    for (int spins = 0; finished_.load(std::memory_order_acquire) < chunks; ++spins) {
+      if (spins < 2000) {
+        pause();
+      } else {
+        std::this_thread::yield();
+      }
+    }
+  }
+
+  void call_helpers(int wanted) noexcept {
+    int missing = wanted - helpers_.load();
+    if (missing <= 0) return;
+    helpers_.fetch_add(missing);
+    try {
+      if (arenas_.empty() || arenas_.back()->max_concurrency() < wanted) {
+        const int helpers = std::max(wanted, threads() - 1);
+        limit_.reset();  // the least limit of all counts
+        limit_ = std::make_unique<tbb::global_control>(tbb::global_control::max_allowed_parallelism,
+                                                       static_cast<std::size_t>(helpers) + 1);
+        arenas_.push_back(std::make_unique<tbb::task_arena>(helpers, 0));
+      }
+      for (; missing > 0; --missing) arenas_.back()->enqueue([] { instance().help(); });
+    } catch (...) {
+      // The system gives no more threads or memory: the caller finishes with the helpers that are there.
+      helpers_.fetch_sub(missing);
+    }
+  }
+
+  /// Claims and runs chunks until none is left; whether there was one.
+  bool work() noexcept {
+    bool any = false;
+    for (uint64_t state = state_.load();;) {
+      const auto chunk = static_cast<int64_t>(state & kChunkMask);
+      const detail::ChunkFn fn = fn_.load(std::memory_order_acquire);
+      void* const context = context_.load(std::memory_order_acquire);
+      const int64_t first = first_.load(std::memory_order_acquire);
+      if (chunk >= chunks_.load(std::memory_order_acquire)) return any;
+      if (!state_.compare_exchange_weak(state, state + 1)) continue;
+      any = true;
+      inside_chunk = true;
+      fn(context, first + chunk);
+      inside_chunk = false;
+      finished_.fetch_add(1, std::memory_order_acq_rel);
+      state = state_.load();
+    }
+  }
+
+  bool open() const { return static_cast<int64_t>(state_.load() & kChunkMask) < chunks_.load(); }
+
+  /// What a helper does: chunks while there are any, then a short wait for the next job.
+  void help() {
+    const FloatState float_state;
+    for (;;) {
+      auto idle_since = Clock::now();
+      for (int spins = 1; helpers_.load(std::memory_order_relaxed) < threads(); ++spins) {
+        if (work()) {
+          idle_since = Clock::now();
+          spins = 0;
+        } else if (threads() > available_cores()) {
+          std::this_thread::yield();
+        } else {
+          pause();
+        }
+        if (spins % 32 == 31 && Clock::now() - idle_since > kSpin) break;
+      }
+      const bool surplus = helpers_.fetch_sub(1) >= threads();
+      // A job that came between the last look and the line above counted this helper as present: serve it.
+      if (surplus || !open()) return;
+      helpers_.fetch_add(1);
+    }
+  }
+
+  std::mutex mutex_;  // of the thread whose job runs
+  std::atomic<int> threads_;
+  std::atomic<int> helpers_{0};  // called or awake
+  std::unique_ptr<tbb::global_control> limit_;
+  std::vector<std::unique_ptr<tbb::task_arena>> arenas_;  // the last is used; the others may hold helpers yet
+
+  alignas(64) std::atomic<uint64_t> state_{kClosed};
+  alignas(64) std::atomic<int64_t> finished_{0};
+  alignas(64) std::atomic<detail::ChunkFn> fn_{nullptr};
+  std::atomic<void*> context_{nullptr};
+  std::atomic<int64_t> chunks_{0};
+  std::atomic<int64_t> first_{0};
+};
+
+#else
+
+std::atomic<int> inline_threads{1};
+
+#endif
+
+}  // namespace
+
+int available_cores() {
+  static const int cores = count_cores();
+  return cores;
+}
+
+#ifndef GRADUS_NO_THREADS
+
+int thread_count() { return Gang::instance().threads(); }
+
+void set_thread_count(int threads) {
+  check(threads >= 1 && threads <= 4096, "set_thread_count: threads must be in [1, 4096]; ", threads,
+        " were asked for; available_cores() is ", available_cores());
+  check(!inside_chunk,
+        "set_thread_count: must not be called inside parallel_for; call it between parallel regions");
+  if (threads != thread_count()) Gang::instance().set_threads(threads);
+}
+
+void detail::run_chunks(int64_t chunks, ChunkFn fn, void* context) {
+  if (chunks <= 0 || GhostMemory::active()) return;
+  const FloatState float_state;
+  if (chunks == 1 || inside_chunk || thread_count() == 1 || !Gang::instance().run(chunks, fn, context)) {
+    run_inline(chunks, fn, context);
+  }
+}
+
+#else
+
+int thread_count() { return inline_threads.load(); }
+
+void set_thread_count(int threads) {
+  check(threads >= 1 && threads <= 4096, "set_thread_count: threads must be in [1, 4096]; ", threads,
+        " were asked for; this build runs everything on the calling thread");
+  inline_threads.store(threads);
+}
+
+void detail::run_chunks(int64_t chunks, ChunkFn fn, void* context) {
+  if (chunks <= 0 || GhostMemory::active()) return;
+  const FloatState float_state;
+  run_inline(chunks, fn, context);
+}
+
+#endif
+
+}  // namespace gradus
