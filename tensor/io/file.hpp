@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+/// Files, with every call checked: an error names the path, what was wanted and the system's reason.
+
+namespace gradus {
+
+/// The whole contents of a file.
+std::string read_file(const std::string& path);
+
+/// Replaces a file by these contents, or leaves it as it was: see AtomicFile.
+void write_file_atomic(const std::string& path, std::string_view contents);
+
+/// Something stands at this path (a file, a folder or anything else).
+bool file_exists(const std::string& path);
+bool is_directory(const std::string& path);
+
+/// The size of a file.
+uint64_t file_bytes(const std::string& path);
+
+/// Makes a folder and those above it; it may exist already.
+void create_directories(const std::string& path);
+
+/// What a file at this path, which need not exist yet, could still take.
+uint64_t free_disk_bytes(const std::string& path);
+
+/// Removes a file; nothing happens where there is none.
+void remove_file(const std::string& path);
+
+/// Renames a file that has been synced over another one, and syncs the folder: afterwards the new name holds even
+/// through a loss of power. Both names must stand in the same folder.
+void rename_synced(const std::string& from, const std::string& to);
+
+/// A file's bytes, read-only, mapped into memory; an empty file has none.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::string& path);
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ~MappedFile();
+
+  const std::byte* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// A file that comes to stand at its path whole or not at all: written beside it as `path.partial`, synced, renamed.
+/// note: to publish several files together, finish each with sync_as() under a staged name, then rename_synced() each.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::string path);
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  /// Removes what was written, unless it was committed.
+  ~AtomicFile();
+
+  void write(const void* data, std::size_t bytes);
+  void write(std::string_view text) { write(text.data(), text.size()); }
+  /// Writes over bytes written before.
+  void write_at(uint64_t offset, const void* data, std::size_t bytes);
+  /// Bytes written so far.
+  uint64_t size() const { return size_; }
+  const std::string& path() const { return path_; }
+
+  /// Syncs the file and lets it take the place of whatever stands at path().
+  void commit() { sync_as(path_); }
+  /// Syncs the file and lets it stand under another name in the same folder.
+  void sync_as(const std::string& staged_path);
+
+ private:
+  void write_bytes(const void* data, std::size_t bytes, int64_t offset);
+  void discard();
+
+  std::string path_;
+  std::string partial_;
+  int descriptor_ = -1;
+  uint64_t size_ = 0;
+};
+
+/// A file that only grows, such as a log: each write is one or more whole lines at its end.
+class AppendFile {
+ public:
+  explicit AppendFile(const std::string& path);
+  AppendFile(const AppendFile&) = delete;
+  AppendFile& operator=(const AppendFile&) = delete;
+  ~AppendFile();
+
+  /// Appends the text, and a line feed where it does not end in one; what a failed write left behind is cut off.
+  void append(std::string_view lines);
+  /// Returns when everything appended so far would survive a loss of power.
+  void sync();
+  /// Cuts the file to its first `bytes` bytes.
+  void truncate(uint64_t bytes);
+  uint64_t size() const;
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+};
+
+}  // namespace gradus

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tensor/io/file.hpp"
+#include "tensor/io/raw.hpp"
+#include "tensor/io/zip.hpp"
+
+/// NumPy's files: .npy holds one array, .npz several by name (a zip archive of .npy). Written dense, row-major and
+/// uncompressed, so that `numpy.load` opens them; read in versions 1 to 3, stored or deflated.
+/// note: NumPy has no BF16: cast to F32 first. Arrays of Python objects are pickles and are never read.
+/// ref: NumPy's description of the format, numpy.lib.format
+
+namespace gradus {
+
+/// An array and whatever holds its values: memory of its own or a mapped file.
+struct NpyArray : RawTensor {
+  std::string source;  // for errors: the file
+  std::shared_ptr<const void> owner;
+
+  /// The array as a tensor, in place and read-only; an error where the library has no such type.
+  Tensor tensor() const { return tensor_over(*this, source, owner); }
+};
+
+void save_npy(const std::string& path, const RawTensor& array);
+NpyArray load_npy(const std::string& path);
+
+/// Writes an .npz file or leaves what stood there: see AtomicFile. The bytes depend on the arguments alone.
+/// note: save_npz() does all at once; large arrays can be given in pieces with begin(), write() and end().
+class NpzWriter {
+ public:
+  explicit NpzWriter(const std::string& path) : file_(path), zip_(file_) {}
+
+  void add(const RawTensor& array);
+  /// Begins an array whose values write() then takes in any pieces.
+  void begin(const std::string& name, const std::string& dtype, const Shape& shape);
+  void write(const void* data, std::size_t bytes) { zip_.write(data, bytes); }
+  void end() { zip_.end(); }
+  void commit();
+  /// Finishes under another name in the same folder: see AtomicFile::sync_as.
+  void sync_as(const std::string& staged_path);
+
+ private:
+  AtomicFile file_;
+  ZipWriter zip_;
+};
+
+void save_npz(const std::string& path, const std::vector<RawTensor>& arrays);
+
+/// An .npz file; arrays are read when they are asked for.
+class NpzFile {
+ public:
+  explicit NpzFile(const std::string& path);
+
+  const std::vector<std::string>& names() const { return names_; }
+  bool contains(std::string_view name) const { return zip_.contains(std::string(name) + ".npy"); }
+  NpyArray array(std::string_view name) const;
+  Tensor tensor(std::string_view name) const { return array(name).tensor(); }
+
+ private:
+  ZipReader zip_;
+  std::vector<std::string> names_;
+};
+
+}  // namespace gradus
