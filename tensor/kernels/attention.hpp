@@ -1,0 +1,249 @@
+#pragma once
+
+#include "tensor/kernels/gemm.hpp"
+#include "tensor/kernels/vector_math.hpp"
+
+/// Attention, defined once for training, prompts and single steps. For one query row with `visible` keys:
+///
+///   keys go in blocks of kKeyBlock counted from the sequence's first row; of each block only visible keys take part:
+///     s_j = scale · (q · k_j)                 one chain over the head's channels, then one multiplication
+///     m   = max s_j                           exact in any order
+///     p_j = exp(s_j - m)
+///     l   = Σ p_j                             on 16 lanes (key mod 16), then the fixed tree
+///     o   = Σ p_j v_j                         one chain over ascending keys from +0
+///   blocks merge in ascending order into (M, L, O), the first by copying:
+///     M' = max(M, m),  a = exp(M - M'),  b = exp(m - M'),  L = fma(b, l, a L),  O = fma(b, o, a O)
+///   y = O / L,  lse = M + ln L.
+///
+/// Nothing depends on which other rows share a tile, so a row alone, in a prompt or in a batch has the same bits.
+/// ref: Dao et al., FlashAttention (2022), for the blocks and the saved log-sum-exp.
+
+namespace gradus::kernels {
+namespace {
+
+inline constexpr int64_t kAttentionStrip = 12;  // rows whose common keys are multiplied together
+
+template <class T>
+GRADUS_INLINE T lane_exp(T x) {
+  T lanes[16];
+  vexp(Vec<T>::set(x)).store(lanes);
+  return lanes[0];
+}
+template <class T>
+GRADUS_INLINE T lane_log(T x) {
+  T lanes[16];
+  vlog(Vec<T>::set(x)).store(lanes);
+  return lanes[0];
+}
+
+/// Lanes 0 … n-1 true.
+template <class T>
+GRADUS_INLINE Mask16<T> first_lanes(int64_t n) {
+  alignas(64) static constexpr T kIndex[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return Vec<T>::load(kIndex) < Vec<T>::set(static_cast<T>(n < 16 ? n : 16));
+}
+
+/// o (rows, n) = p (rows, keys) · values, row r over its first visible[r] keys, which never decrease with r.
+template <class T>
+void weigh_values(const T* p, int64_t p_row, const T* values, int64_t value_row, int64_t rows, const int64_t* visible,
+                  int64_t n, T* o, int64_t o_row) {
+  for (int64_t first = 0; first < rows; first += kAttentionStrip) {
+    const int64_t strip = rows - first < kAttentionStrip ? rows - first : kAttentionStrip;
+    const int64_t common = visible[first];
+    run_gemm<T>({p + first * p_row, p_row, 1, values, 16, value_row, o + first * o_row, o_row, strip, n, common, false,
+                 nullptr});
+    // Where keys are masked, a strip's later rows see a few more: their chains continue alone.
+    for (int64_t r = first + 1; r < first + strip; ++r) {
+      if (visible[r] == common) continue;
+      run_gemm<T>({p + r * p_row + common, p_row, 1, values + common * value_row, 16, value_row, o + r * o_row, o_row, 1,
+                   n, visible[r] - common, true, nullptr});
+    }
+  }
+}
+
+template <class T>
+void run_attention(const AttentionArgs<T>& g) {
+  using V = Vec<T>;
+  const int64_t d = g.head_width;
+  const int64_t width = (d + 15) / 16 * 16;
+  T* scores = g.scratch;
+  T* o = scores + kQueryBlock * kKeyBlock;
+  T* block_o = o + kQueryBlock * width;
+  T* maxima = block_o + kQueryBlock * width;
+  T* sums = maxima + kQueryBlock;
+  T* block_max = sums + kQueryBlock;
+  T* block_sum = block_max + kQueryBlock;
+  int64_t visible[kQueryBlock];
+
+  for (int64_t tile = g.begin; tile < g.end; tile += kQueryBlock) {
+    const int64_t rows = g.end - tile < kQueryBlock ? g.end - tile : kQueryBlock;
+    const T* q = g.q + (tile - g.begin) * g.q_row;
+    const auto keys_of = [&](int64_t r) {
+      if (!g.causal) return g.keys;
+      const int64_t seen = tile + r + g.shift + 1;
+      return seen < g.keys ? seen : g.keys;
+    };
+    const int64_t most = keys_of(rows - 1);
+    for (int64_t key = 0; key < most; key += kKeyBlock) {
+      const int64_t keys = most - key < kKeyBlock ? most - key : kKeyBlock;
+      // Rows before `skip` see no key of this block.
+      int64_t skip = 0;
+      for (int64_t r = 0; r < rows; ++r) {
+        const int64_t left = keys_of(r) - key;
+        visible[r] = left < 0 ? 0 : (left < keys ? left : keys);
+        if (visible[r] == 0) skip = r + 1;
+      }
+      run_gemm<T>({q + skip * g.q_row, g.q_row, 1, g.key_panels + key * d, d * 16, 16, scores + skip * kKeyBlock,
+                   kKeyBlock, rows - skip, keys, d, false, nullptr});
+      for (int64_t r = skip; r < rows; ++r) {
+        T* s = scores + r * kKeyBlock;
+        const V scale = V::set(g.scale);
+        const V lowest = V::set(-__builtin_huge_val());
+        V top = lowest;
+        for (int64_t j = 0; j < visible[r]; j += 16) {
+          const V x = select(first_lanes<T>(visible[r] - j), V::load(s + j) * scale, lowest);
+          top = max(x, top);
+          x.store(s + j);
+        }
+        const T m = max_lanes(top);
+        V sum = V::zero();
+        for (int64_t j = 0; j < visible[r]; j += 16) {
+          const V x = select(first_lanes<T>(visible[r] - j), vexp(V::load(s + j) - V::set(m)), V::zero());
+          sum = sum + x;
+          x.store(s + j);
+        }
+        block_max[r] = m;
+        block_sum[r] = sum_lanes(sum);
+      }
+      const bool first_block = key == 0;
+      T* out = first_block ? o : block_o;
+      weigh_values<T>(scores + skip * kKeyBlock, kKeyBlock, g.values + key * g.value_row, g.value_row, rows - skip,
+                      visible + skip, d, out + skip * width, width);
+      for (int64_t r = skip; r < rows; ++r) {
+        if (first_block) {
+          maxima[r] = block_max[r];
+          sums[r] = block_sum[r];
+          continue;
+        }
+        const T m = maxima[r] > block_max[r] ? maxima[r] : block_max[r];
+        const V a = V::set(lane_exp<T>(maxima[r] - m));
+        const V b = V::set(lane_exp<T>(block_max[r] - m));
+        alignas(64) T lanes[16];
+        fma(b, V::set(block_sum[r]), a * V::set(sums[r])).store(lanes);
+        maxima[r] = m;
+        sums[r] = lanes[0];
+        for (int64_t i = 0; i < width; i += 16) {
+          fma(b, V::load(block_o + r * width + i), a * V::load(o + r * width + i)).store(o + r * width + i);
+        }
+      }
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      const V sum = V::set(sums[r]);
+      T* y = g.y + (tile - g.begin + r) * g.y_row;
+      for (int64_t i = 0; i < d; i += 16) store_some(V::load(o + r * width + i) / sum, y + i, d - i);
+      if (g.lse != nullptr) g.lse[(tile - g.begin + r) * g.lse_row] = maxima[r] + lane_log<T>(sums[r]);
+    }
+  }
+}
+
+/// Copies rows of d elements to rows of `width`, the rest 0.
+template <class T>
+void copy_padded(const T* from, int64_t from_row, int64_t rows, int64_t d, T* to, int64_t width) {
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t i = 0; i < width; i += 16) load_some(from + r * from_row + i, d - i).store(to + r * width + i);
+  }
+}
+
+template <class T>
+void run_attention_grad(const AttentionGradArgs<T>& g) {
+  using V = Vec<T>;
+  const int64_t d = g.head_width;
+  const int64_t width = (d + 15) / 16 * 16;
+  const int64_t padded = (g.rows + 15) / 16 * 16;
+  T* next = g.scratch;
+  const auto take = [&](int64_t size) {
+    T* block = next;
+    next += size;
+    return block;
+  };
+  T* key_panels = take(padded * width);
+  T* value_panels = take(padded * width);
+  T* keys = take(padded * width);
+  T* queries = take(padded * width);
+  T* upstream = take(padded * width);
+  T* p = take(kQueryBlock * kKeyBlock);
+  T* dp = take(kQueryBlock * kKeyBlock);
+  T* dots = take(padded);
+
+  run_pack<T>({g.k, 1, g.k_row, d, g.rows, key_panels});
+  run_pack<T>({g.v, 1, g.v_row, d, g.rows, value_panels});
+  copy_padded(g.k, g.k_row, g.rows, d, keys, width);
+
+  for (int64_t h = 0; h < g.group; ++h) {
+    copy_padded(g.q + h * d, g.q_row, g.rows, d, queries, width);
+    copy_padded(g.dy + h * d, g.dy_row, g.rows, d, upstream, width);
+    for (int64_t r = 0; r < g.rows; ++r) {
+      V sum = V::zero();
+      for (int64_t i = 0; i < d; i += 16) {
+        sum = fma(V::load(upstream + r * width + i), load_some(g.y + r * g.y_row + h * d + i, d - i), sum);
+      }
+      dots[r] = sum_lanes(sum);
+    }
+    // Key blocks ascend outside and query tiles inside, so that dq is a chain over ascending keys and dk, dv are chains
+    // over ascending queries; a later head of the group continues dk and dv.
+    for (int64_t key = 0; key < g.rows; key += kKeyBlock) {
+      const int64_t block = g.rows - key < kKeyBlock ? g.rows - key : kKeyBlock;
+      const int64_t first_tile = g.causal ? key / kQueryBlock * kQueryBlock : 0;
+      for (int64_t tile = first_tile; tile < g.rows; tile += kQueryBlock) {
+        const int64_t rows = g.rows - tile < kQueryBlock ? g.rows - tile : kQueryBlock;
+        const int64_t reach = g.causal ? tile + rows - key : block;
+        const int64_t n = reach < block ? reach : block;
+        if (n <= 0) continue;
+        run_gemm<T>({queries + tile * width, width, 1, key_panels + key * d, d * 16, 16, p, kKeyBlock, rows, n, d, false,
+                     nullptr});
+        run_gemm<T>({upstream + tile * width, width, 1, value_panels + key * d, d * 16, 16, dp, kKeyBlock, rows, n, d,
+                     false, nullptr});
+        const V scale = V::set(g.scale);
+        for (int64_t r = 0; r < rows; ++r) {
+          const int64_t seen = g.causal ? tile + r + 1 - key : n;
+          const V lse = V::set(g.lse[(tile + r) * g.lse_row + h]);
+          const V dot = V::set(dots[tile + r]);
+          for (int64_t j = 0; j < n; j += 16) {
+            const Mask16<T> mask = first_lanes<T>(seen - j);
+            T* pj = p + r * kKeyBlock + j;
+            T* dpj = dp + r * kKeyBlock + j;
+            const V x = select(mask, vexp(V::load(pj) * scale - lse), V::zero());
+            const V dx = select(mask, x * (V::load(dpj) - dot) * scale, V::zero());
+            x.store(pj);
+            dx.store(dpj);
+          }
+        }
+        const bool dv_started = h > 0 || tile > first_tile;
+        run_gemm<T>({p, 1, kKeyBlock, upstream + tile * width, 16, width, g.dv + key * g.dv_row, g.dv_row, n, d, rows,
+                     dv_started, nullptr});
+        run_gemm<T>({dp, 1, kKeyBlock, queries + tile * width, 16, width, g.dk + key * g.dk_row, g.dk_row, n, d, rows,
+                     dv_started, nullptr});
+        if (!dv_started && n < block) {
+          // The first tile that reaches a block may end before the block does: the rest starts at 0.
+          for (int64_t j = n; j < block; ++j) {
+            for (int64_t i = 0; i < d; ++i) {
+              g.dv[(key + j) * g.dv_row + i] = T(0);
+              g.dk[(key + j) * g.dk_row + i] = T(0);
+            }
+          }
+        }
+        run_gemm<T>({dp, kKeyBlock, 1, keys + key * width, 16, width, g.dq + tile * g.dq_row + h * d, g.dq_row, rows, d,
+                     n, key > 0, nullptr});
+      }
+    }
+  }
+}
+
+template <class T>
+void fill_attention(Table<T>& table) {
+  table.attention = run_attention<T>;
+  table.attention_grad = run_attention_grad<T>;
+}
+
+}  // namespace
+}  // namespace gradus::kernels

@@ -1,0 +1,272 @@
+#pragma once
+
+#include "tensor/kernels/simd.hpp"
+
+/// The matrix product. Vector lanes run along the columns of C and every output is one chain of fused multiply-adds over
+/// ascending k, so that tiles, blocks, threads and the number of rows cannot change a bit: a partial sum that is stored
+/// between two blocks of k and loaded again is the same number.
+///
+/// A tile of C is held in registers: kTileRows × kTilePanels panels of 16 columns. For each k it loads a row of each
+/// panel and broadcasts one element of A per row. B always comes in panels; A is read in place where its rows are dense,
+/// and copied tile by tile to the stack where it is transposed (a stride of 4 KiB would fight over a few cache sets).
+
+namespace gradus::kernels {
+namespace {
+
+// 24 accumulators of the 32 registers of AVX-512 and NEON (4 registers a panel), 12 of AVX2's 16, 8 of SSE2's 16.
+#if GRADUS_ISA_ID == GRADUS_ISA_ID_avx512
+inline constexpr int kTileRows = 12;
+inline constexpr int kTilePanels = 2;
+inline constexpr int kAccumulators = 24;
+#elif GRADUS_ISA_ID == GRADUS_ISA_ID_neon
+inline constexpr int kTileRows = 6;
+inline constexpr int kTilePanels = 1;
+inline constexpr int kAccumulators = 6;
+#elif GRADUS_ISA_ID == GRADUS_ISA_ID_avx2
+inline constexpr int kTileRows = 6;
+inline constexpr int kTilePanels = 1;
+inline constexpr int kAccumulators = 6;
+#else
+inline constexpr int kTileRows = 2;
+inline constexpr int kTilePanels = 1;
+inline constexpr int kAccumulators = 2;
+#endif
+
+// B's block of kBlockK × kBlockPanels·16 stays in the second-level cache (1 MB and more) while all rows pass by;
+// A's tile of kTileRows × kBlockK stays in the first-level cache (32 KB and more) while the panels pass by.
+inline constexpr int64_t kBlockK = 384;
+inline constexpr int64_t kBlockPanels = 24;
+
+/// One tile: C (Rows, 16·Panels, the last panel only `last` columns) over k steps.
+template <class T, int Rows, int Panels>
+__attribute__((noinline)) void gemm_tile(const T* a, int64_t a_row, int64_t a_k, const T* b, int64_t b_panel,
+                                         int64_t b_row, T* c, int64_t c_row, int64_t k, bool load_c, const T* bias,
+                                         int64_t last) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  constexpr int kRegs = V::kRegs;
+  Reg acc[Rows][Panels * kRegs];
+  if (load_c) {
+    GRADUS_UNROLL for (int r = 0; r < Rows; ++r) {
+      GRADUS_UNROLL for (int j = 0; j < Panels; ++j) {
+        const T* from = c + r * c_row + j * 16;
+        const V v = (j + 1 == Panels && last < 16) ? V::load(from, last) : V::load(from);
+        GRADUS_UNROLL for (int i = 0; i < kRegs; ++i) acc[r][j * kRegs + i] = v.r[i];
+      }
+    }
+  } else {
+    GRADUS_UNROLL for (int r = 0; r < Rows; ++r) {
+      GRADUS_UNROLL for (int i = 0; i < Panels * kRegs; ++i) acc[r][i] = Reg(T(0));
+    }
+  }
+  // Rows are addressed from a pointer for every third: base, base + stride, base + 2·stride fit an x86 address, so that
+  // twelve rows need four pointers instead of twelve (which GCC would spill).
+  constexpr int kBases = (Rows + 2) / 3;
+  const T* base[kBases];
+  GRADUS_UNROLL for (int i = 0; i < kBases; ++i) base[i] = a + 3 * i * a_row;
+  for (int64_t p = 0; p < k; ++p) {
+    Reg row[Panels * kRegs];
+    GRADUS_UNROLL for (int j = 0; j < Panels; ++j) {
+      GRADUS_UNROLL for (int i = 0; i < kRegs; ++i) {
+        row[j * kRegs + i] = reg_load(b + j * b_panel + i * V::kRegSize, static_cast<Reg*>(nullptr));
+      }
+    }
+    GRADUS_UNROLL for (int r = 0; r < Rows; ++r) {
+      const Reg x = Reg(base[r / 3][(r % 3) * a_row]);
+      GRADUS_UNROLL for (int i = 0; i < Panels * kRegs; ++i) acc[r][i] = reg_fma(x, row[i], acc[r][i]);
+    }
+    b += b_row;
+    GRADUS_UNROLL for (int i = 0; i < kBases; ++i) base[i] += a_k;
+  }
+  GRADUS_UNROLL for (int j = 0; j < Panels; ++j) {
+    const bool partial = j + 1 == Panels && last < 16;
+    V offset = V::zero();
+    if (bias != nullptr) offset = partial ? V::load(bias + j * 16, last) : V::load(bias + j * 16);
+    GRADUS_UNROLL for (int r = 0; r < Rows; ++r) {
+      V v;
+      GRADUS_UNROLL for (int i = 0; i < kRegs; ++i) v.r[i] = acc[r][j * kRegs + i];
+      if (bias != nullptr) v = v + offset;
+      T* to = c + r * c_row + j * 16;
+      if (partial) {
+        v.store(to, last);
+      } else {
+        v.store(to);
+      }
+    }
+  }
+}
+
+/// Copies a tile of A to `to` as (k, Rows).
+template <class T, int Rows>
+void pack_tile(const T* a, int64_t a_row, int64_t a_k, int64_t k, T* to) {
+  for (int64_t p = 0; p < k; ++p) {
+    GRADUS_UNROLL for (int r = 0; r < Rows; ++r) to[p * Rows + r] = a[r * a_row + p * a_k];
+  }
+}
+
+/// All panels of one strip of Rows rows; k is at most kBlockK where A has to be copied.
+template <class T, int Rows>
+void gemm_strip(const GemmArgs<T>& g, int64_t row, int64_t first_panel, int64_t end_panel, int64_t k_begin,
+                int64_t k_size, bool load_c, const T* bias) {
+  // Few rows would wait for the latency of a chain: they take more panels at once instead.
+  constexpr int kWide = kAccumulators / Rows > kTilePanels ? (kAccumulators / Rows > 8 ? 8 : kAccumulators / Rows) : kTilePanels;
+  const T* a = g.a + row * g.a_row + k_begin * g.a_k;
+  int64_t a_row = g.a_row;
+  int64_t a_k = g.a_k;
+  alignas(64) T copy[Rows * kBlockK];
+  if (a_k != 1) {
+    pack_tile<T, Rows>(a, a_row, a_k, k_size, copy);
+    a = copy;
+    a_row = 1;
+    a_k = Rows;
+  }
+  const T* b = g.b + k_begin * g.b_row;
+  T* c = g.c + row * g.c_row;
+  int64_t j = first_panel;
+  const auto columns_left = [&](int64_t panel) { return g.n - panel * 16; };
+  const auto bias_at = [&](int64_t panel) { return bias == nullptr ? nullptr : bias + panel * 16; };
+  for (; j + kWide <= end_panel; j += kWide) {
+    const int64_t last = columns_left(j + kWide - 1);
+    gemm_tile<T, Rows, kWide>(a, a_row, a_k, b + j * g.b_panel, g.b_panel, g.b_row, c + j * 16, g.c_row, k_size, load_c,
+                              bias_at(j), last < 16 ? last : 16);
+  }
+  for (; j < end_panel; ++j) {
+    const int64_t last = columns_left(j);
+    gemm_tile<T, Rows, 1>(a, a_row, a_k, b + j * g.b_panel, g.b_panel, g.b_row, c + j * 16, g.c_row, k_size, load_c,
+                          bias_at(j), last < 16 ? last : 16);
+  }
+}
+
+template <class T, int Rows>
+void gemm_rest(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_t first_panel, int64_t end_panel, int64_t k_begin,
+               int64_t k_size, bool load_c, const T* bias) {
+  if constexpr (Rows > 0) {
+    if (rows == Rows) {
+      gemm_strip<T, Rows>(g, row, first_panel, end_panel, k_begin, k_size, load_c, bias);
+    } else {
+      gemm_rest<T, Rows - 1>(g, row, rows, first_panel, end_panel, k_begin, k_size, load_c, bias);
+    }
+  }
+}
+
+template <class T>
+void run_gemm(const GemmArgs<T>& g) {
+  const int64_t panels = (g.n + 15) / 16;
+  // A zero-length sum is +0 (or C) + bias: one pass with k = 0 writes it.
+  for (int64_t k_begin = 0; k_begin == 0 || k_begin < g.k; k_begin += kBlockK) {
+    const int64_t k_left = g.k - k_begin;
+    const int64_t k_size = k_left < kBlockK ? k_left : kBlockK;
+    const bool load_c = g.accumulate || k_begin > 0;
+    const T* bias = k_begin + k_size == g.k ? g.bias : nullptr;
+    for (int64_t panel = 0; panel < panels; panel += kBlockPanels) {
+      const int64_t end_panel = panel + kBlockPanels < panels ? panel + kBlockPanels : panels;
+      int64_t row = 0;
+      for (; row + kTileRows <= g.m; row += kTileRows) {
+        gemm_strip<T, kTileRows>(g, row, panel, end_panel, k_begin, k_size, load_c, bias);
+      }
+      if (row < g.m) {
+        gemm_rest<T, kTileRows - 1>(g, row, g.m - row, panel, end_panel, k_begin, k_size, load_c, bias);
+      }
+    }
+  }
+}
+
+/// Turns 16 rows of 16 elements into columns: to[p·16 + l] = from[l·stride + p].
+template <class T>
+GRADUS_INLINE void transpose_block(const T* from, int64_t stride, T* to) {
+#if GRADUS_ISA_ID == GRADUS_ISA_ID_avx512
+  if constexpr (sizeof(T) == 4) {
+    // Four rounds of pairwise interleaving: after the round of distance d, element (i, j) has its index bit d swapped.
+    __m512 r[16];
+    GRADUS_UNROLL for (int i = 0; i < 16; ++i) r[i] = _mm512_loadu_ps(from + i * stride);
+    __m512 t[16];
+    GRADUS_UNROLL for (int i = 0; i < 16; i += 2) {
+      t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+      t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    GRADUS_UNROLL for (int i = 0; i < 16; i += 4) {
+      r[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
+      r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
+      r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
+      r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
+    }
+    // Now r[4q + c] holds, in its 128-bit part h, column 4h + c of rows 4q … 4q+3.
+    GRADUS_UNROLL for (int c = 0; c < 4; ++c) {
+      const __m512 low_a = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88);        // parts 0, 2 of rows 0-3, 4-7
+      const __m512 low_b = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88);   // parts 0, 2 of rows 8-11, 12-15
+      const __m512 high_a = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);       // parts 1, 3
+      const __m512 high_b = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xdd);
+      _mm512_storeu_ps(to + c * 16, _mm512_shuffle_f32x4(low_a, low_b, 0x88));
+      _mm512_storeu_ps(to + (8 + c) * 16, _mm512_shuffle_f32x4(low_a, low_b, 0xdd));
+      _mm512_storeu_ps(to + (4 + c) * 16, _mm512_shuffle_f32x4(high_a, high_b, 0x88));
+      _mm512_storeu_ps(to + (12 + c) * 16, _mm512_shuffle_f32x4(high_a, high_b, 0xdd));
+    }
+    return;
+  }
+#endif
+  for (int p = 0; p < 16; ++p) {
+    GRADUS_UNROLL for (int l = 0; l < 16; ++l) to[p * 16 + l] = from[l * stride + p];
+  }
+}
+
+template <class T>
+void run_pack(const PackArgs<T>& s) {
+  const int64_t panels = (s.n + 15) / 16;
+  for (int64_t j = 0; j < panels; ++j) {
+    const int64_t columns = s.n - j * 16 < 16 ? s.n - j * 16 : 16;
+    const T* source = s.source + j * 16 * s.n_stride;
+    T* to = s.panels + j * s.k * 16;
+    int64_t p = 0;
+    if (columns == 16 && s.n_stride == 1) {
+      for (; p < s.k; ++p) Vec<T>::load(source + p * s.k_stride).store(to + p * 16);
+    } else if (columns == 16 && s.k_stride == 1) {
+      for (; p + 16 <= s.k; p += 16) transpose_block(source + p, s.n_stride, to + p * 16);
+    }
+    for (; p < s.k; ++p) {
+      for (int64_t l = 0; l < columns; ++l) to[p * 16 + l] = source[p * s.k_stride + l * s.n_stride];
+      for (int64_t l = columns; l < 16; ++l) to[p * 16 + l] = T(0);
+    }
+  }
+}
+
+/// Multiply-adds on registers alone: as many chains as the product keeps, without its loads.
+template <class T>
+T run_peak(const PeakArgs& args) {
+  using Reg = typename Vec<T>::Reg;
+  constexpr int kChains = kTileRows * kTilePanels * Vec<T>::kRegs;
+  Reg acc[kChains];
+  GRADUS_UNROLL for (int i = 0; i < kChains; ++i) acc[i] = Reg(T(i));
+  const Reg x = Reg(T(0.5));
+  const Reg y = Reg(T(1));
+  for (int64_t round = 0; round < args.rounds; ++round) {
+    GRADUS_UNROLL for (int i = 0; i < kChains; ++i) acc[i] = reg_fma(acc[i], x, y);
+  }
+  GRADUS_UNROLL for (int i = 1; i < kChains; ++i) acc[0] = acc[0] + acc[i];
+  T first[16];
+  reg_store(first, acc[0]);
+  return first[0];
+}
+
+template <class T>
+T run_read(const ReadArgs& args) {
+  using V = Vec<float>;
+  V sum[8];
+  GRADUS_UNROLL for (int j = 0; j < 8; ++j) sum[j] = V::zero();
+  for (int64_t i = 0; i + 128 <= args.n; i += 128) {
+    GRADUS_UNROLL for (int j = 0; j < 8; ++j) sum[j] = sum[j] + V::load(args.x + i + j * 16);
+  }
+  GRADUS_UNROLL for (int j = 1; j < 8; ++j) sum[0] = sum[0] + sum[j];
+  return static_cast<T>(sum_lanes(sum[0]));
+}
+
+template <class T>
+void fill_gemm(Table<T>& table) {
+  table.registers = kTileRows * kTilePanels;
+  table.gemm = run_gemm<T>;
+  table.pack = run_pack<T>;
+  table.peak = run_peak<T>;
+  table.read = run_read<T>;
+}
+
+}  // namespace
+}  // namespace gradus::kernels

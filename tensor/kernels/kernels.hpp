@@ -1,0 +1,346 @@
+#pragma once
+
+#include <cstdint>
+
+/// The one boundary between ops and kernels: plain argument structs and a table of function pointers for each
+/// instruction set. Kernels work on raw pointers at any alignment; they neither allocate, throw nor start threads: an op
+/// cuts its work into chunks from the shape alone and calls a kernel once per chunk. Sizes and strides count elements.
+///
+/// Virtual lanes: whatever the register width, kernels think in vectors of 16 lanes. A reduction along a row adds element
+/// i to lane i mod 16 in ascending order and combines the lanes by one tree: lane l with l+8, then l+4, l+2, l+1.
+/// "chain" below means: one accumulator, terms joined in ascending order by fused multiply-add.
+
+namespace gradus::kernels {
+
+inline constexpr int64_t kLanes = 16;
+
+// ---- matrix product ----
+
+/// C (m,n) = A (m,k) · B (k,n), each output one chain over k from +0, or from C where `accumulate`; then + bias.
+/// A(i,p) = a[i·a_row + p·a_k]. B stands in panels of 16 columns: B(p, 16j + l) = b[j·b_panel + p·b_row + l]; the lanes
+/// beyond n of the last panel must be readable. C is row-major, only n columns are written.
+template <class T>
+struct GemmArgs {
+  const T* a;
+  int64_t a_row, a_k;
+  const T* b;
+  int64_t b_panel, b_row;
+  T* c;
+  int64_t c_row;
+  int64_t m, n, k;
+  bool accumulate;
+  const T* bias;  // n values or null
+};
+
+/// panels[j][p][l] = source[p·k_stride + (16j + l)·n_stride] for p < k and 16j + l < n, else 0.
+template <class T>
+struct PackArgs {
+  const T* source;
+  int64_t k_stride, n_stride;
+  int64_t k, n;
+  T* panels;
+};
+
+// ---- elementwise ----
+
+enum class Unary {
+  neg, abs, square, sqrt, rsqrt, exp, log, sin, cos, tanh, erf, sigmoid, relu, relu_squared, gelu, gelu_tanh, silu, count
+};
+/// y[i] = f(x[i]).
+template <class T>
+struct UnaryArgs {
+  const T* x;
+  T* y;
+  int64_t n;
+};
+/// dx[i] = dy[i] f'(x[i]); y is the forward result (null where f' is a function of x alone); dx may be dy.
+template <class T>
+struct UnaryGradArgs {
+  const T* x;
+  const T* y;
+  const T* dy;
+  T* dx;
+  int64_t n;
+};
+
+enum class Binary { add, sub, mul, div, maximum, minimum, count };
+/// y[i] = f(a[i·a_stride], b[i·b_stride]); y is dense. Strides 0 and 1 are fast, others work.
+template <class T>
+struct BinaryArgs {
+  const T* a;
+  int64_t a_stride;
+  const T* b;
+  int64_t b_stride;
+  T* y;
+  int64_t n;
+};
+/// y[i] = scale · x[i] + offset as a multiplication and an addition (either skipped where it is 1 or 0).
+template <class T>
+struct AffineArgs {
+  const T* x;
+  T* y;
+  int64_t n;
+  T scale, offset;
+};
+/// y = silu(gate) · up; backward: dgate = dy up silu'(gate), dup = dy silu(gate).
+template <class T>
+struct SwigluArgs {
+  const T* gate;
+  const T* up;
+  T* y;
+  const T* dy;
+  T* dgate;
+  T* dup;
+  int64_t n;
+};
+
+// ---- reductions ----
+
+/// y[r] = the sum of row r on 16 lanes.
+template <class T>
+struct RowSumArgs {
+  const T* x;
+  int64_t row_stride;
+  T* y;
+  int64_t rows, n;
+};
+/// y[c] = the sum over rows of x[r·row_stride + c], rows ascending, continuing y where `accumulate`.
+template <class T>
+struct ColumnSumArgs {
+  const T* x;
+  int64_t row_stride;
+  T* y;
+  int64_t rows, n;
+  bool accumulate;
+};
+/// y[r] = the largest element of row r, index[r] the first place it stands at (either may be null).
+/// note: a NaN in a row wins, at its first place.
+template <class T>
+struct RowMaxArgs {
+  const T* x;
+  int64_t row_stride;
+  T* y;
+  int32_t* index;
+  int64_t rows, n;
+};
+/// Returns the sum of squares of x on 16 lanes, as chains of fused multiply-adds.
+template <class T>
+struct SquaresArgs {
+  const T* x;
+  int64_t n;
+};
+
+// ---- rows: softmax and norms; x, y, dy, dx are dense (rows, n) ----
+
+/// Forward: y from x. Backward: dx from y and dy. lse (rows) receives max + ln sum where not null.
+template <class T>
+struct SoftmaxArgs {
+  const T* x;
+  T* y;
+  const T* dy;
+  T* dx;
+  int64_t rows, n;
+};
+
+/// mean is null for RMS norm. Forward writes y, mean, rstd. Backward reads x, mean, rstd, dy and writes dx.
+template <class T>
+struct NormArgs {
+  const T* x;
+  const T* weight;
+  const T* bias;  // may be null
+  T* y;
+  T* mean;
+  T* rstd;
+  const T* dy;
+  T* dx;
+  int64_t rows, n;
+  T epsilon;
+};
+/// dweight[c] = Σ_r dy x̂ and dbias[c] = Σ_r dy for columns begin … end-1, one chain over ascending rows each, continued
+/// where `accumulate`. mean is null for RMS norm, dbias may be null.
+template <class T>
+struct NormWeightGradArgs {
+  const T* x;
+  const T* mean;
+  const T* rstd;
+  const T* dy;
+  T* dweight;
+  T* dbias;
+  int64_t rows, n, begin, end;
+  bool accumulate;
+};
+
+// ---- attention ----
+
+/// Rotates the pairs (i, i + D/2) of each head of each row by the angle of row positions[r] of table (…, D);
+/// sign +1 forward, -1 for the gradient.
+template <class T>
+struct RotaryArgs {
+  const T* x;
+  int64_t x_row;
+  T* y;
+  int64_t y_row;
+  const int32_t* positions;
+  const T* table;
+  int64_t rows, heads, head_width;
+  T sign;
+};
+
+inline constexpr int64_t kKeyBlock = 128;   // keys of one softmax block: part of the definition of the result
+inline constexpr int64_t kQueryBlock = 48;  // query rows of one tile: free to change
+
+/// Attention of query rows [begin, end) of one head of one sequence (rows counted in the sequence) to keys
+/// 0 … keys-1, or 0 … query + shift where causal. See attention.hpp for the order of operations.
+template <class T>
+struct AttentionArgs {
+  const T* q;  // row `begin`'s head
+  int64_t q_row;
+  const T* key_panels;  // (keys/16 rounded up, D, 16)
+  const T* values;      // (keys, value_row), columns beyond D readable up to a multiple of 16
+  int64_t value_row;
+  T* y;
+  int64_t y_row;
+  T* lse;  // stride lse_row; may be null
+  int64_t lse_row;
+  int64_t begin, end, keys, head_width;
+  int64_t shift;  // causal: query row i sees keys 0 … i + shift
+  bool causal;
+  T scale;
+  T* scratch;  // attention_scratch(head_width) elements
+};
+inline constexpr int64_t attention_scratch(int64_t head_width) {
+  return kQueryBlock * (kKeyBlock + 2 * ((head_width + 15) / 16 * 16) + 4);
+}
+
+/// Gradient of one key/value head of one sequence of T rows: all its query heads, in ascending order.
+template <class T>
+struct AttentionGradArgs {
+  const T* q;
+  int64_t q_row;
+  const T* k;
+  int64_t k_row;
+  const T* v;
+  int64_t v_row;
+  const T* y;
+  int64_t y_row;
+  const T* dy;
+  int64_t dy_row;
+  const T* lse;
+  int64_t lse_row;
+  T* dq;
+  int64_t dq_row;
+  T* dk;
+  int64_t dk_row;
+  T* dv;
+  int64_t dv_row;
+  int64_t rows, group, head_width;  // group: query heads of this key/value head, next to each other
+  bool causal;
+  T scale;
+  T* scratch;  // attention_grad_scratch(rows, head_width) elements
+};
+inline constexpr int64_t attention_grad_scratch(int64_t rows, int64_t head_width) {
+  const int64_t width = (head_width + 15) / 16 * 16;
+  const int64_t padded = (rows + 15) / 16 * 16;
+  return padded * width * 5 + 2 * kQueryBlock * kKeyBlock + padded;
+}
+
+// ---- loss, regularisation, optimiser ----
+
+/// Forward: lse[r] = max + ln sum, loss[r] = lse[r] - x[r][target] (0 where target is -1).
+/// Backward: dx = factor (softmax(x) - one_hot(target)), 0 where target is -1; dx may be x.
+template <class T>
+struct CrossEntropyArgs {
+  const T* x;
+  int64_t row_stride;
+  const int32_t* targets;
+  T* lse;
+  T* loss;
+  T* dx;
+  T factor;
+  int64_t rows, n;
+};
+
+/// y[i] = x[i] · scale where word e mod 4 of Philox block e/4 of (seed, stream), e = first + i, is at least `threshold`.
+template <class T>
+struct DropoutArgs {
+  const T* x;
+  T* y;
+  int64_t n;
+  uint64_t seed, stream, first;
+  uint32_t threshold;
+  T scale;
+};
+
+/// g = clip · grad; m += (1-beta1)(g - m); v += (1-beta2)(g² - v);
+/// x = x (1 - lr decay) - step_size m / (√v · v_scale + epsilon), step_size = lr/(1-beta1^t), v_scale = 1/√(1-beta2^t).
+/// note: moments below 1e-30 (m) and 1e-37 (v) in size are stored as 0, so that nothing denormal is ever computed.
+template <class T>
+struct AdamWArgs {
+  T* x;
+  const T* grad;
+  T* m;
+  T* v;
+  int64_t n;
+  T clip, one_minus_beta1, one_minus_beta2, decay_factor, step_size, v_scale, epsilon;
+};
+
+// ---- the machine's limits, for measuring ----
+
+/// Runs `rounds` times 16·24 independent fused multiply-adds on registers; returns a number that depends on all of them.
+struct PeakArgs {
+  int64_t rounds;
+};
+/// Reads n elements and returns something that depends on each.
+struct ReadArgs {
+  const float* x;
+  int64_t n;
+};
+
+template <class T>
+struct Table {
+  const char* name;
+  int registers;  // multiply-adds of 16 lanes that peak() keeps in flight
+  void (*gemm)(const GemmArgs<T>&);
+  void (*pack)(const PackArgs<T>&);
+  void (*unary[static_cast<int>(Unary::count)])(const UnaryArgs<T>&);
+  void (*unary_grad[static_cast<int>(Unary::count)])(const UnaryGradArgs<T>&);
+  void (*binary[static_cast<int>(Binary::count)])(const BinaryArgs<T>&);
+  void (*affine)(const AffineArgs<T>&);
+  void (*swiglu)(const SwigluArgs<T>&);
+  void (*swiglu_grad)(const SwigluArgs<T>&);
+  void (*row_sum)(const RowSumArgs<T>&);
+  void (*column_sum)(const ColumnSumArgs<T>&);
+  void (*row_max)(const RowMaxArgs<T>&);
+  T (*squares)(const SquaresArgs<T>&);
+  void (*softmax)(const SoftmaxArgs<T>&);
+  void (*softmax_grad)(const SoftmaxArgs<T>&);
+  void (*log_softmax)(const SoftmaxArgs<T>&);
+  void (*log_softmax_grad)(const SoftmaxArgs<T>&);
+  void (*norm)(const NormArgs<T>&);
+  void (*norm_grad)(const NormArgs<T>&);
+  void (*norm_weight_grad)(const NormWeightGradArgs<T>&);
+  void (*rotary)(const RotaryArgs<T>&);
+  void (*attention)(const AttentionArgs<T>&);
+  void (*attention_grad)(const AttentionGradArgs<T>&);
+  void (*cross_entropy)(const CrossEntropyArgs<T>&);
+  void (*cross_entropy_grad)(const CrossEntropyArgs<T>&);
+  void (*dropout)(const DropoutArgs<T>&);
+  void (*adamw)(const AdamWArgs<T>&);
+  T (*peak)(const PeakArgs&);
+  T (*read)(const ReadArgs&);
+};
+
+/// The table in use for T: for float the one that dispatch chose or GRADUS_ISA names; for double the scalar one.
+template <class T>
+const Table<T>& table();
+template <>
+const Table<float>& table<float>();
+template <>
+const Table<double>& table<double>();
+
+/// The instruction sets built in and present on this machine, best last ("scalar", "sse2", "avx2", "avx512").
+const char* const* available_isas(int* count);
+/// Uses the named table from here on; an unknown or unavailable name is an error that lists the available ones.
+void select_isa(const char* name);
+
+}  // namespace gradus::kernels

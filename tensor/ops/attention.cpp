@@ -1,0 +1,230 @@
+#include <algorithm>
+
+#include "tensor/autodiff.hpp"
+#include "tensor/kernels/kernels.hpp"
+#include "tensor/math.hpp"
+#include "tensor/ops.hpp"
+#include "tensor/ops/common.hpp"
+#include "tensor/ops/scratch.hpp"
+#include "tensor/parallel.hpp"
+#include "tensor/storage.hpp"
+
+namespace gradus {
+
+Ragged uniform_sequences(int64_t batch, int64_t time) {
+  const std::vector<int64_t> lengths(static_cast<std::size_t>(batch), time);
+  return ragged_sequences(lengths);
+}
+
+Ragged ragged_sequences(std::span<const int64_t> lengths) {
+  Ragged result;
+  for (const int64_t length : lengths) {
+    check(length >= 0, "ragged_sequences: lengths must be at least 0; ", length, " was given");
+    result.offsets.push_back(result.offsets.back() + length);
+  }
+  return result;
+}
+
+namespace {
+
+constexpr int64_t round_up(int64_t n) { return (n + kernels::kLanes - 1) / kernels::kLanes * kernels::kLanes; }
+
+/// Rows that kernels can walk: the last axis dense, any distance between rows.
+Tensor dense_rows(const Tensor& x) { return x.strides()[1] == 1 || x.size(1) == 1 ? x.detach() : x.to_contiguous(); }
+
+struct Sizes {
+  int64_t rows, heads, kv_heads, width;
+  double scale;
+};
+
+Sizes check_heads(const char* op, const Tensor& q, const Tensor& k, const Tensor& v, int64_t heads, int64_t kv_heads,
+                  double scale) {
+  check_same_dtype(op, q, k);
+  check_same_dtype(op, q, v);
+  check(q.rank() == 2 && k.rank() == 2 && v.rank() == 2 && k.shape() == v.shape() && q.size(0) == k.size(0), op,
+        ": q must be (N, H·D), k and v (N, G·D); q is ", q.shape(), ", k is ", k.shape(), ", v is ", v.shape());
+  check(heads > 0 && kv_heads > 0 && heads % kv_heads == 0, op,
+        ": heads must be a multiple of kv_heads; heads is ", heads, ", kv_heads is ", kv_heads);
+  check(q.size(1) > 0 && q.size(1) % heads == 0 && k.size(1) == q.size(1) / heads * kv_heads, op,
+        ": widths must be heads·D and kv_heads·D; q has ", q.size(1), " columns for ", heads, " heads, k has ",
+        k.size(1), " for ", kv_heads);
+  const int64_t width = q.size(1) / heads;
+  return {q.size(0), heads, kv_heads, width, scale != 0 ? scale : 1.0 / math::sqrt(static_cast<double>(width))};
+}
+
+}  // namespace
+
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged& sequences, int64_t heads,
+                 int64_t kv_heads, bool causal, double scale) {
+  const Sizes size = check_heads("attention", q, k, v, heads, kv_heads, scale);
+  const std::vector<int64_t>& offsets = sequences.offsets;
+  check(!offsets.empty() && offsets.front() == 0 && offsets.back() == size.rows,
+        "attention: the sequences must cover the rows; q is ", q.shape(), " but the last offset is ",
+        offsets.empty() ? 0 : offsets.back());
+  const int64_t batch = sequences.count();
+  const int64_t d = size.width;
+  const int64_t width = round_up(d);
+  const Tensor queries = dense_rows(q);
+  const Tensor keys = dense_rows(k);
+  const Tensor values = dense_rows(v);
+  Tensor y = Tensor::empty(q.shape(), q.dtype());
+  Tensor lse = Tensor::empty({size.rows, heads}, q.dtype());
+
+  visit_floating(q.dtype(), "attention", [&]<class T>() {
+    const auto& table = kernels::table<T>();
+    // Where each sequence's packed keys and values start, and the tiles of query rows of all sequences.
+    std::vector<int64_t> packed(static_cast<std::size_t>(batch) + 1, 0);
+    std::vector<std::pair<int64_t, int64_t>> tiles;  // sequence, first row
+    for (int64_t b = 0; b < batch; ++b) {
+      const int64_t rows = offsets[b + 1] - offsets[b];
+      check(rows >= 0, "attention: offsets must ascend; sequence ", b, " has ", rows, " rows");
+      packed[b + 1] = packed[b] + round_up(rows);
+      for (int64_t row = 0; row < rows; row += kernels::kQueryBlock) {
+        tiles.emplace_back(b, row);
+      }
+    }
+    const int64_t padded = packed[batch];
+    Tensor key_panels = Tensor::empty({kv_heads, padded, d}, q.dtype());
+    Tensor value_rows = Tensor::empty({kv_heads, padded, width}, q.dtype());
+    const int64_t tasks = static_cast<int64_t>(tiles.size()) * heads;
+    detail::ScratchPool<T> scratch(tasks, kernels::attention_scratch(d));
+    T* panels_out = key_panels.mutable_data<T>();
+    T* values_out = value_rows.mutable_data<T>();
+    const T* k_in = keys.data<T>();
+    const T* v_in = values.data<T>();
+    const int64_t k_row = keys.strides()[0];
+    const int64_t v_row = values.strides()[0];
+    parallel_for(batch * kv_heads, [&](int64_t task) {
+      const int64_t b = task / kv_heads;
+      const int64_t g = task % kv_heads;
+      const int64_t rows = offsets[b + 1] - offsets[b];
+      table.pack({k_in + offsets[b] * k_row + g * d, 1, k_row, d, rows, panels_out + (g * padded + packed[b]) * d});
+      T* to = values_out + (g * padded + packed[b]) * width;
+      const T* from = v_in + offsets[b] * v_row + g * d;
+      for (int64_t r = 0; r < rows; ++r) {
+        std::copy_n(from + r * v_row, d, to + r * width);
+        std::fill(to + r * width + d, to + (r + 1) * width, T(0));
+      }
+    });
+    const T* q_in = queries.data<T>();
+    const int64_t q_row = queries.strides()[0];
+    T* y_out = y.mutable_data<T>();
+    T* lse_out = lse.mutable_data<T>();
+    parallel_for(tasks, [&](int64_t task) {
+      const auto [b, row] = tiles[static_cast<std::size_t>(task / heads)];
+      const int64_t h = task % heads;
+      const int64_t g = h / (heads / kv_heads);
+      const int64_t rows = offsets[b + 1] - offsets[b];
+      const int64_t first = offsets[b] + row;
+      const typename detail::ScratchPool<T>::Loan room(scratch);
+      table.attention({q_in + first * q_row + h * d, q_row, panels_out + (g * padded + packed[b]) * d,
+                       values_out + (g * padded + packed[b]) * width, width, y_out + first * heads * d + h * d, heads * d,
+                       lse_out + first * heads + h, heads, row, std::min(row + kernels::kQueryBlock, rows), rows, d, 0,
+                       causal, static_cast<T>(size.scale), room.data()});
+    });
+  });
+
+  if (!will_record({&q, &k, &v})) return y;
+  return record(
+      "attention", y, {q, k, v},
+      [saved_q = Saved("attention", queries), saved_k = Saved("attention", keys), saved_v = Saved("attention", values),
+       saved_y = Saved("attention", y), saved_lse = Saved("attention", lse), offsets, size, batch, d,
+       causal](Backward& back) {
+        const int64_t group = size.heads / size.kv_heads;
+        Tensor dq = Tensor::empty(saved_q.get().shape(), back.dy().dtype());
+        Tensor dk = Tensor::empty(saved_k.get().shape(), back.dy().dtype());
+        Tensor dv = Tensor::empty(saved_v.get().shape(), back.dy().dtype());
+        visit_floating(back.dy().dtype(), "attention", [&]<class T>() {
+          int64_t longest = 0;
+          for (int64_t b = 0; b < batch; ++b) longest = std::max(longest, offsets[b + 1] - offsets[b]);
+          detail::ScratchPool<T> scratch(batch * size.kv_heads, kernels::attention_grad_scratch(longest, d));
+          const int64_t y_row = size.heads * d, kv_row = size.kv_heads * d;
+          const kernels::AttentionGradArgs<T> whole{
+              saved_q.get().data<T>(), saved_q.get().strides()[0], saved_k.get().data<T>(), saved_k.get().strides()[0],
+              saved_v.get().data<T>(), saved_v.get().strides()[0], saved_y.get().data<T>(), y_row,
+              back.dy().data<T>(), y_row, saved_lse.get().data<T>(), size.heads,
+              dq.mutable_data<T>(), y_row, dk.mutable_data<T>(), kv_row, dv.mutable_data<T>(), kv_row,
+              0, group, d, causal, static_cast<T>(size.scale), nullptr};
+          const auto run = kernels::table<T>().attention_grad;
+          parallel_for(batch * size.kv_heads, [&](int64_t task) {
+            const int64_t b = task / size.kv_heads;
+            const int64_t g = task % size.kv_heads;
+            const int64_t first = offsets[b];
+            const int64_t h = g * group;
+            const typename detail::ScratchPool<T>::Loan room(scratch);
+            kernels::AttentionGradArgs<T> part = whole;
+            part.q += first * part.q_row + h * d;
+            part.k += first * part.k_row + g * d;
+            part.v += first * part.v_row + g * d;
+            part.y += first * y_row + h * d;
+            part.dy += first * y_row + h * d;
+            part.lse += first * part.lse_row + h;
+            part.dq += first * y_row + h * d;
+            part.dk += first * kv_row + g * d;
+            part.dv += first * kv_row + g * d;
+            part.rows = offsets[b + 1] - first;
+            part.scratch = room.data();
+            run(part);
+          });
+        });
+        if (back.needs(0)) back.add(0, dq);
+        if (back.needs(1)) back.add(1, dk);
+        if (back.needs(2)) back.add(2, dv);
+      });
+}
+
+KeyValueCache::KeyValueCache(int64_t capacity_rows, int64_t kv_heads, int64_t head_width) : capacity(capacity_rows) {
+  check(capacity_rows > 0 && kv_heads > 0 && head_width > 0,
+        "KeyValueCache: sizes must be positive; capacity ", capacity_rows, ", kv_heads ", kv_heads, ", head_width ",
+        head_width);
+  keys = Tensor::zeros({kv_heads, round_up(capacity_rows) / kernels::kLanes, head_width, kernels::kLanes});
+  values = Tensor::zeros({kv_heads, capacity_rows, round_up(head_width)});
+}
+
+Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyValueCache& cache, int64_t heads,
+                        int64_t kv_heads, double scale) {
+  const Sizes size = check_heads("attention_cached", q, k, v, heads, kv_heads, scale);
+  check(q.dtype() == DType::f32, "attention_cached: tensors must be f32; q is ", dtype_name(q.dtype()));
+  check(cache.keys.defined() && cache.keys.size(0) == kv_heads && cache.keys.size(2) == size.width,
+        "attention_cached: the cache must be made for ", kv_heads, " key/value heads of width ", size.width);
+  check(cache.rows + size.rows <= cache.capacity, "attention_cached: the cache must have room; it holds ", cache.rows,
+        " of ", cache.capacity, " rows and ", size.rows, " are new");
+  const int64_t d = size.width;
+  const int64_t width = round_up(d);
+  const int64_t first = cache.rows;
+  const int64_t panel_rows = round_up(cache.capacity);
+  const Tensor queries = dense_rows(q), keys = dense_rows(k), values = dense_rows(v);
+  Tensor y = Tensor::empty(q.shape());
+  const auto& table = kernels::table<float>();
+  float* key_cache = cache.keys.mutable_data<float>();
+  float* value_cache = cache.values.mutable_data<float>();
+  const float* k_in = keys.data<float>();
+  const float* v_in = values.data<float>();
+  parallel_for(kv_heads, [&](int64_t g) {
+    for (int64_t r = 0; r < size.rows; ++r) {
+      const int64_t at = first + r;
+      float* panel = key_cache + g * panel_rows * d + at / kernels::kLanes * kernels::kLanes * d + at % kernels::kLanes;
+      for (int64_t i = 0; i < d; ++i) panel[i * kernels::kLanes] = k_in[r * keys.strides()[0] + g * d + i];
+      std::copy_n(v_in + r * values.strides()[0] + g * d, d, value_cache + (g * cache.capacity + at) * width);
+    }
+  });
+  cache.rows += size.rows;
+  const int64_t tiles = (size.rows + kernels::kQueryBlock - 1) / kernels::kQueryBlock;
+  detail::ScratchPool<float> scratch(tiles * heads, kernels::attention_scratch(d));
+  const float* q_in = queries.data<float>();
+  const int64_t q_row = queries.strides()[0];
+  float* y_out = y.mutable_data<float>();
+  parallel_for(tiles * heads, [&](int64_t task) {
+    const int64_t row = task / heads * kernels::kQueryBlock;
+    const int64_t h = task % heads;
+    const int64_t g = h / (heads / kv_heads);
+    const detail::ScratchPool<float>::Loan room(scratch);
+    table.attention({q_in + row * q_row + h * d, q_row, key_cache + g * panel_rows * d,
+                     value_cache + g * cache.capacity * width, width, y_out + row * heads * d + h * d, heads * d, nullptr,
+                     0, row, std::min(row + kernels::kQueryBlock, size.rows), cache.rows, d, first, true,
+                     static_cast<float>(size.scale), room.data()});
+  });
+  return no_grad("attention_cached", y);
+}
+
+}  // namespace gradus

@@ -1,0 +1,324 @@
+#include <array>
+#include <utility>
+
+#include "tensor/autodiff.hpp"
+#include "tensor/kernels/kernels.hpp"
+#include "tensor/ops.hpp"
+#include "tensor/ops/common.hpp"
+#include "tensor/parallel.hpp"
+
+namespace gradus {
+namespace {
+
+using kernels::Binary;
+using kernels::Unary;
+
+// ---- two operands ----
+
+/// y = f(a, b) over the broadcast shape, without autodiff.
+Tensor binary_forward(Binary kind, const char* op, const Tensor& a, const Tensor& b) {
+  Tensor y = Tensor::empty(broadcast_shape(a.shape(), b.shape(), op), a.dtype());
+  const Loop<2> loop(y.shape(), {&a, &b});
+  visit_floating(a.dtype(), op, [&]<class T>() {
+    const auto kernel = kernels::table<T>().binary[static_cast<int>(kind)];
+    const T* pa = a.data<T>();
+    const T* pb = b.data<T>();
+    T* py = y.mutable_data<T>();
+    loop.for_each_run([&](int64_t first, const std::array<int64_t, 2>& at, int64_t count) {
+      kernel({pa + at[0], loop.step(0), pb + at[1], loop.step(1), py + first, count});
+    });
+  });
+  return y;
+}
+
+void check_operands(const char* op, const Tensor& a, const Tensor& b) {
+  check(is_floating(a.dtype()), op, ": element type must be f32 or f64; it is ", dtype_name(a.dtype()), "; use cast()");
+  check_same_dtype(op, a, b);
+}
+
+/// y[i] = choose(a[i], b[i]) over the shape of y, which is dense; the operands stretch to it.
+template <class A, class B, class Y, class Choose>
+void map_pairs(const Tensor& a, const Tensor& b, const Tensor& y, Choose&& choose) {
+  const Loop<2> loop(y.shape(), {&a, &b});
+  const A* pa = a.data<A>();
+  const B* pb = b.data<B>();
+  Y* py = y.mutable_data<Y>();
+  loop.for_each_run([&](int64_t first, const std::array<int64_t, 2>& at, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+      py[first + i] =
+          choose(load_element(pa + at[0] + i * loop.step(0)), load_element(pb + at[1] + i * loop.step(1)));
+    }
+  });
+}
+
+/// dy where mask equals `side`, else 0; mask broadcasts to dy's shape.
+Tensor masked(const Tensor& mask, int32_t side, const Tensor& dy) {
+  Tensor y = Tensor::empty(dy.shape(), dy.dtype());
+  visit_floating(dy.dtype(), "where", [&]<class T>() {
+    map_pairs<int32_t, T, T>(mask, dy, y, [side](int32_t m, T value) { return (m != 0) == (side != 0) ? value : T(0); });
+  });
+  return y;
+}
+
+/// Maximum and minimum: dy goes to the operand that `first_wins` names where both are compared.
+template <class Compare>
+Tensor record_choice(const char* op, Tensor y, const Tensor& a, const Tensor& b, Compare first_wins) {
+  if (!will_record({&a, &b})) return y;
+  return record(op, std::move(y), {a, b}, [op, sa = Saved(op, a), sb = Saved(op, b), first_wins](Backward& g) {
+    const Tensor saved_a = sa.get();
+    const Tensor saved_b = sb.get();
+    const Tensor mask = Tensor::empty(g.dy().shape(), DType::i32);
+    visit_floating(saved_a.dtype(), op, [&]<class T>() {
+      map_pairs<T, T, int32_t>(saved_a, saved_b, mask, [&](T x, T z) { return first_wins(x, z) ? 1 : 0; });
+    });
+    if (g.needs(0)) add_summed(g, 0, masked(mask, 1, g.dy()), saved_a.shape());
+    if (g.needs(1)) add_summed(g, 1, masked(mask, 0, g.dy()), saved_b.shape());
+  });
+}
+
+template <class Compare>
+Tensor compare(const char* op, const Tensor& a, const Tensor& b, Compare holds) {
+  check_same_dtype(op, a, b);
+  Tensor y = Tensor::empty(broadcast_shape(a.shape(), b.shape(), op), DType::i32);
+  const auto run = [&]<class T>() {
+    map_pairs<T, T, int32_t>(a, b, y, [&](T x, T z) { return holds(x, z) ? 1 : 0; });
+  };
+  if (a.dtype() == DType::i32) {
+    run.template operator()<int32_t>();
+  } else {
+    check(is_floating(a.dtype()), op, ": element type must be f32, f64 or i32; it is ", dtype_name(a.dtype()),
+          "; use cast()");
+    visit_floating(a.dtype(), op, run);
+  }
+  return no_grad(op, y);
+}
+
+/// y = scale · x + offset, without autodiff.
+Tensor affine_forward(const char* op, const Tensor& x, double scale, double offset) {
+  const Tensor dense = x.to_contiguous();
+  Tensor y = Tensor::empty(x.shape(), x.dtype());
+  visit_floating(x.dtype(), op, [&]<class T>() {
+    const auto kernel = kernels::table<T>().affine;
+    const T* px = dense.data<T>();
+    T* py = y.mutable_data<T>();
+    parallel_ranges(y.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
+      kernel({px + begin, py + begin, end - begin, static_cast<T>(scale), static_cast<T>(offset)});
+    });
+  });
+  return y;
+}
+
+// ---- one operand ----
+
+/// y = f(x) of a dense x, without autodiff.
+Tensor unary_forward(Unary kind, const char* op, const Tensor& x) {
+  Tensor y = Tensor::empty(x.shape(), x.dtype());
+  visit_floating(x.dtype(), op, [&]<class T>() {
+    const auto kernel = kernels::table<T>().unary[static_cast<int>(kind)];
+    const T* px = x.data<T>();
+    T* py = y.mutable_data<T>();
+    parallel_ranges(y.numel(), kElementwiseGrain,
+                    [&](int64_t begin, int64_t end) { kernel({px + begin, py + begin, end - begin}); });
+  });
+  return y;
+}
+
+Tensor negated(const Tensor& x) { return unary_forward(Unary::neg, "neg", x); }
+
+/// Which of its two sides a derivative is written with, so that only that one is kept.
+enum class Keeps { nothing, x, y };
+
+Tensor unary(Unary kind, const char* op, const Tensor& x, Keeps keeps) {
+  const Tensor dense = x.to_contiguous();
+  Tensor y = unary_forward(kind, op, dense);
+  if (!will_record({&x})) return y;
+  const Saved saved = keeps == Keeps::nothing ? Saved() : Saved(op, keeps == Keeps::x ? dense : y);
+  return record(op, std::move(y), {x}, [kind, op, keeps, saved](Backward& g) {
+    if (!g.needs(0)) return;
+    const Tensor kept = saved.get();
+    Tensor dx = Tensor::empty(g.dy().shape(), g.dy().dtype());
+    visit_floating(dx.dtype(), op, [&]<class T>() {
+      const auto kernel = kernels::table<T>().unary_grad[static_cast<int>(kind)];
+      const T* px = keeps == Keeps::x ? kept.data<T>() : nullptr;
+      const T* py = keeps == Keeps::y ? kept.data<T>() : nullptr;
+      const T* pdy = g.dy().data<T>();
+      T* pdx = dx.mutable_data<T>();
+      parallel_ranges(dx.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
+        kernel({px ? px + begin : nullptr, py ? py + begin : nullptr, pdy + begin, pdx + begin, end - begin});
+      });
+    });
+    g.add(0, dx);
+  });
+}
+
+}  // namespace
+
+Tensor add(const Tensor& a, const Tensor& b) {
+  check_operands("add", a, b);
+  Tensor y = binary_forward(Binary::add, "add", a, b);
+  return record("add", std::move(y), {a, b}, [shape_a = a.shape(), shape_b = b.shape()](Backward& g) {
+    if (g.needs(0)) add_summed(g, 0, g.dy(), shape_a);
+    if (g.needs(1)) add_summed(g, 1, g.dy(), shape_b);
+  });
+}
+
+Tensor sub(const Tensor& a, const Tensor& b) {
+  check_operands("sub", a, b);
+  Tensor y = binary_forward(Binary::sub, "sub", a, b);
+  return record("sub", std::move(y), {a, b}, [shape_a = a.shape(), shape_b = b.shape()](Backward& g) {
+    if (g.needs(0)) add_summed(g, 0, g.dy(), shape_a);
+    if (g.needs(1)) add_summed(g, 1, negated(g.dy()), shape_b);
+  });
+}
+
+Tensor mul(const Tensor& a, const Tensor& b) {
+  check_operands("mul", a, b);
+  Tensor y = binary_forward(Binary::mul, "mul", a, b);
+  if (!will_record({&a, &b})) return y;
+  return record("mul", std::move(y), {a, b}, [sa = Saved("mul", a), sb = Saved("mul", b)](Backward& g) {
+    const Tensor saved_a = sa.get();
+    const Tensor saved_b = sb.get();
+    if (g.needs(0)) add_summed(g, 0, binary_forward(Binary::mul, "mul", g.dy(), saved_b), saved_a.shape());
+    if (g.needs(1)) add_summed(g, 1, binary_forward(Binary::mul, "mul", g.dy(), saved_a), saved_b.shape());
+  });
+}
+
+Tensor div(const Tensor& a, const Tensor& b) {
+  check_operands("div", a, b);
+  Tensor y = binary_forward(Binary::div, "div", a, b);
+  if (!will_record({&a, &b})) return y;
+  const Saved saved_y("div", y);
+  return record("div", std::move(y), {a, b}, [shape_a = a.shape(), sb = Saved("div", b), saved_y](Backward& g) {
+    const Tensor b_kept = sb.get();
+    const Tensor da = binary_forward(Binary::div, "div", g.dy(), b_kept);
+    if (g.needs(1)) {
+      const Tensor db = negated(binary_forward(Binary::mul, "div", da, saved_y.get()));
+      add_summed(g, 1, db, b_kept.shape());
+    }
+    if (g.needs(0)) add_summed(g, 0, da, shape_a);
+  });
+}
+
+Tensor maximum(const Tensor& a, const Tensor& b) {
+  check_operands("maximum", a, b);
+  return record_choice("maximum", binary_forward(Binary::maximum, "maximum", a, b), a, b,
+                       [](auto x, auto z) { return x >= z; });
+}
+
+Tensor minimum(const Tensor& a, const Tensor& b) {
+  check_operands("minimum", a, b);
+  return record_choice("minimum", binary_forward(Binary::minimum, "minimum", a, b), a, b,
+                       [](auto x, auto z) { return x <= z; });
+}
+
+Tensor add(const Tensor& x, double value) {
+  Tensor y = affine_forward("add", x, 1, value);
+  return record("add", std::move(y), {x}, [](Backward& g) { g.add(0, g.dy()); });
+}
+
+Tensor mul(const Tensor& x, double value) {
+  Tensor y = affine_forward("mul", x, value, 0);
+  return record("mul", std::move(y), {x}, [value](Backward& g) {
+    if (g.needs(0)) g.add(0, affine_forward("mul", g.dy(), value, 0));
+  });
+}
+
+Tensor equal(const Tensor& a, const Tensor& b) {
+  return compare("equal", a, b, [](auto x, auto z) { return x == z; });
+}
+Tensor less(const Tensor& a, const Tensor& b) {
+  return compare("less", a, b, [](auto x, auto z) { return x < z; });
+}
+Tensor greater(const Tensor& a, const Tensor& b) {
+  return compare("greater", a, b, [](auto x, auto z) { return x > z; });
+}
+
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
+  check(condition.dtype() == DType::i32, "where: condition must be i32; it is ", dtype_name(condition.dtype()),
+        "; compare with equal(), less() or greater(), or use cast()");
+  check_operands("where", a, b);
+  const Shape shape = broadcast_shape(condition.shape(), broadcast_shape(a.shape(), b.shape(), "where"), "where");
+  Tensor y = Tensor::empty(shape, a.dtype());
+  const Loop<3> loop(shape, {&condition, &a, &b});
+  visit_floating(a.dtype(), "where", [&]<class T>() {
+    const auto* pc = condition.data<int32_t>();
+    const T* pa = a.data<T>();
+    const T* pb = b.data<T>();
+    T* py = y.mutable_data<T>();
+    loop.for_each_run([&](int64_t first, const std::array<int64_t, 3>& at, int64_t count) {
+      for (int64_t i = 0; i < count; ++i) {
+        const bool chosen = load_element(pc + at[0] + i * loop.step(0)) != 0;
+        const T value_a = load_element(pa + at[1] + i * loop.step(1));
+        const T value_b = load_element(pb + at[2] + i * loop.step(2));
+        py[first + i] = chosen ? value_a : value_b;
+      }
+    });
+  });
+  if (!will_record({&a, &b})) return y;
+  return record("where", std::move(y), {a, b},
+                [saved = Saved("where", condition), shape_a = a.shape(), shape_b = b.shape()](Backward& g) {
+                  const Tensor mask = saved.get();
+                  if (g.needs(0)) add_summed(g, 0, masked(mask, 1, g.dy()), shape_a);
+                  if (g.needs(1)) add_summed(g, 1, masked(mask, 0, g.dy()), shape_b);
+                });
+}
+
+// The derivatives stand beside the values in tensor/kernels/elementwise.hpp.
+Tensor neg(const Tensor& x) { return unary(Unary::neg, "neg", x, Keeps::nothing); }
+Tensor abs(const Tensor& x) { return unary(Unary::abs, "abs", x, Keeps::x); }
+Tensor square(const Tensor& x) { return unary(Unary::square, "square", x, Keeps::x); }
+Tensor sqrt(const Tensor& x) { return unary(Unary::sqrt, "sqrt", x, Keeps::y); }
+Tensor rsqrt(const Tensor& x) { return unary(Unary::rsqrt, "rsqrt", x, Keeps::y); }
+Tensor exp(const Tensor& x) { return unary(Unary::exp, "exp", x, Keeps::y); }
+Tensor log(const Tensor& x) { return unary(Unary::log, "log", x, Keeps::x); }
+Tensor sin(const Tensor& x) { return unary(Unary::sin, "sin", x, Keeps::x); }
+Tensor cos(const Tensor& x) { return unary(Unary::cos, "cos", x, Keeps::x); }
+Tensor tanh(const Tensor& x) { return unary(Unary::tanh, "tanh", x, Keeps::y); }
+Tensor erf(const Tensor& x) { return unary(Unary::erf, "erf", x, Keeps::x); }
+Tensor sigmoid(const Tensor& x) { return unary(Unary::sigmoid, "sigmoid", x, Keeps::y); }
+Tensor relu(const Tensor& x) { return unary(Unary::relu, "relu", x, Keeps::x); }
+Tensor relu_squared(const Tensor& x) { return unary(Unary::relu_squared, "relu_squared", x, Keeps::x); }
+Tensor gelu(const Tensor& x) { return unary(Unary::gelu, "gelu", x, Keeps::x); }
+Tensor gelu_tanh(const Tensor& x) { return unary(Unary::gelu_tanh, "gelu_tanh", x, Keeps::x); }
+Tensor silu(const Tensor& x) { return unary(Unary::silu, "silu", x, Keeps::x); }
+
+Tensor swiglu(const Tensor& gate, const Tensor& up) {
+  check_operands("swiglu", gate, up);
+  check(gate.shape() == up.shape(), "swiglu: gate and up must have the same shape; gate is ", gate.shape(), ", up is ",
+        up.shape(), "; use reshape() or broadcast_to()");
+  const Tensor dense_gate = gate.to_contiguous();
+  const Tensor dense_up = up.to_contiguous();
+  Tensor y = Tensor::empty(gate.shape(), gate.dtype());
+  visit_floating(gate.dtype(), "swiglu", [&]<class T>() {
+    const auto kernel = kernels::table<T>().swiglu;
+    const T* pg = dense_gate.data<T>();
+    const T* pu = dense_up.data<T>();
+    T* py = y.mutable_data<T>();
+    parallel_ranges(y.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
+      kernel({pg + begin, pu + begin, py + begin, nullptr, nullptr, nullptr, end - begin});
+    });
+  });
+  if (!will_record({&gate, &up})) return y;
+  return record("swiglu", std::move(y), {gate, up},
+                [sg = Saved("swiglu", dense_gate), su = Saved("swiglu", dense_up)](Backward& g) {
+                  const Tensor kept_gate = sg.get();
+                  const Tensor kept_up = su.get();
+                  Tensor dgate = Tensor::empty(kept_gate.shape(), kept_gate.dtype());
+                  Tensor dup = Tensor::empty(kept_gate.shape(), kept_gate.dtype());
+                  visit_floating(kept_gate.dtype(), "swiglu", [&]<class T>() {
+                    const auto kernel = kernels::table<T>().swiglu_grad;
+                    const T* pg = kept_gate.data<T>();
+                    const T* pu = kept_up.data<T>();
+                    const T* pdy = g.dy().data<T>();
+                    T* pdg = dgate.mutable_data<T>();
+                    T* pdu = dup.mutable_data<T>();
+                    parallel_ranges(dup.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
+                      kernel({pg + begin, pu + begin, nullptr, pdy + begin, pdg + begin, pdu + begin, end - begin});
+                    });
+                  });
+                  g.add(0, dgate);
+                  g.add(1, dup);
+                });
+}
+
+}  // namespace gradus

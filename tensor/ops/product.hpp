@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/tensor.hpp"
+
+/// Matrix products between the ops and the kernel: packing, chunks and threads. Private to tensor/ops.
+
+namespace gradus::detail {
+
+/// A matrix anywhere in memory: element (i, j) = data[i·row + j·column].
+template <class T>
+struct Matrix {
+  const T* data;
+  int64_t row;
+  int64_t column;
+};
+
+/// C (m,n) = A (m,k) · B (k,n) (+ C where `accumulate`) (+ bias); C is row-major with stride c_row.
+template <class T>
+struct Product {
+  int64_t m, n, k;
+  Matrix<T> a;
+  Matrix<T> b;
+  T* c;
+  int64_t c_row;
+  bool accumulate = false;
+  const T* bias = nullptr;
+};
+
+/// Packs B into scratch, then multiplies, both in parallel.
+template <class T>
+void multiply(const Product<T>& product);
+
+/// The same where B is (a transpose of) a parameter: its panels are kept beside it while nothing is being recorded and
+/// few rows make packing the larger part, as in generation; they are fresh while the storage's version is.
+template <class T>
+void multiply_parameter(const Product<T>& product, const Tensor& parameter);
+
+}  // namespace gradus::detail

@@ -1,0 +1,267 @@
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "tensor/autodiff.hpp"
+#include "tensor/kernels/kernels.hpp"
+#include "tensor/ops.hpp"
+#include "tensor/ops/common.hpp"
+#include "tensor/parallel.hpp"
+
+namespace gradus {
+namespace {
+
+constexpr int64_t kSumChunk = 4096;  // elements of one partial sum: part of the definition of sum(x)
+
+/// A dense array seen as (outer, middle, inner), of which the middle axis is reduced.
+struct Axes {
+  int64_t outer = 1;
+  int64_t middle = 1;
+  int64_t inner = 1;
+};
+
+/// Axes first … last-1 of the shape in the middle.
+Axes split_axes(const Shape& shape, int first, int last) {
+  Axes axes;
+  for (int i = 0; i < shape.rank(); ++i) {
+    int64_t& part = i < first ? axes.outer : i < last ? axes.middle : axes.inner;
+    part *= shape[i];
+  }
+  return axes;
+}
+
+/// y (outer, inner) from a dense x (outer, middle, inner), both without autodiff: rows where inner is 1, else columns.
+/// `accumulate` continues the chains of y and needs columns.
+template <class T>
+void sum_middle(const T* x, T* y, const Axes& axes, bool accumulate) {
+  const auto& table = kernels::table<T>();
+  if (axes.inner == 1 && !accumulate) {
+    const int64_t grain = std::max<int64_t>(1, kElementwiseGrain / std::max<int64_t>(1, axes.middle));
+    parallel_ranges(axes.outer, grain, [&](int64_t begin, int64_t end) {
+      table.row_sum({x + begin * axes.middle, axes.middle, y + begin, end - begin, axes.middle});
+    });
+    return;
+  }
+  const int64_t columns = (axes.inner + kColumnSumGrain - 1) / kColumnSumGrain;
+  const int64_t per_chunk = std::max<int64_t>(1, kElementwiseGrain / std::max<int64_t>(1, axes.middle * kColumnSumGrain));
+  // One cell is up to 64 columns of one outer index; many small ones share a chunk.
+  parallel_ranges(axes.outer * columns, per_chunk, [&](int64_t begin, int64_t end) {
+    for (int64_t cell = begin; cell < end; ++cell) {
+      const int64_t outer = cell / columns;
+      const int64_t column = cell % columns * kColumnSumGrain;
+      const int64_t width = std::min(kColumnSumGrain, axes.inner - column);
+      table.column_sum({x + outer * axes.middle * axes.inner + column, axes.inner, y + outer * axes.inner + column,
+                        axes.middle, width, accumulate});
+    }
+  });
+}
+
+/// The sum over axes first … last-1, which become one axis of size 1.
+Tensor sum_axes(const Tensor& x, int first, int last) {
+  const Tensor dense = x.to_contiguous();
+  Shape shape;
+  for (int i = 0; i < x.rank(); ++i) {
+    if (i < first || i >= last) shape.push_back(x.shape()[i]);
+    if (i == first) shape.push_back(1);
+  }
+  Tensor y = Tensor::empty(shape, x.dtype());
+  visit_floating(x.dtype(), "sum", [&]<class T>() {
+    sum_middle(dense.data<T>(), y.mutable_data<T>(), split_axes(x.shape(), first, last), false);
+  });
+  return y;
+}
+
+/// The same elements of a dense tensor in another shape, without autodiff.
+Tensor reshaped(const Tensor& x, const Shape& shape) { return x.view(shape, dense_strides(shape), 0); }
+
+/// dy stretched along the reduced axes of x's shape.
+Tensor stretched(const Tensor& dy, const Shape& shape, int axis) {
+  Strides strides;
+  for (int i = 0, from = 0; i < shape.rank(); ++i) {
+    if (i == axis) {
+      strides.push_back(0);
+      if (dy.rank() == shape.rank()) ++from;
+    } else {
+      strides.push_back(dy.strides()[from++]);
+    }
+  }
+  return dy.view(shape, strides, 0).clone();
+}
+
+/// The shape without an axis, or with size 1 there.
+Shape reduced_shape(const Shape& shape, int axis, bool keep_axis) {
+  if (!keep_axis) return shape.without(axis);
+  Shape result = shape;
+  result[axis] = 1;
+  return result;
+}
+
+}  // namespace
+
+Tensor sum_to_shape(const Tensor& gradient, const Shape& shape) {
+  if (gradient.shape() == shape) return gradient;
+  Tensor y = gradient;
+  const int missing = gradient.rank() - shape.rank();
+  const auto stretched_axis = [&](int i) {
+    return gradient.shape()[i] != 1 && (i < missing || shape[i - missing] == 1);
+  };
+  // From the back, so that the numbers of the axes still to come stay: a run of axes turns into one of size 1.
+  for (int last = gradient.rank(); last > 0;) {
+    if (!stretched_axis(last - 1)) {
+      --last;
+      continue;
+    }
+    int first = last - 1;
+    while (first > 0 && stretched_axis(first - 1)) --first;
+    y = sum_axes(y, first, last);
+    last = first;
+  }
+  y = y.to_contiguous();
+  return reshaped(y, shape);
+}
+
+void add_summed(Backward& g, int i, const Tensor& gradient, const Shape& shape) {
+  if (!g.needs(i)) return;
+  if (gradient.shape() == shape) {
+    g.add(i, gradient);
+    return;
+  }
+  const int64_t inner = shape.numel();
+  const int missing = gradient.rank() - shape.rank();
+  int same_from = gradient.rank();  // axes from here on have the size that `shape` has
+  while (same_from > missing && gradient.shape()[same_from - 1] == shape[same_from - 1 - missing]) --same_from;
+  int64_t tail = 1;
+  for (int axis = same_from; axis < gradient.rank(); ++axis) tail *= gradient.shape()[axis];
+  if (tail != inner || inner <= 1) {
+    g.add(i, sum_to_shape(gradient, shape));
+    return;
+  }
+  // Only leading axes were stretched: rows of the input's own size, one chain over all of them.
+  const Tensor dense = gradient.to_contiguous();
+  bool fresh = false;
+  const Tensor dx = g.into(i, fresh);
+  visit_floating(dense.dtype(), "add", [&]<class T>() {
+    const Axes axes{1, inner == 0 ? 0 : dense.numel() / inner, inner};
+    sum_middle(dense.data<T>(), dx.mutable_data<T>(), axes, !fresh);
+  });
+}
+
+Tensor sum(const Tensor& x) {
+  const Tensor dense = x.to_contiguous();
+  const int64_t count = x.numel();
+  const int64_t chunks = (count + kSumChunk - 1) / kSumChunk;
+  Tensor y = Tensor::zeros({}, x.dtype());
+  visit_floating(x.dtype(), "sum", [&]<class T>() {
+    const auto& table = kernels::table<T>();
+    const Tensor partial = Tensor::empty({chunks}, x.dtype());
+    const T* px = dense.data<T>();
+    T* pp = partial.mutable_data<T>();
+    T* py = y.mutable_data<T>();
+    parallel_ranges(chunks, 8, [&](int64_t begin, int64_t end) {
+      for (int64_t c = begin; c < end; ++c) {
+        table.row_sum({px + c * kSumChunk, 0, pp + c, 1, std::min(kSumChunk, count - c * kSumChunk)});
+      }
+    });
+    parallel_for(1, [&](int64_t) {
+      T total = 0;
+      for (int64_t c = 0; c < chunks; ++c) total += pp[c];
+      *py = total;
+    });
+  });
+  return record("sum", std::move(y), {x}, [shape = x.shape()](Backward& g) {
+    if (!g.needs(0)) return;
+    Strides strides;
+    for (int i = 0; i < shape.rank(); ++i) strides.push_back(0);
+    g.add(0, g.dy().view(shape, strides, 0).clone());
+  });
+}
+
+Tensor sum(const Tensor& x, int axis, bool keep_axis) {
+  const int at = x.shape().normalize_axis(axis, "sum");
+  Tensor y = reshaped(sum_axes(x, at, at + 1), reduced_shape(x.shape(), at, keep_axis));
+  return record("sum", std::move(y), {x}, [shape = x.shape(), at](Backward& g) {
+    if (g.needs(0)) g.add(0, stretched(g.dy(), shape, at));
+  });
+}
+
+Tensor mean(const Tensor& x) {
+  check(x.numel() > 0, "mean: the tensor must have elements; shape ", x.shape(), "; check what was selected");
+  return div(sum(x), Tensor::full({}, static_cast<double>(x.numel()), x.dtype()));
+}
+
+Tensor mean(const Tensor& x, int axis, bool keep_axis) {
+  const int at = x.shape().normalize_axis(axis, "mean");
+  check(x.shape()[at] > 0, "mean: the axis must have elements; axis ", at, " of shape ", x.shape(),
+        "; check what was selected");
+  return div(sum(x, at, keep_axis), Tensor::full({}, static_cast<double>(x.shape()[at]), x.dtype()));
+}
+
+namespace {
+
+/// Runs row_max over the last axis of a dense x; y or index may be undefined.
+void largest_of_rows(const char* op, const Tensor& x, const Tensor& y, const Tensor& index) {
+  const int64_t n = x.size(-1);
+  check(n > 0 && n <= int64_t{1} << 31, op, ": the axis must have between 1 and 2^31 elements; it has ", n, " in shape ",
+        x.shape(), "; check what was selected");
+  const int64_t rows = x.numel() / n;
+  visit_floating(x.dtype(), op, [&]<class T>() {
+    const auto kernel = kernels::table<T>().row_max;
+    const T* px = x.data<T>();
+    T* py = y.defined() ? y.mutable_data<T>() : nullptr;
+    int32_t* pi = index.defined() ? index.mutable_data<int32_t>() : nullptr;
+    parallel_ranges(rows, std::max<int64_t>(1, kElementwiseGrain / n), [&](int64_t begin, int64_t end) {
+      kernel({px + begin * n, n, py ? py + begin : nullptr, pi ? pi + begin : nullptr, end - begin, n});
+    });
+  });
+}
+
+/// Dense, with `axis` last.
+Tensor axis_to_back(const Tensor& x, int axis) {
+  Shape shape;
+  Strides strides;
+  for (int i = 0; i < x.rank(); ++i) {
+    if (i == axis) continue;
+    shape.push_back(x.shape()[i]);
+    strides.push_back(x.strides()[i]);
+  }
+  shape.push_back(x.shape()[axis]);
+  strides.push_back(x.strides()[axis]);
+  return x.view(shape, strides, 0).to_contiguous();
+}
+
+}  // namespace
+
+Tensor max(const Tensor& x, int axis, bool keep_axis) {
+  const int at = x.shape().normalize_axis(axis, "max");
+  const Shape shape = reduced_shape(x.shape(), at, keep_axis);
+  Tensor y = Tensor::empty(shape, x.dtype());
+  const bool recorded = will_record({&x});
+  const Tensor index = recorded ? Tensor::empty(shape, DType::i32) : Tensor();
+  largest_of_rows("max", axis_to_back(x, at), y, index);
+  if (!recorded) return y;
+  return record("max", std::move(y), {x}, [index, full = x.shape(), at](Backward& g) {
+    const Axes axes = split_axes(full, at, at + 1);
+    Tensor dx = Tensor::zeros(full, g.dy().dtype());
+    visit_floating(dx.dtype(), "max", [&]<class T>() {
+      const auto* pi = index.data<int32_t>();
+      const T* pdy = g.dy().data<T>();
+      T* pdx = dx.mutable_data<T>();
+      parallel_ranges(axes.outer * axes.inner, kElementwiseGrain, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t outer = i / axes.inner;
+          pdx[(outer * axes.middle + pi[i]) * axes.inner + i % axes.inner] = pdy[i];
+        }
+      });
+    });
+    g.add(0, dx);
+  });
+}
+
+Tensor argmax(const Tensor& x) {
+  check(x.rank() > 0, "argmax: the tensor must have at least one axis; it is a scalar; use reshape()");
+  const Tensor index = Tensor::empty(x.shape().without(x.rank() - 1), DType::i32);
+  largest_of_rows("argmax", x.to_contiguous(), Tensor(), index);
+  return no_grad("argmax", index);
+}
+
+}  // namespace gradus
