@@ -1,0 +1,117 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gradus {
+
+class TokenizerModel;
+
+/// Called now and then with how much is done of how much; it may throw to stop the work.
+using ProgressFn = std::function<void(int64_t done, int64_t total)>;
+
+/// The text of the special token that stands between documents.
+inline constexpr std::string_view kEndOfText = "<|endoftext|>";
+
+/// A token and the bytes it stands for in the text; the end is exclusive.
+struct Piece {
+  int32_t id;
+  int64_t start;
+  int64_t end;
+  bool operator==(const Piece&) const = default;
+};
+
+struct EncodeOptions {
+  /// Whether the text of a special token, such as `<|endoftext|>`, becomes that token.
+  /// note: off, because training text is data: what it says must not end a document. The Hugging Face library: always on.
+  bool special_tokens = false;
+};
+
+/// Text <-> ids. A handle: copies are cheap and share what they point to, which never changes; so any number of threads
+/// may use one tokenizer.
+/// note: encoding loses nothing: the bytes of the ids join to exactly the text, and decode(encode(text)) is the text.
+class Tokenizer {
+ public:
+  /// Empty: only assignment makes sense; everything else is an error.
+  Tokenizer() = default;
+
+  /// One token a character; the alphabet is the text's code points, ascending. The text must be UTF-8.
+  static Tokenizer train_char(std::string_view text);
+
+  /// One token a byte; the id is the byte's value.
+  static Tokenizer bytes();
+
+  /// Byte-level BPE with the GPT-2 rule: the 256 bytes, the merges learned from the documents, and `<|endoftext|>` last.
+  /// note: `vocab_size` counts all of these, so it is at least 257. Where the text has too few repeated pairs the
+  ///       vocabulary ends up smaller, and training_note() says so.
+  /// note: `progress` counts twice the bytes of the documents: reading them, then merging.
+  static Tokenizer train_bpe(std::span<const std::string_view> documents, int64_t vocab_size,
+                             const ProgressFn& progress = {});
+
+  /// Reads a tokenizer.json. What it holds that would change a result and is not known here is an error with its place.
+  static Tokenizer parse(std::string_view json, const std::string& source);
+  static Tokenizer load(const std::string& path);
+
+  /// Writes a tokenizer.json in the Hugging Face schema: beside the path, then renamed.
+  void save(const std::string& path) const;
+  /// note: the same tokenizer always gives the same text, so its hash names the tokenizer.
+  std::string to_json() const;
+
+  std::vector<int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
+  /// The same ids, each with its bytes in the text. note: a token may end inside a character.
+  std::vector<Piece> encode_pieces(std::string_view text, EncodeOptions options = {}) const;
+  /// The bytes of the ids, joined; special tokens give their text.
+  std::string decode(std::span<const int32_t> ids) const;
+
+  /// "char", "byte" or "bpe:2048".
+  std::string kind() const;
+  int64_t vocab_size() const;
+  /// The bytes a token stands for.
+  const std::string& token_bytes(int32_t id) const;
+  /// How a token is written in the vocabulary file, where every byte prints: "Ġking" for " king".
+  const std::string& token_text(int32_t id) const;
+  /// The id of a token as token_text writes it.
+  std::optional<int32_t> id_of(std::string_view token_text) const;
+  /// The id of `<|endoftext|>`, where the tokenizer has one.
+  std::optional<int32_t> end_of_text() const;
+  /// Whether ordinary text never gives this id.
+  bool is_special(int32_t id) const;
+
+  /// Empty, or why training ended before the vocabulary had the size asked for. Not kept in files.
+  const std::string& training_note() const { return note_; }
+
+ private:
+  explicit Tokenizer(std::shared_ptr<const TokenizerModel> model, std::string note = {})
+      : model_(std::move(model)), note_(std::move(note)) {}
+
+  const TokenizerModel& model() const;
+  const TokenizerModel& model_of(int32_t id) const;
+
+  std::shared_ptr<const TokenizerModel> model_;
+  std::string note_;
+};
+
+/// Decodes ids one at a time, as they are generated, without ever giving half a character.
+/// y = all that push gives, then flush, joined: exactly decode of the ids
+class StreamDecoder {
+ public:
+  explicit StreamDecoder(Tokenizer tokenizer);
+
+  /// The bytes that are certain now; the beginning of a character is held back until a later id completes it.
+  /// note: bytes that can no longer become a character come out as they are.
+  std::string push(int32_t id);
+  /// What is still held back; nothing more follows.
+  std::string flush();
+
+ private:
+  Tokenizer tokenizer_;
+  std::string held_;
+};
+
+}  // namespace gradus
