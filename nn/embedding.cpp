@@ -1,0 +1,18 @@
+#include "nn/embedding.hpp"
+
+#include <utility>
+
+namespace gradus {
+
+Embedding::Embedding(std::string path, int64_t rows, int64_t width, DType dtype)
+    : weight(Tensor::zeros({rows, width}, dtype)), path_(std::move(path)) {}
+
+Tensor Embedding::operator()(const Tensor& ids) const {
+  return at_path(path_, [&] { return embedding(weight, ids); });
+}
+
+Tensor Embedding::logits(const Tensor& x) const {
+  return at_path(path_, [&] { return linear(x, weight); });
+}
+
+}  // namespace gradus

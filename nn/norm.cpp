@@ -1,0 +1,18 @@
+#include "nn/norm.hpp"
+
+#include <utility>
+
+namespace gradus {
+
+Norm::Norm(std::string path, NormKind kind, int64_t width, double epsilon, DType dtype)
+    : weight(Tensor::full({width}, 1.0, dtype)), kind_(kind), epsilon_(epsilon), path_(std::move(path)) {
+  if (kind == NormKind::layer) bias = Tensor::zeros({width}, dtype);
+}
+
+Tensor Norm::operator()(const Tensor& x) const {
+  return at_path(path_, [&] {
+    return kind_ == NormKind::layer ? layer_norm(x, weight, bias, epsilon_) : rms_norm(x, weight, epsilon_);
+  });
+}
+
+}  // namespace gradus
