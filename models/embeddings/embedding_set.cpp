@@ -1,0 +1,93 @@
+#include "models/embeddings/embedding_set.hpp"
+
+#include "tensor/error.hpp"
+#include "tokenizer/unicode.hpp"
+
+namespace gradus {
+namespace {
+
+// JSON holds no other bytes than UTF-8; the row's start and end tell what stood there.
+std::string printable(std::string_view bytes) {
+  std::string text;
+  const char* end = bytes.data() + bytes.size();
+  for (const char* at = bytes.data(); at < end;) {
+    char32_t c = 0;
+    const int length = decode_utf8(at, end, c);
+    append_utf8(length == 0 ? U'\uFFFD' : c, text);
+    at += length == 0 ? 1 : length;
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string_view name_of(Level level) {
+  switch (level) {
+    case Level::sentence: return "sentence";
+    case Level::word: return "word";
+    case Level::token: return "token";
+  }
+  return "?";
+}
+
+Level parse_level(std::string_view name) {
+  for (const Level level : {Level::sentence, Level::word, Level::token}) {
+    if (name_of(level) == name) return level;
+  }
+  fail("level: must be one of sentence, word, token; it is '", name, "'");
+}
+
+std::vector<RowRange> align_words(std::span<const WordSpan> words, std::span<const Piece> pieces) {
+  std::vector<RowRange> ranges;
+  ranges.reserve(words.size());
+  size_t begin = 0;
+  for (const WordSpan& word : words) {
+    while (begin < pieces.size() && pieces[begin].end <= word.start) ++begin;
+    size_t end = begin;
+    while (end < pieces.size() && pieces[end].start < word.end) ++end;
+    ranges.push_back({static_cast<int64_t>(begin), static_cast<int64_t>(end)});
+  }
+  return ranges;
+}
+
+TextRows lay_out_rows(std::string_view text, int64_t number, std::span<const Piece> pieces, Level level,
+                      const Tokenizer& tokenizer) {
+  TextRows result;
+  const auto tokens = static_cast<int64_t>(pieces.size());
+  if (level == Level::sentence) {
+    result.rows.push_back({.text = number, .token = "", .end = static_cast<int64_t>(text.size())});
+    result.tokens.push_back({0, tokens});
+    return result;
+  }
+  const std::vector<WordSpan> words = find_words(text);
+  const std::vector<RowRange> ranges = align_words(words, pieces);
+  if (level == Level::word) {
+    for (size_t w = 0; w < words.size(); ++w) {
+      const auto [start, end] = words[w];
+      const std::string_view bytes = text.substr(static_cast<size_t>(start), static_cast<size_t>(end - start));
+      result.rows.push_back({.text = number,
+                             .token = printable(bytes),
+                             .start = start,
+                             .end = end,
+                             .word = static_cast<int64_t>(w)});
+    }
+    result.tokens = ranges;
+    return result;
+  }
+  size_t w = 0;  // the first word that ends behind the token's first byte
+  for (int64_t i = 0; i < tokens; ++i) {
+    const Piece& piece = pieces[static_cast<size_t>(i)];
+    while (w < words.size() && words[w].end <= piece.start) ++w;
+    const bool touches = w < words.size() && words[w].start < piece.end;
+    result.rows.push_back({.text = number,
+                           .token = tokenizer.token_text(piece.id),
+                           .id = piece.id,
+                           .start = piece.start,
+                           .end = piece.end,
+                           .word = touches ? static_cast<int64_t>(w) : -1});
+    result.tokens.push_back({i, i + 1});
+  }
+  return result;
+}
+
+}  // namespace gradus

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/embeddings/pooling.hpp"
+#include "tensor/tensor.hpp"
+#include "tokenizer/tokenizer.hpp"
+#include "tokenizer/words.hpp"
+
+namespace gradus {
+
+/// What a row of an embedding stands for.
+enum class Level { sentence, word, token };
+std::string_view name_of(Level level);
+/// An error lists the possible names.
+Level parse_level(std::string_view name);
+
+/// What one row stands for.
+struct RowInfo {
+  int64_t text = 0;   ///< number of its text, from 0
+  std::string token;  ///< the token as its vocabulary writes it, or the word; empty for a sentence
+  int64_t id = -1;    ///< the token's id; -1 for words and sentences
+  int64_t start = 0;  ///< bytes in the text, the end exclusive
+  int64_t end = 0;
+  int64_t word = -1;  ///< number of the word in its text, of a token's the first that it touches; -1: none
+};
+
+/// Vectors for some texts, from one or more layers of a model.
+struct EmbeddingSet {
+  std::vector<std::string> layer_names;  ///< "layer_0" … "final"
+  std::vector<Tensor> layers;            ///< f32 (rows, C) each
+  std::vector<int64_t> offsets;          ///< texts + 1: text i has the rows offsets[i] … offsets[i+1]-1
+  std::vector<RowInfo> rows;
+  Level level = Level::token;
+  Pooling pooling = Pooling::mean;
+};
+
+/// The rows that a text has at a level, without their vectors, and the tokens that each is pooled from.
+struct TextRows {
+  std::vector<RowInfo> rows;
+  std::vector<RowRange> tokens;  ///< of each row
+};
+/// Lays words and tokens side by side: a word is pooled from the tokens that share a byte with it.
+TextRows lay_out_rows(std::string_view text, int64_t number, std::span<const Piece> pieces, Level level,
+                      const Tokenizer& tokenizer);
+/// For each word the tokens that share a byte with it. Tokens lie end to end, as Tokenizer::encode_pieces gives them.
+std::vector<RowRange> align_words(std::span<const WordSpan> words, std::span<const Piece> pieces);
+
+}  // namespace gradus

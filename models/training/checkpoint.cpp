@@ -1,0 +1,111 @@
+#include "models/training/checkpoint.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "models/transformer/files.hpp"
+#include "tensor/error.hpp"
+#include "tensor/io/file.hpp"
+
+namespace gradus {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kStaged = ".next";
+
+std::string in(const std::string& folder, const std::string& name) { return folder + "/" + name; }
+
+int64_t step_of(const SafetensorsFile& file) {
+  const auto entry = file.metadata().find("step");
+  check_world(entry != file.metadata().end(), file.path(), ": the metadata must give the step of its checkpoint; it does not");
+  int64_t step = 0;
+  const std::string& text = entry->second;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), step);
+  check_world(error == std::errc() && end == text.data() + text.size() && step >= 0, file.path(),
+              ": the metadata's step must be a number; it is '", text, "'");
+  return step;
+}
+
+/// Older checkpoints are hard links (copies where the file system has none): publishing replaces names, not contents.
+void keep_current(const std::string& folder, int64_t keep) {
+  if (!file_exists(in(folder, kWeightsFile)) || !file_exists(in(folder, kStateFile))) return;
+  const int64_t step = step_of(SafetensorsFile::open(in(folder, kStateFile)));
+  const std::string old = in(folder, "checkpoints/step-" + std::to_string(step));
+  create_directories(old);
+  for (const char* name : {kWeightsFile, kStateFile}) {
+    std::error_code error;
+    fs::remove(in(old, name), error);
+    fs::create_hard_link(in(folder, name), in(old, name), error);
+    if (error) fs::copy_file(in(folder, name), in(old, name), fs::copy_options::overwrite_existing, error);
+    check_world(!error, in(old, name), ": cannot keep the older checkpoint; ", error.message());
+  }
+  std::vector<std::pair<int64_t, fs::path>> kept;
+  for (const auto& entry : fs::directory_iterator(in(folder, "checkpoints"))) {
+    const std::string name = entry.path().filename().string();
+    int64_t number = 0;
+    if (name.starts_with("step-") &&
+        std::from_chars(name.data() + 5, name.data() + name.size(), number).ptr == name.data() + name.size()) {
+      kept.emplace_back(number, entry.path());
+    }
+  }
+  std::sort(kept.begin(), kept.end());
+  for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < kept.size(); ++i) {
+    std::error_code error;
+    fs::remove_all(kept[i].second, error);
+    check_world(!error, kept[i].second.string(), ": cannot remove the oldest checkpoint; ", error.message());
+  }
+}
+
+}  // namespace
+
+void write_checkpoint(const std::string& folder, int64_t step, CheckpointFiles files, int64_t keep) {
+  files.model_metadata["step"] = std::to_string(step);
+  files.state_metadata["step"] = std::to_string(step);
+  const std::string model = in(folder, kWeightsFile);
+  const std::string state = in(folder, kStateFile);
+  if (keep > 0) keep_current(folder, keep);
+  // A staged file of an earlier, failed attempt must not survive the first rename below: it would pass for this one's.
+  remove_file(state + kStaged);
+  AtomicFile model_file(model);
+  write_safetensors(model_file, files.model, files.model_metadata);
+  AtomicFile state_file(state);
+  write_safetensors(state_file, files.state, files.state_metadata);
+  try {
+    model_file.sync_as(model + kStaged);
+    state_file.sync_as(state + kStaged);
+  } catch (...) {
+    remove_file(model + kStaged);
+    throw;
+  }
+  rename_synced(model + kStaged, model);
+  rename_synced(state + kStaged, state);
+}
+
+int64_t recover_checkpoint(const std::string& folder) {
+  const std::string model = in(folder, kWeightsFile);
+  const std::string state = in(folder, kStateFile);
+  check_world(file_exists(model), folder, ": the run folder must hold ", kWeightsFile, "; it does not; train a model first");
+  const int64_t model_step = step_of(SafetensorsFile::open(model));
+  const auto finish = [&] {
+    remove_file(model + kStaged);
+    remove_file(state + kStaged);
+    remove_file(model + ".partial");
+    remove_file(state + ".partial");
+    return model_step;
+  };
+  if (file_exists(state) && step_of(SafetensorsFile::open(state)) == model_step) return finish();
+  // The model took its place and the state did not: the staged state was complete by then.
+  check_world(file_exists(state + kStaged), state, ": the state must belong to step ", model_step, " as ", kWeightsFile,
+              " does; it does not, and there is no staged file to finish with; restore both files of one checkpoint");
+  const int64_t staged_step = step_of(SafetensorsFile::open(state + kStaged));
+  check_world(staged_step == model_step, state, kStaged, ": the staged state must belong to step ", model_step,
+              "; it belongs to step ", staged_step);
+  rename_synced(state + kStaged, state);
+  return finish();
+}
+
+}  // namespace gradus

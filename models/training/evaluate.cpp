@@ -1,0 +1,60 @@
+#include "models/training/evaluate.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "tensor/autodiff.hpp"
+#include "tensor/error.hpp"
+#include "tensor/math.hpp"
+#include "tensor/ops.hpp"
+
+namespace gradus {
+namespace {
+
+// Rows that go through the model together. Their logits are the largest tensor of an evaluation, so a large vocabulary
+// gets fewer; a text's bits do not depend on it.
+int64_t windows_at_once(const Config& config) {
+  constexpr int64_t kRows = 4096;
+  constexpr int64_t kLogits = int64_t{1} << 23;
+  const int64_t rows = std::min(kRows, kLogits / std::max<int64_t>(config.vocab_size, 1));
+  return std::max<int64_t>(1, rows / config.block_size);
+}
+
+}  // namespace
+
+Evaluation evaluate(const Transformer& model, const Tokenizer& tokenizer, std::span<const int32_t> ids,
+                    const std::function<void(int64_t, int64_t)>& progress) {
+  check(ids.size() >= 2, "eval: the text must have at least 2 tokens; it has ", ids.size());
+  const NoGrad no_grad;
+  const int64_t predicted = static_cast<int64_t>(ids.size()) - 1;
+  const int64_t block = model.config().block_size;
+  const int64_t windows = (predicted + block - 1) / block;
+  const int64_t at_once = windows_at_once(model.config());
+  double nats = 0;
+  for (int64_t first = 0; first < windows; first += at_once) {
+    const int64_t last = std::min(first + at_once, windows);
+    std::vector<int64_t> lengths;
+    for (int64_t w = first; w < last; ++w) lengths.push_back(std::min(block, predicted - w * block));
+    const int64_t begin = first * block;
+    const int64_t rows = std::min(last * block, predicted) - begin;
+    const Tensor inputs = Tensor::from(ids.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(rows)), {rows});
+    const Tensor targets =
+        Tensor::from(ids.subspan(static_cast<std::size_t>(begin + 1), static_cast<std::size_t>(rows)), {rows});
+    const Tensor losses =
+        token_losses(model.logits(model.forward(inputs, Context::of_lengths(lengths))), targets);  // (rows)
+    for (const float loss : losses.to_vector<float>()) nats += static_cast<double>(loss);
+    if (progress) progress(last, windows);
+  }
+  Evaluation result;
+  result.tokens = predicted;
+  for (const int32_t id : ids.subspan(1)) {
+    if (!tokenizer.is_special(id)) result.bytes += static_cast<int64_t>(tokenizer.token_bytes(id).size());
+  }
+  result.loss = nats / static_cast<double>(predicted);
+  result.perplexity = math::exp(result.loss);
+  constexpr double kLn2 = 0.693147180559945309417;
+  result.bits_per_byte = result.bytes > 0 ? nats / kLn2 / static_cast<double>(result.bytes) : 0;
+  return result;
+}
+
+}  // namespace gradus

@@ -1,0 +1,96 @@
+#include "models/training/options.hpp"
+
+#include <set>
+
+#include "tensor/error.hpp"
+
+namespace gradus {
+namespace {
+
+/// Shows every field with its name: one list for writing, reading and the check for unknown keys.
+template <class Options, class F>
+void each_field(Options& options, F&& field) {
+  field("batch_size", options.batch_size);
+  field("grad_accum", options.grad_accum);
+  field("max_iters", options.max_iters);
+  field("learning_rate", options.learning_rate);
+  field("min_lr", options.min_lr);
+  field("warmup", options.warmup);
+  field("schedule", options.schedule);
+  field("weight_decay", options.weight_decay);
+  field("beta1", options.beta1);
+  field("beta2", options.beta2);
+  field("grad_clip", options.grad_clip);
+  field("seed", options.seed);
+  field("val_fraction", options.val_fraction);
+  field("eval_interval", options.eval_interval);
+  field("sample_every", options.sample_every);
+  field("checkpoint_every", options.checkpoint_every);
+  field("keep", options.keep);
+}
+
+Json to_json(const std::string& value) { return Json(value); }
+Json to_json(int64_t value) { return Json(value); }
+Json to_json(double value) { return Json(value); }
+// A seed uses all 64 bits, more than JSON's integers are trusted with.
+Json to_json(uint64_t value) { return Json(std::to_string(value)); }
+
+void from_json(const Json& json, std::string& value) { value = json.as_string(); }
+void from_json(const Json& json, int64_t& value) { value = json.as_integer(); }
+void from_json(const Json& json, double& value) { value = json.as_number(); }
+void from_json(const Json& json, uint64_t& value) {
+  try {
+    std::size_t end = 0;
+    value = std::stoull(json.as_string(), &end);
+    if (end == json.as_string().size()) return;
+  } catch (const std::logic_error&) {
+  }
+  fail_world(json.path(), ": must be a number below 2^64 in quotes; it is '", json.as_string(), "'");
+}
+
+}  // namespace
+
+void TrainingOptions::validate() const {
+  const auto in_range = [](const char* name, auto value, auto low, auto high) {
+    check(value >= low && value <= high, "train: --", name, " must be in [", low, ", ", high, "]; it is ", value);
+  };
+  constexpr int64_t kMany = int64_t{1} << 40;
+  in_range("batch-size", batch_size, int64_t{1}, int64_t{1} << 20);
+  in_range("grad-accum", grad_accum, int64_t{1}, int64_t{1} << 20);
+  in_range("max-iters", max_iters, int64_t{0}, kMany);
+  in_range("learning-rate", learning_rate, 0.0, 100.0);
+  in_range("min-lr", min_lr, 0.0, 100.0);
+  in_range("warmup", warmup, int64_t{0}, kMany);
+  in_range("weight-decay", weight_decay, 0.0, 100.0);
+  in_range("beta1", beta1, 0.0, 0.9999999);
+  in_range("beta2", beta2, 0.0, 0.9999999);
+  in_range("grad-clip", grad_clip, 0.0, 1e30);
+  in_range("val-fraction", val_fraction, 0.0, 0.5);
+  in_range("eval-interval", eval_interval, int64_t{0}, kMany);
+  in_range("sample-every", sample_every, int64_t{0}, kMany);
+  in_range("checkpoint-every", checkpoint_every, int64_t{1}, kMany);
+  in_range("keep", keep, int64_t{0}, int64_t{1000000});
+  check(schedule == "cosine" || schedule == "linear" || schedule == "constant" || schedule == "wsd",
+        "train: --schedule must be cosine, linear, constant or wsd; it is '", schedule, "'");
+}
+
+Json options_to_json(const TrainingOptions& options) {
+  Json json = Json::object();
+  each_field(options, [&](const char* name, const auto& value) { json.set(name, to_json(value)); });
+  return json;
+}
+
+TrainingOptions options_from_json(const Json& json) {
+  TrainingOptions options;
+  std::set<std::string> known;
+  each_field(options, [&](const char* name, auto& value) {
+    from_json(json.at(name), value);
+    known.insert(name);
+  });
+  for (const auto& [key, value] : json.as_object()) {
+    check_world(known.contains(key), value.path(), ": is not an option of this version; remove it");
+  }
+  return options;
+}
+
+}  // namespace gradus

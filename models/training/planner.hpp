@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+
+#include "models/training/options.hpp"
+#include "models/transformer/config.hpp"
+
+namespace gradus {
+
+/// What a training will take, said before it starts.
+struct Plan {
+  int64_t parameters = 0;
+  uint64_t peak_memory_bytes = 0;  ///< resident, of the whole process
+  uint64_t disk_bytes = 0;         ///< of the run folder at its fullest
+  int64_t steps = 0;
+  int64_t tokens = 0;              ///< that training passes through the model
+  double seconds = 0;              ///< from the first step to the last checkpoint, evaluations included
+  double seconds_per_step = 0;     ///< of a step alone
+  double seconds_per_evaluation = 0;
+};
+
+/// Floating-point operations of training on one token: 6 for each matrix weight (a tied output layer once, no position
+/// table) and 6·L·C·T for causal attention. A multiply-add is 2; recomputation never counts.
+/// ref: Kaplan et al. (2020), section 2.1; attention at half of T·T, as it is causal
+double training_flops_per_token(const Config& config);
+
+/// Resident memory of a training: a whole step and evaluation are walked through without memory behind them, so the pool
+/// behaves as it will, for models of any size; added to what the process holds already.
+uint64_t plan_memory(const Config& config, const TrainingOptions& options, int64_t held_out_tokens);
+
+/// Predicts memory and time, the latter from a few steps of the model itself, or, where one takes long, of a smaller one
+/// scaled part by part (blocks, output layer, optimiser). Takes less than 10 seconds and writes nothing.
+Plan plan_training(const Config& config, const TrainingOptions& options, int64_t held_out_tokens);
+
+}  // namespace gradus

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/training/batches.hpp"
+#include "models/training/checkpoint.hpp"
+#include "models/training/evaluate.hpp"
+#include "models/training/options.hpp"
+#include "models/transformer/transformer.hpp"
+#include "nn/optim.hpp"
+#include "nn/schedule.hpp"
+#include "tokenizer/tokenizer.hpp"
+
+namespace gradus {
+
+/// What a step did. Steps count from 1: step n takes the model from n-1 to n updates.
+struct StepEvent {
+  int64_t step = 0;
+  double loss = 0;           ///< mean nats a token of the step's sequences, before the update
+  double bits_per_byte = 0;  ///< the same per byte, at the training text's mean bytes a token
+  double learning_rate = 0;
+  double grad_norm = 0;      ///< before clipping
+  double seconds = 0;        ///< of this step, without evaluation
+  double tokens_per_second = 0;
+  std::optional<Evaluation> held_out;  ///< where an evaluation was due, of the updated model
+};
+struct CheckpointEvent {
+  int64_t step = 0;
+};
+
+/// Who wants to know what a training does; the trainer itself prints nothing.
+class TrainingObserver {
+ public:
+  virtual ~TrainingObserver() = default;
+  /// After the step and its evaluation, before its checkpoint.
+  virtual void on_step(const StepEvent&) {}
+  /// After a checkpoint of this step has been published.
+  virtual void on_checkpoint(const CheckpointEvent&) {}
+  /// Every sample_every steps: the model may be read, for instance to generate from it.
+  virtual void on_sample(int64_t /*step*/, const Transformer&) {}
+};
+
+/// Stands between backward and the optimiser: a place to combine gradients of several processes. Today the identity.
+using Reducer = std::function<void(const std::vector<NamedTensor>& parameters)>;
+
+/// Trains a model on a token text: step by step, each a function of (weights, options, step number) alone.
+///
+///   sequences n·S … n·S+S-1 of the text  ->  loss, gradient (chained over grad_accum batches)  ->  clip  ->  AdamW
+///
+/// note: the model, tokenizer and ids must outlive the trainer. The divisor of the loss is the number of tokens of the
+///       whole step, and dropout counts sequences of the whole run: cutting a step into batches changes no bit.
+class Trainer {
+ public:
+  Trainer(Transformer& model, const TrainingOptions& options, const Tokenizer& tokenizer,
+          std::span<const int32_t> training_ids, double bytes_per_token, std::span<const int32_t> held_out_ids);
+
+  int64_t step() const { return step_; }
+  const TrainingOptions& options() const { return options_; }
+  void set_reducer(Reducer reducer) { reducer_ = std::move(reducer); }
+
+  /// One step.
+  StepEvent train_step();
+  /// Steps to options().max_iters, with evaluations, samples and checkpoints in between; before the first step the state at
+  /// hand is checkpointed. `cancel` is looked at between steps.
+  /// note: returns whether it came to the end. Either way the last state is checkpointed.
+  bool run(const std::string& folder, const Metadata& state_metadata, TrainingObserver& observer,
+           const std::atomic<bool>& cancel);
+
+  /// Writes the checkpoint of the present step.
+  void save(const std::string& folder, const Metadata& state_metadata) const;
+  /// Continues from the checkpoint in a folder.
+  void restore(const std::string& folder);
+
+  /// The loss over the held-out text; an error where nothing is held out.
+  Evaluation evaluate_held_out() const;
+  bool has_held_out() const { return held_out_.size() >= 2; }
+  /// Of the last evaluation and step, also of those before a restored checkpoint.
+  const std::optional<Evaluation>& last_evaluation() const { return last_evaluation_; }
+  double last_loss() const { return last_loss_; }
+
+ private:
+  Transformer& model_;
+  TrainingOptions options_;
+  const Tokenizer& tokenizer_;
+  std::span<const int32_t> held_out_;
+  double bytes_per_token_;
+  Batches batches_;
+  std::vector<NamedTensor> parameters_;
+  AdamW optimizer_;
+  Schedule schedule_;
+  Reducer reducer_;
+  int64_t step_ = 0;
+  double last_loss_ = 0;
+  std::optional<Evaluation> last_evaluation_;
+};
+
+}  // namespace gradus

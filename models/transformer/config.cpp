@@ -1,0 +1,170 @@
+#include "models/transformer/config.hpp"
+
+#include <array>
+#include <limits>
+
+#include "models/transformer/gpt.hpp"
+#include "models/transformer/llama.hpp"
+#include "tensor/error.hpp"
+
+namespace gradus {
+namespace {
+
+constexpr std::array<Preset, 4> kPresets = {{
+    {"nano", 4, 4, 128, 64, 12},
+    {"micro", 6, 6, 384, 256, 16},
+    {"small", 8, 8, 512, 512, 8},
+    {"gpt2", 12, 12, 768, 1024, 4},
+}};
+
+template <class T>
+struct Named {
+  std::string_view name;
+  T value;
+};
+constexpr Named<Arch> kArchs[] = {{"gpt", Arch::gpt}, {"llama", Arch::llama}};
+constexpr Named<PositionKind> kPositions[] = {{"none", PositionKind::none},
+                                              {"learned", PositionKind::learned},
+                                              {"sinusoidal", PositionKind::sinusoidal},
+                                              {"rotary", PositionKind::rotary}};
+constexpr Named<NormKind> kNorms[] = {{"layer", NormKind::layer}, {"rms", NormKind::rms}};
+constexpr Named<MlpKind> kActivations[] = {
+    {"gelu", MlpKind::gelu}, {"gelu_tanh", MlpKind::gelu_tanh},       {"relu", MlpKind::relu},
+    {"silu", MlpKind::silu}, {"relu_squared", MlpKind::relu_squared}, {"swiglu", MlpKind::swiglu}};
+
+template <class T, size_t N>
+std::string_view name_in(const Named<T> (&table)[N], T value) {
+  for (const Named<T>& entry : table) {
+    if (entry.value == value) return entry.name;
+  }
+  return "?";
+}
+
+template <class T, size_t N>
+T parse_in(const Named<T> (&table)[N], const char* what, std::string_view name) {
+  std::string names;
+  for (const Named<T>& entry : table) {
+    if (entry.name == name) return entry.value;
+    names += (names.empty() ? "" : ", ") + std::string(entry.name);
+  }
+  fail("config: ", what, " must be one of ", names, "; it is '", name, "'");
+}
+
+// Sums and products of sizes that are known to be >= 0.
+class Count {
+ public:
+  Count(int64_t value) : value_(value) {}
+  friend Count operator*(Count a, Count b) { return {__builtin_mul_overflow(a.value_, b.value_, &a.value_), a}; }
+  friend Count operator+(Count a, Count b) { return {__builtin_add_overflow(a.value_, b.value_, &a.value_), a}; }
+  int64_t value() const { return value_; }
+
+ private:
+  Count(bool overflow, Count result) : value_(result.value_) {
+    check(!overflow, "config: the number of parameters must fit in 63 bits; choose a smaller vocab_size, n_embd, "
+                     "n_ffn or n_layer");
+  }
+  int64_t value_;
+};
+
+void check_range(const char* field, int64_t value, int64_t low, int64_t high) {
+  check(value >= low && value <= high, "config: ", field, " must be in [", low, ", ", high, "]; it is ", value);
+}
+
+}  // namespace
+
+std::string_view name_of(Arch arch) { return name_in(kArchs, arch); }
+std::string_view name_of(PositionKind kind) { return name_in(kPositions, kind); }
+std::string_view name_of(NormKind kind) { return name_in(kNorms, kind); }
+std::string_view name_of(MlpKind kind) { return name_in(kActivations, kind); }
+Arch parse_arch(std::string_view name) { return parse_in(kArchs, "arch", name); }
+PositionKind parse_position(std::string_view name) { return parse_in(kPositions, "position", name); }
+NormKind parse_norm(std::string_view name) { return parse_in(kNorms, "norm", name); }
+MlpKind parse_activation(std::string_view name) { return parse_in(kActivations, "activation", name); }
+
+int64_t default_ffn(Arch arch, int64_t n_embd) {
+  check_range("n_embd", n_embd, 1, std::numeric_limits<int32_t>::max());
+  if (arch == Arch::gpt) return 4 * n_embd;
+  return (8 * n_embd + 95) / 96 * 32;  // 8C/3 over 32, rounded up, times 32
+}
+
+Config Config::resolved() const {
+  Config config = *this;
+  if (config.n_kv_head == 0) config.n_kv_head = config.n_head;
+  if (config.n_ffn == 0) config.n_ffn = default_ffn(arch, n_embd);
+  return config;
+}
+
+void Config::validate() const {
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();  // ids are i32
+  check_range("vocab_size", vocab_size, 1, kMost);
+  check_range("block_size", block_size, 1, 1 << 20);  // there is a row of positions for each
+  check_range("n_layer", n_layer, 1, 100000);
+  check_range("n_head", n_head, 1, kMost);
+  check_range("n_embd", n_embd, 1, kMost);
+  check(n_embd % n_head == 0, "config: n_embd must be a multiple of n_head; n_embd is ", n_embd, ", n_head is ",
+        n_head, "; each head takes n_embd / n_head channels");
+  const Config full = resolved();
+  check_range("n_kv_head", full.n_kv_head, 1, n_head);
+  check(n_head % full.n_kv_head == 0, "config: n_head must be a multiple of n_kv_head; n_head is ", n_head,
+        ", n_kv_head is ", full.n_kv_head, "; each key/value head serves n_head / n_kv_head query heads");
+  check_range("n_ffn", full.n_ffn, 1, kMost);
+  check(position != PositionKind::rotary || n_embd / n_head % 2 == 0,
+        "config: rotary positions need an even head width; n_embd / n_head is ", n_embd / n_head,
+        "; choose another n_embd or n_head");
+  check(norm_epsilon > 0 && norm_epsilon < 1, "config: norm_epsilon must be in (0, 1); it is ", norm_epsilon);
+  check(rope_base > 1 && rope_base < 1e15, "config: rope_base must be in (1, 1e15); it is ", rope_base);
+  check(dropout >= 0 && dropout < 1, "config: dropout must be in [0, 1); it is ", dropout);
+  check(end_token >= -1 && end_token < vocab_size, "config: end_token must be -1 or an id below vocab_size ",
+        vocab_size, "; it is ", end_token);
+  check(is_floating(dtype), "config: dtype must be f32 or f64; it is ", dtype_name(dtype));
+  parameter_count(*this);
+}
+
+int64_t parameter_count(const Config& config) {
+  const Config c = config.resolved();
+  const Count width = c.n_embd;
+  const Count norm = width * (c.norm == NormKind::layer ? 2 : 1);
+  const Count qkv = c.n_embd / c.n_head * (Count(c.n_head) + Count(2) * c.n_kv_head);
+  const Count attention =
+      qkv * width + width * width + (c.attention_bias ? qkv + width : Count(0));
+  const Count ups = Count(c.n_ffn) * (c.activation == MlpKind::swiglu ? 2 : 1);
+  const Count mlp = ups * width + width * c.n_ffn + (c.mlp_bias ? ups + width : Count(0));
+  const Count table = Count(c.vocab_size) * width;
+  const Count positions = c.position == PositionKind::learned ? Count(c.block_size) * width : Count(0);
+  const Count total =
+      table * (c.tie ? 1 : 2) + positions + Count(c.n_layer) * (norm + attention + norm + mlp) + norm;
+  return total.value();
+}
+
+int64_t matrix_weight_count(const Config& config) {
+  const Config c = config.resolved();
+  const Count width = c.n_embd;
+  const Count qkv = c.n_embd / c.n_head * (Count(c.n_head) + Count(2) * c.n_kv_head);
+  const Count mlp = Count(c.activation == MlpKind::swiglu ? 3 : 2) * c.n_ffn * width;
+  return (Count(c.n_layer) * (qkv * width + width * width + mlp) + Count(c.vocab_size) * width).value();
+}
+
+std::span<const Preset> presets() { return kPresets; }
+
+const Preset& find_preset(std::string_view name) {
+  std::string names;
+  for (const Preset& preset : kPresets) {
+    if (preset.name == name) return preset;
+    names += (names.empty() ? "" : ", ") + std::string(preset.name);
+  }
+  fail("config: preset must be one of ", names, "; it is '", name, "'");
+}
+
+Config default_config(Arch arch) { return arch == Arch::gpt ? gpt_config() : llama_config(); }
+
+Config make_config(Arch arch, const Preset& preset, int64_t vocab_size) {
+  Config config = default_config(arch);
+  config.vocab_size = vocab_size;
+  config.block_size = preset.block_size;
+  config.n_layer = preset.n_layer;
+  config.n_head = preset.n_head;
+  config.n_embd = preset.n_embd;
+  return config.resolved();
+}
+
+}  // namespace gradus

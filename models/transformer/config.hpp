@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "nn/mlp.hpp"
+#include "nn/norm.hpp"
+#include "nn/position.hpp"
+#include "tensor/io/json.hpp"
+
+namespace gradus {
+
+/// A family of models: it sets defaults (see gpt.hpp, llama.hpp) and the layout of files, nothing else.
+enum class Arch { gpt, llama };
+
+/// Everything that the transformer stack can vary. The names of sizes and their meaning are nanoGPT's.
+struct Config {
+  Arch arch = Arch::gpt;
+  int64_t vocab_size = 0;      ///< V
+  int64_t block_size = 0;      ///< most tokens that the model sees at once
+  int64_t n_layer = 0;         ///< L
+  int64_t n_head = 0;          ///< H
+  int64_t n_kv_head = 0;       ///< G; 0: as many as n_head
+  int64_t n_embd = 0;          ///< C
+  int64_t n_ffn = 0;           ///< F; 0: default_ffn(arch, n_embd)
+  NormKind norm = NormKind::layer;
+  double norm_epsilon = 1e-5;
+  PositionKind position = PositionKind::learned;
+  double rope_base = 10000.0;  ///< of rotary and sinusoidal positions
+  MlpKind activation = MlpKind::gelu_tanh;
+  bool attention_bias = true;
+  bool mlp_bias = true;
+  bool tie = true;             ///< the output layer is the token embedding
+  double dropout = 0.0;        ///< of the embeddings and of what each layer adds, while training
+  int64_t end_token = -1;      ///< the id between documents, for other programs; -1: none
+  DType dtype = DType::f32;    ///< f64 for gradient checks
+
+  bool operator==(const Config&) const = default;
+
+  /// The same with the defaults in place of n_kv_head = 0 and n_ffn = 0.
+  Config resolved() const;
+  /// An error naming the field, its value and its range, unless a model of this configuration can exist.
+  void validate() const;
+};
+
+/// F = 4C for gpt; 8C/3 rounded up to a multiple of 32 for llama, whose feed-forward layer has three matrices, not two.
+int64_t default_ffn(Arch arch, int64_t n_embd);
+
+/// Parameters of a model, a tied output counted once; an error where they do not fit in 63 bits.
+int64_t parameter_count(const Config& config);
+/// Of these, the weights that each token is multiplied by: all matrices but tables that are only looked up; a tied
+/// table counts, once, as the output layer.
+int64_t matrix_weight_count(const Config& config);
+
+/// A named size, and the batch that suits it.
+struct Preset {
+  std::string_view name;
+  int64_t n_layer, n_head, n_embd, block_size, batch_size;
+};
+/// nano, micro, small, gpt2.
+std::span<const Preset> presets();
+/// An error listing the presets where there is no such one.
+const Preset& find_preset(std::string_view name);
+/// The family's defaults in a preset's size.
+Config make_config(Arch arch, const Preset& preset, int64_t vocab_size);
+/// The family's defaults, all sizes 0.
+Config default_config(Arch arch);
+
+/// Names as on the command line and in files, and back; an error lists the possible ones.
+std::string_view name_of(Arch arch);
+std::string_view name_of(PositionKind kind);
+std::string_view name_of(NormKind kind);
+std::string_view name_of(MlpKind kind);
+Arch parse_arch(std::string_view name);
+PositionKind parse_position(std::string_view name);
+NormKind parse_norm(std::string_view name);
+MlpKind parse_activation(std::string_view name);
+
+/// A config.json as the Hugging Face library reads and writes it, `model_type` gpt2 or llama.
+/// note: choices that the library's model does not have (say, gpt with rotary positions) stand under the key `gradus`,
+///       and `model_type` is then gradus_gpt2 or gradus_llama: other programs refuse the model instead of computing
+///       something else with its weights. Choices that only matter in training stand there without that change.
+Json config_to_json(const Config& config);
+/// note: a key that is not known here is an error, for it may change what the model computes; keys known to change
+///       nothing (`use_cache`, `transformers_version` …) are passed over; so is `attn_pdrop`, since attention
+///       probabilities are never dropped here.
+Config config_from_json(const Json& json);
+
+}  // namespace gradus

@@ -1,0 +1,254 @@
+#include "models/transformer/contextual.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <unordered_map>
+
+#include "tensor/autodiff.hpp"
+#include "tensor/parallel.hpp"
+#include "tokenizer/words.hpp"
+
+namespace gradus {
+namespace {
+
+struct Span {
+  int64_t begin;
+  int64_t end;
+};
+
+// The layers of several token sequences in one forward pass.
+std::vector<Tensor> read_together(const Transformer& model, std::span<const std::span<const int32_t>> sequences) {
+  const NoGrad no_grad_here;
+  std::vector<int32_t> ids;
+  std::vector<int64_t> lengths;
+  for (const std::span<const int32_t> sequence : sequences) {
+    ids.insert(ids.end(), sequence.begin(), sequence.end());
+    lengths.push_back(static_cast<int64_t>(sequence.size()));
+  }
+  const auto rows = static_cast<int64_t>(ids.size());
+  return model.hidden_states(Tensor::from(ids, {rows}), Context::of_lengths(lengths));
+}
+
+// Groups of neighbouring sequences with at most `budget` tokens, or of one.
+std::vector<Span> batches(std::span<const std::span<const int32_t>> sequences, int64_t budget) {
+  std::vector<Span> groups;
+  int64_t tokens = 0;
+  for (int64_t i = 0; i < static_cast<int64_t>(sequences.size()); ++i) {
+    const auto length = static_cast<int64_t>(sequences[static_cast<size_t>(i)].size());
+    if (groups.empty() || tokens + length > budget) {
+      groups.push_back({i, i});
+      tokens = 0;
+    }
+    groups.back().end = i + 1;
+    tokens += length;
+  }
+  return groups;
+}
+
+void check_model(const Transformer& model, const Tokenizer& tokenizer, int64_t batch_tokens) {
+  const Config& config = model.config();
+  check(config.dtype == DType::f32, "embed: the model must compute in f32; it computes in ", dtype_name(config.dtype));
+  check(tokenizer.vocab_size() == config.vocab_size, "embed: the tokenizer must have the model's vocabulary; it has ",
+        tokenizer.vocab_size(), " tokens, the model ", config.vocab_size);
+  check(batch_tokens >= 1, "embed: a batch must have at least 1 token; it has ", batch_tokens);
+}
+
+std::vector<int32_t> ids_of(std::span<const Piece> pieces) {
+  std::vector<int32_t> ids;
+  ids.reserve(pieces.size());
+  for (const Piece& piece : pieces) ids.push_back(piece.id);
+  return ids;
+}
+
+}  // namespace
+
+EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
+                         std::span<const std::string_view> texts, const EmbedOptions& options,
+                         const ProgressFn& progress) {
+  check_model(model, tokenizer, options.batch_tokens);
+  const Config& config = model.config();
+  EmbeddingSet set;
+  set.level = options.level;
+  set.pooling = options.pooling;
+  set.offsets.push_back(0);
+  std::vector<int64_t> layers = options.layers;
+  if (layers.empty()) layers = parse_layers("all", config.n_layer);
+
+  // All rows are laid out before the model runs: a bad text shows before the work, and the arrays are made once.
+  std::vector<std::vector<int32_t>> ids;
+  std::vector<RowRange> tokens;  // of each row, counted in its own text
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const std::vector<Piece> pieces = tokenizer.encode_pieces(texts[i]);
+    check(!pieces.empty(), "embed: a text must have at least one token; text ", i, " is empty; leave it out");
+    check(static_cast<int64_t>(pieces.size()) <= config.block_size,
+          "embed: a text must have at most block_size tokens; text ", i, " has ", pieces.size(), ", block_size is ",
+          config.block_size, "; split it");
+    TextRows rows = lay_out_rows(texts[i], static_cast<int64_t>(i), pieces, options.level, tokenizer);
+    std::move(rows.rows.begin(), rows.rows.end(), std::back_inserter(set.rows));
+    tokens.insert(tokens.end(), rows.tokens.begin(), rows.tokens.end());
+    set.offsets.push_back(static_cast<int64_t>(set.rows.size()));
+    ids.push_back(ids_of(pieces));
+  }
+  const int64_t width = config.n_embd;
+  for (const int64_t layer : layers) {
+    set.layer_names.push_back(layer_name(layer, config.n_layer));
+    set.layers.push_back(Tensor::empty({static_cast<int64_t>(set.rows.size()), width}));
+  }
+
+  const std::vector<std::span<const int32_t>> sequences(ids.begin(), ids.end());
+  for (const Span group : batches(sequences, options.batch_tokens)) {
+    const auto first = static_cast<size_t>(group.begin);
+    const auto count = static_cast<size_t>(group.end - group.begin);
+    const std::vector<Tensor> states = read_together(model, std::span(sequences).subspan(first, count));
+    std::vector<RowRange> ranges;
+    int64_t base = 0;  // the text's first token in the batch
+    for (size_t i = first; i < first + count; ++i) {
+      for (int64_t r = set.offsets[i]; r < set.offsets[i + 1]; ++r) {
+        const RowRange range = tokens[static_cast<size_t>(r)];
+        ranges.push_back({base + range.begin, base + range.end});
+      }
+      base += static_cast<int64_t>(ids[i].size());
+    }
+    const int64_t begin = set.offsets[first];
+    const int64_t end = set.offsets[first + count];
+    for (size_t l = 0; l < layers.size() && begin < end; ++l) {
+      // A token is a range of one row, of which the last is that row itself.
+      const Pooling pooling = options.level == Level::token ? Pooling::last : options.pooling;
+      slice(set.layers[l], 0, begin, end).copy_from(pool_rows(states[static_cast<size_t>(layers[l])], ranges, pooling));
+    }
+    if (progress) progress(group.end, static_cast<int64_t>(texts.size()));
+  }
+  return set;
+}
+
+namespace {
+
+// A token whose vector counts, with this weight, for a word.
+struct Share {
+  int64_t token;  // in its document
+  int64_t word;   // row of the table
+  double weight;  // 1 / tokens of the occurrence
+};
+
+struct Document {
+  std::vector<int32_t> ids;
+  std::vector<Share> shares;  // by ascending token
+};
+
+// A window of a document that some word needs.
+struct Window {
+  const Document* document;
+  int64_t begin;
+  int64_t end;
+};
+
+std::string_view bytes_of(std::string_view text, const WordSpan& word) {
+  return text.substr(static_cast<size_t>(word.start), static_cast<size_t>(word.end - word.start));
+}
+
+// Words and counts of the table, the frequent ones first.
+void choose_words(std::span<const std::string_view> documents, int64_t min_count, WordTable& table) {
+  std::unordered_map<std::string_view, int64_t> counts;
+  for (const std::string_view text : documents) {
+    for (const WordSpan& word : find_words(text)) ++counts[bytes_of(text, word)];
+  }
+  std::vector<std::pair<std::string_view, int64_t>> chosen;
+  for (const auto& entry : counts) {
+    if (entry.second >= min_count) chosen.push_back(entry);
+  }
+  std::sort(chosen.begin(), chosen.end(), [](const auto& a, const auto& b) {
+    return a.second != b.second ? a.second > b.second : a.first < b.first;
+  });
+  for (const auto& [word, count] : chosen) {
+    table.words.emplace_back(word);
+    table.counts.push_back(count);
+  }
+}
+
+}  // namespace
+
+WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
+                          std::span<const std::string_view> documents, const WordTableOptions& options,
+                          const ProgressFn& progress) {
+  check_model(model, tokenizer, options.batch_tokens);
+  check(options.min_count >= 1 && options.occurrences >= 1,
+        "word table: min_count and occurrences must be at least 1; they are ", options.min_count, " and ",
+        options.occurrences);
+  const int64_t block_size = model.config().block_size;
+  WordTable table;
+  choose_words(documents, options.min_count, table);
+
+  // Which occurrences count, and in which windows they stand.
+  std::unordered_map<std::string_view, int64_t> row_of;
+  for (size_t w = 0; w < table.words.size(); ++w) row_of.emplace(table.words[w], static_cast<int64_t>(w));
+  std::vector<int64_t> used(table.words.size(), 0);
+  std::vector<Document> read(documents.size());
+  std::vector<Window> windows;
+  for (size_t d = 0; d < documents.size(); ++d) {
+    const std::vector<Piece> pieces = tokenizer.encode_pieces(documents[d]);
+    const std::vector<WordSpan> words = find_words(documents[d]);
+    const std::vector<RowRange> ranges = align_words(words, pieces);
+    Document& document = read[d];
+    document.ids = ids_of(pieces);
+    const auto tokens = static_cast<int64_t>(pieces.size());
+    for (size_t i = 0; i < words.size(); ++i) {
+      const auto found = row_of.find(bytes_of(documents[d], words[i]));
+      if (found == row_of.end() || used[static_cast<size_t>(found->second)] == options.occurrences) continue;
+      ++used[static_cast<size_t>(found->second)];
+      const double weight = 1.0 / static_cast<double>(ranges[i].end - ranges[i].begin);
+      for (int64_t t = ranges[i].begin; t < ranges[i].end; ++t) {
+        document.shares.push_back({t, found->second, weight});
+        const int64_t begin = t / block_size * block_size;
+        if (windows.empty() || windows.back().document != &document || windows.back().begin < begin) {
+          windows.push_back({&document, begin, std::min(begin + block_size, tokens)});
+        }
+      }
+    }
+  }
+
+  const int64_t width = model.config().n_embd;
+  const auto rows = static_cast<int64_t>(table.words.size());
+  const std::vector<int64_t> layers = parse_layers("all", model.config().n_layer);
+  std::vector<std::vector<double>> sums(layers.size(), std::vector<double>(static_cast<size_t>(rows * width), 0.0));
+  std::vector<std::span<const int32_t>> sequences;
+  for (const Window& window : windows) {
+    sequences.push_back(std::span(window.document->ids)
+                            .subspan(static_cast<size_t>(window.begin), static_cast<size_t>(window.end - window.begin)));
+  }
+  for (const Span group : batches(sequences, options.batch_tokens)) {
+    const auto first = static_cast<size_t>(group.begin);
+    const auto count = static_cast<size_t>(group.end - group.begin);
+    std::vector<Tensor> states = read_together(model, std::span(sequences).subspan(first, count));
+    // Layer by layer on its own, each in the order of the text.
+    parallel_for(static_cast<int64_t>(layers.size()), [&](int64_t l) {
+      const float* state = states[static_cast<size_t>(l)].data<float>();
+      double* sum = sums[static_cast<size_t>(l)].data();
+      for (size_t i = first; i < first + count; ++i) {
+        const Window& window = windows[i];
+        const std::vector<Share>& shares = window.document->shares;
+        auto share = std::lower_bound(shares.begin(), shares.end(), window.begin,
+                                      [](const Share& s, int64_t begin) { return s.token < begin; });
+        for (; share != shares.end() && share->token < window.end; ++share) {
+          const float* x = state + (share->token - window.begin) * width;
+          double* y = sum + share->word * width;
+          for (int64_t c = 0; c < width; ++c) y[c] += share->weight * static_cast<double>(x[c]);
+        }
+        state += (window.end - window.begin) * width;
+      }
+    });
+    if (progress) progress(group.end, static_cast<int64_t>(windows.size()));
+  }
+
+  for (size_t l = 0; l < layers.size(); ++l) {
+    table.layer_names.push_back(layer_name(layers[l], model.config().n_layer));
+    Tensor layer = Tensor::empty({rows, width});
+    float* y = layer.mutable_data<float>();
+    for (int64_t i = 0; i < rows * width; ++i) {
+      y[i] = static_cast<float>(sums[l][static_cast<size_t>(i)] / static_cast<double>(used[static_cast<size_t>(i / width)]));
+    }
+    table.layers.push_back(layer);
+  }
+  return table;
+}
+
+}  // namespace gradus

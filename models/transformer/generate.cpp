@@ -1,0 +1,160 @@
+#include "models/transformer/generate.hpp"
+
+#include <algorithm>
+
+#include "tensor/autodiff.hpp"
+#include "tensor/random.hpp"
+
+namespace gradus {
+namespace {
+
+// Lets text through that cannot be part of a stop text any more.
+class StopFilter {
+ public:
+  explicit StopFilter(const std::vector<std::string>& stops) : stops_(stops) {
+    for (const std::string& stop : stops) {
+      check(!stop.empty(), "generate: a stop text must not be empty; leave the option out to stop at nothing");
+    }
+  }
+
+  // What may be printed after more text; `found` once a stop text is complete.
+  std::string push(const std::string& text, bool& found) {
+    held_ += text;
+    size_t first = std::string::npos;
+    for (const std::string& stop : stops_) first = std::min(first, held_.find(stop));
+    found = first != std::string::npos;
+    return take(found ? first : held_.size() - open_end());
+  }
+  std::string flush() { return take(held_.size()); }
+
+ private:
+  std::string take(size_t bytes) {
+    std::string out = held_.substr(0, bytes);
+    held_.erase(0, bytes);
+    return out;
+  }
+  // Bytes at the end of the held text that a stop text might begin with.
+  size_t open_end() const {
+    size_t open = 0;
+    for (const std::string& stop : stops_) {
+      for (size_t n = std::min(stop.size() - 1, held_.size()); n > open; --n) {
+        if (held_.compare(held_.size() - n, n, stop, 0, n) == 0) open = n;
+      }
+    }
+    return open;
+  }
+
+  const std::vector<std::string>& stops_;
+  std::string held_;
+};
+
+std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, std::string_view prompt) {
+  std::vector<int32_t> ids = tokenizer.encode(prompt);
+  if (ids.empty()) {
+    const auto start = tokenizer.end_of_text();
+    check(start.has_value(), "generate: the prompt must have at least one token; it is empty, and the tokenizer has no ",
+          kEndOfText, " to start from; give a prompt");
+    ids.push_back(*start);
+  }
+  return ids;
+}
+
+}  // namespace
+
+TextState::TextState(const Transformer& model, std::span<const int32_t> prompt)
+    : model_(model), ids_(prompt.begin(), prompt.end()) {
+  const int64_t block_size = model.config().block_size;
+  const auto tokens = static_cast<int64_t>(prompt.size());
+  check(tokens >= 1 && tokens <= block_size, "generate: the prompt must have 1 to block_size tokens; it has ", tokens,
+        ", block_size is ", block_size, "; shorten it");
+  start_window(0);
+}
+
+void TextState::start_window(int64_t begin) {
+  // Room to double: caches of block_size tokens would be wasted on short texts.
+  constexpr int64_t kSmallest = 64;
+  const std::span<const int32_t> window = std::span(ids_).subspan(static_cast<size_t>(begin));
+  const auto tokens = static_cast<int64_t>(window.size());
+  caches_ = model_.make_caches(std::min(model_.config().block_size, std::max(kSmallest, 2 * tokens)));
+  begin_ = begin;
+  read(window);
+}
+
+void TextState::read(std::span<const int32_t> ids) {
+  const NoGrad no_grad_here;
+  const auto rows = static_cast<int64_t>(ids.size());
+  const Context context = Context::of_caches(caches_, rows);
+  const Tensor hidden = model_.forward(Tensor::from(ids, {rows}), context);
+  logits_ = model_.logits(slice(hidden, 0, rows - 1, rows)).to_vector<float>();
+}
+
+void TextState::push(int32_t id) {
+  const int64_t block_size = model_.config().block_size;
+  check(id >= 0 && id < model_.config().vocab_size, "generate: an id must be in [0, ", model_.config().vocab_size - 1,
+        "]; it is ", id);
+  ids_.push_back(id);
+  const auto tokens = static_cast<int64_t>(ids_.size());
+  if (tokens - begin_ > block_size) {
+    ++refills_;
+    start_window(tokens - (block_size - block_size / 4));
+  } else if (tokens - begin_ > caches_.front().capacity) {
+    start_window(begin_);
+  } else {
+    read(std::span(ids_).last(1));
+  }
+}
+
+Generated generate(const Transformer& model, const Tokenizer& tokenizer, std::string_view prompt,
+                   const GenerateOptions& options, const std::function<bool(const GeneratedToken&)>& on_token) {
+  const int64_t vocab_size = model.config().vocab_size;
+  options.sampler.validate();
+  check(options.max_tokens >= 0, "generate: the number of tokens must be at least 0; it is ", options.max_tokens);
+  check(options.show_probs >= 0 && options.show_probs <= vocab_size, "generate: show-probs must be in [0, ", vocab_size,
+        "]; it is ", options.show_probs);
+  check(tokenizer.vocab_size() == vocab_size, "generate: the tokenizer must have the model's vocabulary; it has ",
+        tokenizer.vocab_size(), " tokens, the model ", vocab_size);
+  StopFilter filter(options.stop);
+  StreamDecoder decoder(tokenizer);
+  const Random random(options.seed, stream_of("generate.sample"));
+
+  TextState state(model, encode_prompt(tokenizer, prompt));
+  Generated result;
+  result.prompt_tokens = static_cast<int64_t>(state.ids().size());
+  while (static_cast<int64_t>(result.ids.size()) < options.max_tokens) {
+    if (!result.ids.empty()) state.push(result.ids.back());
+    GeneratedToken token;
+    token.position = static_cast<int64_t>(state.ids().size());
+    token.id = draw(candidates(state.logits(), state.ids(), options.sampler),
+                    random.uniform(static_cast<uint64_t>(token.position)));
+    if (options.show_probs > 0) {
+      token.probability = probability_of(state.logits(), token.id);
+      token.top = top_candidates(state.logits(), options.show_probs);
+    }
+    result.ids.push_back(token.id);
+    if (token.id == tokenizer.end_of_text() || token.id == model.config().end_token) {
+      result.reason = StopReason::end_of_text;
+    } else {
+      bool found = false;
+      token.text = filter.push(decoder.push(token.id), found);
+      if (found) result.reason = StopReason::stop_text;
+      result.text += token.text;
+    }
+    if (on_token && !on_token(token)) result.reason = StopReason::cancelled;
+    if (result.reason != StopReason::max_tokens) break;
+  }
+  if (result.reason != StopReason::stop_text) {
+    bool found = false;
+    GeneratedToken rest;
+    rest.id = -1;
+    rest.position = result.prompt_tokens + static_cast<int64_t>(result.ids.size());
+    rest.text = filter.push(decoder.flush(), found);
+    if (!found) rest.text += filter.flush();
+    if (found && result.reason == StopReason::max_tokens) result.reason = StopReason::stop_text;
+    result.text += rest.text;
+    if (on_token && !rest.text.empty()) on_token(rest);
+  }
+  result.refills = state.refills();
+  return result;
+}
+
+}  // namespace gradus

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/transformer/sampler.hpp"
+#include "models/transformer/transformer.hpp"
+#include "tokenizer/tokenizer.hpp"
+
+namespace gradus {
+
+/// A text that a model reads and continues token by token, with the keys and values of what it has read kept.
+/// note: the logits are bit for bit those of one training forward over the same tokens.
+/// note: a model sees at most block_size tokens. When one more is pushed, the oldest quarter is forgotten: the last
+///       block_size - block_size/4 tokens, the new one among them, are read again from position 0 (see refills()).
+class TextState {
+ public:
+  /// Reads the prompt: 1 to block_size tokens.
+  TextState(const Transformer& model, std::span<const int32_t> prompt);
+
+  /// The scores of the next token, f32.
+  std::span<const float> logits() const { return logits_; }
+  /// Appends a token and reads it.
+  void push(int32_t id);
+
+  /// All tokens, the prompt's and those pushed.
+  const std::vector<int32_t>& ids() const { return ids_; }
+  /// How often the model had to forget its oldest tokens.
+  int64_t refills() const { return refills_; }
+
+ private:
+  void start_window(int64_t begin);
+  void read(std::span<const int32_t> ids);
+
+  Transformer model_;  // handles: the arrays are the caller's model's
+  std::vector<KeyValueCache> caches_;
+  std::vector<int32_t> ids_;
+  std::vector<float> logits_;
+  int64_t begin_ = 0;  // the token at position 0 of the caches
+  int64_t refills_ = 0;
+};
+
+struct GenerateOptions {
+  SamplerOptions sampler;
+  int64_t max_tokens = 200;
+  uint64_t seed = 1337;
+  /// Generation ends before the first of these texts; none may be empty.
+  std::vector<std::string> stop;
+  /// How many of the model's own most probable tokens to report with each token.
+  int64_t show_probs = 0;
+};
+
+/// One generated token, as it is reported while the text grows.
+struct GeneratedToken {
+  int32_t id = 0;
+  int64_t position = 0;        ///< counted from the prompt's first token
+  double probability = 0;      ///< that the model gave it, before any option of the sampler; only with show_probs
+  std::vector<Candidate> top;  ///< show_probs of them
+  std::string text;            ///< what can be printed now: whole characters that cannot belong to a stop text
+};
+
+enum class StopReason { max_tokens, stop_text, end_of_text, cancelled };
+
+struct Generated {
+  std::string text;          ///< the continuation, without the prompt and without the stop text
+  std::vector<int32_t> ids;  ///< the tokens drawn
+  StopReason reason = StopReason::max_tokens;
+  int64_t prompt_tokens = 0;
+  int64_t refills = 0;       ///< see TextState
+};
+
+/// Continues a prompt.
+/// note: the token at position t is drawn with number t of the seed's stream, so a text can be continued later with the
+///       same outcome. `on_token` is called for each token, and once more with id -1 for text still held back at the
+///       end; returning false ends the generation.
+/// note: an empty prompt starts from `<|endoftext|>` where the tokenizer has it, else it is an error; so is a prompt of
+///       more than block_size tokens.
+Generated generate(const Transformer& model, const Tokenizer& tokenizer, std::string_view prompt,
+                   const GenerateOptions& options,
+                   const std::function<bool(const GeneratedToken&)>& on_token = {});
+
+}  // namespace gradus

@@ -1,0 +1,140 @@
+#include "models/transformer/transformer.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "nn/init.hpp"
+#include "tensor/math.hpp"
+
+namespace gradus {
+
+Transformer::Transformer(const Config& config) : config_(config.resolved()) {
+  config_.validate();
+  const Config& c = config_;
+  const int64_t head_width = c.n_embd / c.n_head;
+  token_embedding = Embedding("token_embedding", c.vocab_size, c.n_embd, c.dtype);
+  position = Position("position_embedding", c.position, c.block_size, c.n_embd, head_width, c.rope_base, c.dtype);
+  const BlockOptions options{.width = c.n_embd,
+                             .heads = c.n_head,
+                             .kv_heads = c.n_kv_head,
+                             .inner = c.n_ffn,
+                             .norm = c.norm,
+                             .norm_epsilon = c.norm_epsilon,
+                             .mlp = c.activation,
+                             .attention_bias = c.attention_bias,
+                             .mlp_bias = c.mlp_bias,
+                             .dropout = c.dropout,
+                             .dtype = c.dtype};
+  blocks.reserve(static_cast<size_t>(c.n_layer));
+  for (int64_t l = 0; l < c.n_layer; ++l) blocks.emplace_back("blocks." + std::to_string(l), options);
+  final_norm = Norm("final_norm", c.norm, c.n_embd, c.norm_epsilon, c.dtype);
+  if (!c.tie) output = Embedding("output", c.vocab_size, c.n_embd, c.dtype);
+  embedding_dropout_ = Dropout("token_embedding.dropout", c.dropout);
+}
+
+void Transformer::init(uint64_t seed) {
+  constexpr double kDeviation = 0.02;
+  const double residual_deviation = kDeviation / math::sqrt(2.0 * static_cast<double>(config_.n_layer));
+  visit("", [&](const std::string& name, Tensor& tensor) {
+    if (name.ends_with(".bias")) {
+      init_zeros(tensor);
+    } else if (tensor.rank() == 1) {
+      init_ones(tensor);  // of a norm
+    } else {
+      const bool ends_branch = name.ends_with(".attention.output.weight") || name.ends_with(".mlp.down.weight");
+      init_normal(tensor, ends_branch ? residual_deviation : kDeviation, Random(seed, stream_of(name + ".init")));
+    }
+  });
+}
+
+std::vector<NamedTensor> Transformer::parameters() const {
+  std::vector<NamedTensor> list;
+  Transformer handles = *this;
+  handles.visit("", [&](const std::string& name, Tensor& tensor) { list.push_back({name, tensor}); });
+  return list;
+}
+
+void Transformer::set_requires_grad(bool on) {
+  visit("", [&](const std::string&, Tensor& tensor) { tensor.set_requires_grad(on); });
+}
+
+Tensor Transformer::forward(const Tensor& ids, const Context& context, std::vector<Tensor>* layers) const {
+  check(ids.rank() == 1 && ids.dtype() == DType::i32 && ids.size(0) >= 1,
+        "transformer: ids must be i32 of shape (N), N at least 1; they are ", dtype_name(ids.dtype()), " of shape ",
+        ids.shape());
+  check(context.positions.shape() == ids.shape(), "transformer: the context must be made for as many rows as there "
+        "are ids; it has ", context.positions.shape(), ", ids are ", ids.shape());
+  const int64_t cached = context.caches ? context.caches->front().rows : 0;
+  const std::vector<int64_t>& offsets = context.sequences.offsets;
+  for (size_t b = 0; b + 1 < offsets.size(); ++b) {
+    const int64_t length = cached + offsets[b + 1] - offsets[b];
+    check(length <= config_.block_size, "transformer: a sequence may have at most block_size tokens; sequence ", b,
+          " has ", length, ", block_size is ", config_.block_size, "; cut it into shorter ones");
+  }
+  check(!context.caches || context.caches->size() == blocks.size(), "transformer: there must be a cache for each of ",
+        blocks.size(), " layers; there are ", context.caches ? context.caches->size() : 0);
+
+  Tensor x = position.add_to(token_embedding(ids), context.positions);  // (N) -> (N,C)
+  x = embedding_dropout_(x, context);
+  for (size_t l = 0; l < blocks.size(); ++l) {
+    if (layers) layers->push_back(x);
+    x = blocks[l](x, position, context, context.caches ? &(*context.caches)[l] : nullptr);
+  }
+  if (layers) layers->push_back(x);
+  x = final_norm(x);
+  if (layers) layers->push_back(x);
+  return x;
+}
+
+Tensor Transformer::logits(const Tensor& hidden) const {
+  return config_.tie ? token_embedding.logits(hidden) : output.logits(hidden);
+}
+
+Tensor Transformer::loss(const Tensor& ids, const Tensor& targets, const Context& context, double divisor) const {
+  return cross_entropy(logits(forward(ids, context)), targets, divisor);
+}
+
+std::vector<Tensor> Transformer::hidden_states(const Tensor& ids, const Context& context) const {
+  std::vector<Tensor> layers;
+  forward(ids, context, &layers);
+  return layers;
+}
+
+std::vector<KeyValueCache> Transformer::make_caches(int64_t capacity) const {
+  std::vector<KeyValueCache> caches;
+  for (size_t l = 0; l < blocks.size(); ++l) {
+    caches.emplace_back(capacity, config_.n_kv_head, config_.n_embd / config_.n_head);
+  }
+  return caches;
+}
+
+std::string layer_name(int64_t index, int64_t n_layer) {
+  check(index >= 0 && index <= n_layer + 1, "layers: an index must be in [0, ", n_layer + 1, "]; it is ", index);
+  return index == n_layer + 1 ? "final" : "layer_" + std::to_string(index);
+}
+
+std::vector<int64_t> parse_layers(std::string_view text, int64_t n_layer) {
+  std::vector<int64_t> layers;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    const std::string_view item = text.substr(begin, end - begin);
+    begin = end + 1;
+    if (item == "all") {
+      for (int64_t l = 0; l <= n_layer + 1; ++l) layers.push_back(l);
+    } else if (item == "final") {
+      layers.push_back(n_layer + 1);
+    } else {
+      int64_t number = 0;
+      const auto [rest, error] = std::from_chars(item.data(), item.data() + item.size(), number);
+      check(error == std::errc() && rest == item.data() + item.size() && number >= -n_layer - 1 && number <= n_layer,
+            "layers: each must be a number in [", -n_layer - 1, ", ", n_layer, "], 'final' or 'all'; '", item,
+            "' was given; the model has ", n_layer, " layers, and layer 0 is what enters the first");
+      layers.push_back(number < 0 ? number + n_layer + 1 : number);
+    }
+  }
+  std::sort(layers.begin(), layers.end());
+  layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
+  return layers;
+}
+
+}  // namespace gradus

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/transformer/config.hpp"
+#include "nn/block.hpp"
+#include "nn/embedding.hpp"
+
+namespace gradus {
+
+/// A language model: token ids in, for each of them a score for every token that might come next.
+///
+///   layer_0 = embedding[ids] (+ positions)
+///   layer_l = block l of layer_{l-1}            each adds what it found to the row it was given
+///   final   = norm(layer_L)
+///   logits  = final · outputᵀ
+///
+/// One stack for all families: they differ in the Config. Rows of several sequences lie end to end, (N,C) with N the
+/// number of tokens, so there is no padding anywhere, and a sequence's rows are the same bits in any company.
+/// ref: Vaswani et al., Attention is all you need (2017); Radford et al., GPT-2 (2019)
+class Transformer {
+ public:
+  /// Empty: only assignment makes sense.
+  Transformer() = default;
+  /// All parameters are zero (norms: one) until init() or a file fills them.
+  explicit Transformer(const Config& config);
+
+  const Config& config() const { return config_; }
+
+  /// Draws the parameters: matrices normal with deviation 0.02, those that end a residual branch 0.02/√(2L), so that the
+  /// sum over layers starts no larger; biases 0; norms 1.   ref: Radford et al., GPT-2 (2019), section 2.3
+  /// note: each tensor draws from a stream of its own name: adding one changes no other.
+  void init(uint64_t seed);
+
+  /// f(name, tensor) for each parameter: token_embedding.weight, blocks.0.attention.qkv.weight …
+  template <class F>
+  void visit(const std::string& prefix, F&& f) {
+    token_embedding.visit(join_path(prefix, "token_embedding"), f);
+    position.visit(join_path(prefix, "position_embedding"), f);
+    for (size_t l = 0; l < blocks.size(); ++l) {
+      blocks[l].visit(join_path(prefix, "blocks." + std::to_string(l)), f);
+    }
+    final_norm.visit(join_path(prefix, "final_norm"), f);
+    if (!config_.tie) output.visit(join_path(prefix, "output"), f);
+  }
+  /// The parameters by name, as visit() shows them.
+  std::vector<NamedTensor> parameters() const;
+  /// Makes all parameters leaves that gather gradients, or no longer so.
+  void set_requires_grad(bool on);
+
+  /// The rows after the final norm.   shape: ids i32 (N) -> (N,C).
+  /// note: with `layers`, appends layer_0 … layer_L and final to it.
+  Tensor forward(const Tensor& ids, const Context& context, std::vector<Tensor>* layers = nullptr) const;
+  /// shape: (…,C) -> (…,V).
+  Tensor logits(const Tensor& hidden) const;
+  /// The mean surprise at the targets, in nats; see cross_entropy for targets of -1 and for the divisor.
+  Tensor loss(const Tensor& ids, const Tensor& targets, const Context& context, double divisor = 0) const;
+  /// What every layer makes of the tokens: L+2 tensors (N,C), layer_0 … layer_L and final; see layer_name().
+  std::vector<Tensor> hidden_states(const Tensor& ids, const Context& context) const;
+
+  /// Empty caches for generating up to `capacity` tokens.
+  std::vector<KeyValueCache> make_caches(int64_t capacity) const;
+
+  Embedding token_embedding;
+  Position position;
+  std::vector<Block> blocks;
+  Norm final_norm;
+  Embedding output;  ///< empty where it is tied to token_embedding
+
+ private:
+  Config config_;
+  Dropout embedding_dropout_;
+};
+
+/// "layer_0" … "layer_L", then "final", by the index into hidden_states().
+std::string layer_name(int64_t index, int64_t n_layer);
+/// Indices into hidden_states() from "all", "final", or numbers with commas ("0,4,-1"); -1 is layer_L, -2 the one before.
+/// note: the result is ascending, each once; what is not there is an error that says what is.
+std::vector<int64_t> parse_layers(std::string_view text, int64_t n_layer);
+
+}  // namespace gradus

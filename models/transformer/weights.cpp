@@ -1,0 +1,105 @@
+#include "models/transformer/weights.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <set>
+
+#include "models/transformer/gpt.hpp"
+#include "models/transformer/llama.hpp"
+#include "models/transformer/transformer.hpp"
+#include "tensor/autodiff.hpp"
+#include "tensor/io/safetensors.hpp"
+
+namespace gradus {
+namespace {
+
+constexpr const char* kHead = "lm_head.weight";
+
+std::vector<FileWeight> weights_of(const Config& config) {
+  return config.arch == Arch::gpt ? gpt_weights(config) : llama_weights(config);
+}
+
+std::map<std::string, Tensor> parameters_by_name(const Transformer& model) {
+  std::map<std::string, Tensor> parameters;
+  for (const NamedTensor& named : model.parameters()) parameters.emplace(named.name, named.tensor.detach());
+  return parameters;
+}
+
+// The part of a parameter that one tensor of the file holds, as a view in the file's orientation.
+Tensor part_of(const Tensor& parameter, const FileWeight& weight) {
+  const int64_t end = weight.end < 0 ? parameter.size(0) : weight.end;
+  const Tensor rows = slice(parameter, 0, weight.begin, end);
+  return weight.transposed ? transpose(rows) : rows;
+}
+
+// Tensors of older files that hold no weights: GPT-2's causal masks and Llama's rotary frequencies.
+bool is_constant(const std::string& name) {
+  return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") || name.ends_with(".rotary_emb.inv_freq");
+}
+
+// The file's name of a weight: as it stands, or without the first part, as a model saved without its output layer has it.
+std::string name_in(const SafetensorsFile& file, const std::string& name) {
+  if (!file.contains(name)) {
+    const std::string bare = name.substr(name.find('.') + 1);
+    if (name != kHead && file.contains(bare)) return bare;
+  }
+  return name;
+}
+
+}  // namespace
+
+std::vector<NamedTensor> file_weights(const Transformer& model) {
+  const NoGrad no_grad_here;
+  const std::map<std::string, Tensor> parameters = parameters_by_name(model);
+  std::vector<NamedTensor> tensors;
+  for (const FileWeight& weight : weights_of(model.config())) {
+    tensors.push_back({weight.name, contiguous(part_of(parameters.at(weight.parameter), weight))});
+  }
+  return tensors;
+}
+
+void check_weights(const Transformer& model, const SafetensorsFile& file) {
+  const NoGrad no_grad_here;
+  const std::map<std::string, Tensor> parameters = parameters_by_name(model);
+  std::set<std::string> used;
+  for (const FileWeight& weight : weights_of(model.config())) {
+    const std::string name = name_in(file, weight.name);
+    check_world(file.contains(name), file.path(), ": must hold the tensor '", weight.name,
+                "' of this configuration; it does not");
+    const RawTensor& info = file.info(name);
+    const Shape expected = part_of(parameters.at(weight.parameter), weight).shape();
+    check_world(info.shape == expected, file.path(), ": tensor '", name, "' must have shape ", expected,
+                " in this configuration; it has ", info.shape);
+    check_world(info.dtype == "F32" || info.dtype == "F64" || info.dtype == "BF16" || info.dtype == "F16", file.path(),
+                ": tensor '", name, "' must be F32, F64, BF16 or F16; it is ", info.dtype);
+    used.insert(name);
+  }
+  for (const std::string& name : file.names()) {
+    const bool tied_head = model.config().tie && name == kHead;
+    check_world(used.contains(name) || is_constant(name) || tied_head, file.path(),
+                ": every tensor must belong to this configuration; '", name, "' does not");
+  }
+}
+
+void read_weights(Transformer& model, const SafetensorsFile& file) {
+  check_weights(model, file);  // a file of another model is refused before anything is overwritten
+  const NoGrad no_grad_here;
+  const std::map<std::string, Tensor> parameters = parameters_by_name(model);
+  const std::vector<FileWeight> weights = weights_of(model.config());
+  for (const FileWeight& weight : weights) {
+    const Tensor source = file.tensor(name_in(file, weight.name));
+    const Tensor target = part_of(parameters.at(weight.parameter), weight);
+    target.copy_from(source.dtype() == target.dtype() ? source : cast(source, target.dtype()));
+  }
+  if (model.config().tie && file.contains(kHead)) {
+    const Tensor head = file.tensor(kHead);
+    const Tensor table = file.tensor(name_in(file, weights.front().name));
+    check_world(head.dtype() == table.dtype() && head.shape() == table.shape() &&
+                    std::memcmp(head.bytes(), table.bytes(), table.nbytes()) == 0,
+                file.path(), ": '", kHead, "' must equal '", weights.front().name,
+                "', which it is tied to; it does not; set tie_word_embeddings to false in config.json");
+  }
+}
+
+}  // namespace gradus
