@@ -8,7 +8,8 @@ Attention::Attention(const std::string& path, int64_t width, int64_t heads, int6
   check(heads >= 1 && width % heads == 0, path, ": the width must be a multiple of the heads; width ", width,
         ", heads ", heads);
   check(kv_heads >= 1 && heads % kv_heads == 0, path,
-        ": the heads must be a multiple of the key/value heads; heads ", heads, ", key/value heads ", kv_heads);
+        ": the heads must be a multiple of the key/value heads; heads ", heads, ", key/value heads ",
+        kv_heads);
   head_width_ = width / heads;
   qkv = Linear(join_path(path, "qkv"), width, (heads + 2 * kv_heads) * head_width_, with_bias, dtype);
   output = Linear(join_path(path, "output"), width, width, with_bias, dtype);

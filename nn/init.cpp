@@ -14,12 +14,13 @@ constexpr int64_t kGrain = 4096;  // elements of one chunk
 /// tensor[i] = value(i) in row-major order.
 template <class Value>
 void fill(const char* op, const Tensor& tensor, const Value& value) {
-  check(is_floating(tensor.dtype()) && tensor.is_contiguous(), op, ": the tensor must be dense, of f32 or f64; it is ",
-        dtype_name(tensor.dtype()), " ", tensor.shape(), tensor.is_contiguous() ? "" : ", a strided view",
-        "; initialise a dense tensor and cast or copy it");
+  check(is_floating(tensor.dtype()) && tensor.is_contiguous(), op,
+        ": the tensor must be dense, of f32 or f64; it is ", dtype_name(tensor.dtype()), " ", tensor.shape(),
+        tensor.is_contiguous() ? "" : ", a strided view", "; initialise a dense tensor and cast or copy it");
   const auto run = [&](auto* x) {
     parallel_ranges(tensor.numel(), kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) x[i] = static_cast<std::decay_t<decltype(*x)>>(value(static_cast<uint64_t>(i)));
+      for (int64_t i = begin; i < end; ++i)
+        x[i] = static_cast<std::decay_t<decltype(*x)>>(value(static_cast<uint64_t>(i)));
     });
   };
   if (tensor.dtype() == DType::f64) {
@@ -31,8 +32,8 @@ void fill(const char* op, const Tensor& tensor, const Value& value) {
 
 /// √(numerator / fan), fan being the sum of those that count.
 double spread(const char* op, double numerator, int64_t fan_in, int64_t fan_out) {
-  check(fan_in >= 0 && fan_out >= 0 && fan_in + fan_out > 0, op, ": fans must be positive; they are ", fan_in, " and ",
-        fan_out, "; give the sizes of the matrix");
+  check(fan_in >= 0 && fan_out >= 0 && fan_in + fan_out > 0, op, ": fans must be positive; they are ", fan_in,
+        " and ", fan_out, "; give the sizes of the matrix");
   return math::sqrt(numerator / static_cast<double>(fan_in + fan_out));
 }
 
@@ -53,8 +54,8 @@ void init_normal(const Tensor& tensor, double std, const Random& random) {
 }
 
 void init_uniform(const Tensor& tensor, double bound, const Random& random) {
-  check(std::isfinite(bound) && bound >= 0, "init_uniform: the bound must be finite and not negative; it is ", bound,
-        "; give the largest size of a value");
+  check(std::isfinite(bound) && bound >= 0, "init_uniform: the bound must be finite and not negative; it is ",
+        bound, "; give the largest size of a value");
   fill("init_uniform", tensor, [&](uint64_t i) { return bound * (2.0 * random.uniform(i) - 1.0); });
 }
 

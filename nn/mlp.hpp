@@ -15,7 +15,8 @@ enum class MlpKind { gelu, gelu_tanh, relu, relu_squared, silu, swiglu };
 class Mlp {
  public:
   Mlp() = default;
-  Mlp(const std::string& path, MlpKind kind, int64_t width, int64_t inner, bool with_bias, DType dtype = DType::f32);
+  Mlp(const std::string& path, MlpKind kind, int64_t width, int64_t inner, bool with_bias,
+      DType dtype = DType::f32);
 
   Tensor operator()(const Tensor& x) const;
 

@@ -22,7 +22,9 @@ namespace gradus {
 /// A layer that shows its parameters: f(name, tensor) for each, always in the same order.
 /// note: the tensor is passed by reference, so that whoever loads a model may put another one in its place.
 template <class M>
-concept Module = requires(M module, void (*f)(const std::string&, Tensor&)) { module.visit(std::string(), f); };
+concept Module = requires(M module, void (*f)(const std::string&, Tensor&)) {
+  module.visit(std::string(), f);
+};
 
 /// "blocks.3" and "norm" make "blocks.3.norm"; an empty prefix adds nothing.
 inline std::string join_path(const std::string& prefix, const std::string& name) {
@@ -50,8 +52,8 @@ struct Context {
   /// `batch` sequences of `time` rows each, without dropout.
   static Context of_batch(int64_t batch, int64_t time);
   /// The same for training. `first_sequence` counts the sequences of this step that stand before these.
-  static Context for_training(int64_t batch, int64_t time, uint64_t seed, uint64_t step, uint64_t sequences_per_step,
-                              uint64_t first_sequence);
+  static Context for_training(int64_t batch, int64_t time, uint64_t seed, uint64_t step,
+                              uint64_t sequences_per_step, uint64_t first_sequence);
   /// `rows` further rows of the sequence in `caches`.
   static Context of_caches(std::vector<KeyValueCache>& caches, int64_t rows);
 };

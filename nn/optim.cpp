@@ -48,7 +48,8 @@ double power(double beta, int64_t t) { return beta == 0 ? 0.0 : math::pow(beta, 
 
 /// What the updates of one parameter share.
 template <class T>
-kernels::AdamWArgs<T> update_args(const NamedTensor& parameter, const Tensor& gradient, const Tensor& m, const Tensor& v) {
+kernels::AdamWArgs<T> update_args(const NamedTensor& parameter, const Tensor& gradient, const Tensor& m,
+                                  const Tensor& v) {
   kernels::AdamWArgs<T> args{};
   args.x = parameter.tensor.mutable_data<T>();
   args.grad = gradient.data<T>();
@@ -64,7 +65,8 @@ double global_norm(const std::vector<NamedTensor>& parameters) {
   for (const NamedTensor& parameter : parameters) {
     const Tensor gradient = parameter.tensor.grad();
     if (!gradient) continue;
-    sum += gradient.dtype() == DType::f64 ? sum_of_squares<double>(gradient) : sum_of_squares<float>(gradient);
+    sum +=
+        gradient.dtype() == DType::f64 ? sum_of_squares<double>(gradient) : sum_of_squares<float>(gradient);
   }
   const double norm = math::sqrt(sum);
   if (!std::isfinite(norm)) {
@@ -84,14 +86,14 @@ void check_finite(const std::vector<NamedTensor>& parameters) {
     const int64_t at = wide ? first_non_finite<double>(gradient) : first_non_finite<float>(gradient);
     if (at < 0) continue;
     const double value = wide ? gradient.data<double>()[at] : static_cast<double>(gradient.data<float>()[at]);
-    fail_world("gradients: every element must be finite; ", parameter.name, " ", gradient.shape(), " has ", value,
-               " at element ", at, "; use a lower learning rate, or look at what this step was given");
+    fail_world("gradients: every element must be finite; ", parameter.name, " ", gradient.shape(), " has ",
+               value, " at element ", at, "; use a lower learning rate, or look at what this step was given");
   }
 }
 
 double clip_factor(double norm, double limit) {
-  check(limit >= 0 && norm >= 0, "clip_factor: norm and limit must not be negative; norm ", norm, ", limit ", limit,
-        "; a limit of 0 switches clipping off");
+  check(limit >= 0 && norm >= 0, "clip_factor: norm and limit must not be negative; norm ", norm, ", limit ",
+        limit, "; a limit of 0 switches clipping off");
   return limit > 0 && norm > limit ? limit / norm : 1.0;
 }
 
@@ -108,10 +110,13 @@ AdamW::AdamW(std::vector<NamedTensor> parameters, const AdamWOptions& options)
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const auto& [name, tensor] = parameters_[i];
     check(tensor.defined() && is_floating(tensor.dtype()) && tensor.is_contiguous(),
-          "AdamW: parameters must be dense tensors of f32 or f64; ", name, " is not; pass the parameter itself, not a view");
-    check(names.insert(name).second, "AdamW: names of parameters must differ; ", name, " stands twice; name them by path");
+          "AdamW: parameters must be dense tensors of f32 or f64; ", name,
+          " is not; pass the parameter itself, not a view");
+    check(names.insert(name).second, "AdamW: names of parameters must differ; ", name,
+          " stands twice; name them by path");
     check(GhostMemory::active() || storages.insert(tensor.storage().get()).second,
-          "AdamW: parameters must not share memory; ", name, " shares that of an earlier one; list a tied weight once");
+          "AdamW: parameters must not share memory; ", name,
+          " shares that of an earlier one; list a tied weight once");
     m_.push_back(Tensor::zeros(tensor.shape(), tensor.dtype()));
     v_.push_back(Tensor::zeros(tensor.shape(), tensor.dtype()));
     for (int64_t begin = 0; begin < tensor.numel(); begin += kBlock) {
@@ -122,8 +127,8 @@ AdamW::AdamW(std::vector<NamedTensor> parameters, const AdamWOptions& options)
 
 void AdamW::step(double learning_rate, double clip_factor) {
   check(std::isfinite(learning_rate) && learning_rate >= 0 && std::isfinite(clip_factor),
-        "AdamW: learning rate and clip factor must be finite, the rate not negative; they are ", learning_rate, " and ",
-        clip_factor, "; check the schedule and the norm of the gradients");
+        "AdamW: learning rate and clip factor must be finite, the rate not negative; they are ",
+        learning_rate, " and ", clip_factor, "; check the schedule and the norm of the gradients");
   std::vector<Tensor> gradients;
   for (const NamedTensor& parameter : parameters_) {
     gradients.push_back(parameter.tensor.grad());
@@ -191,22 +196,24 @@ std::vector<NamedTensor> AdamW::state() const {
 }
 
 void AdamW::load_state(const std::vector<NamedTensor>& state, int64_t steps) {
-  check(steps >= 0, "AdamW: steps must not be negative; they are ", steps, "; give the number saved with the state");
+  check(steps >= 0, "AdamW: steps must not be negative; they are ", steps,
+        "; give the number saved with the state");
   std::map<std::string, Tensor> given;
   for (const auto& [name, tensor] : state) {
-    check(given.emplace(name, tensor).second, "AdamW: names in the state must differ; ", name, " stands twice; ",
-          "load the state of one run");
+    check(given.emplace(name, tensor).second, "AdamW: names in the state must differ; ", name,
+          " stands twice; ", "load the state of one run");
   }
   // Everything is checked before anything is written.
   const std::vector<NamedTensor> own = this->state();
   for (const auto& [name, tensor] : own) {
     const auto found = given.find(name);
-    check(found != given.end() && found->second.defined(), "AdamW: the state must hold the moments of every parameter; ",
-          name, " is missing; load the state of the same model");
+    check(found != given.end() && found->second.defined(),
+          "AdamW: the state must hold the moments of every parameter; ", name,
+          " is missing; load the state of the same model");
     check(found->second.shape() == tensor.shape() && found->second.dtype() == tensor.dtype(),
-          "AdamW: a moment must have its parameter's shape and type; ", name, " is ", dtype_name(found->second.dtype()), " ",
-          found->second.shape(), ", not ", dtype_name(tensor.dtype()), " ", tensor.shape(),
-          "; load the state of the same model");
+          "AdamW: a moment must have its parameter's shape and type; ", name, " is ",
+          dtype_name(found->second.dtype()), " ", found->second.shape(), ", not ", dtype_name(tensor.dtype()),
+          " ", tensor.shape(), "; load the state of the same model");
   }
   if (given.size() != own.size()) {
     for (const auto& [name, tensor] : own) given.erase(name);

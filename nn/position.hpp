@@ -24,8 +24,8 @@ class Position {
  public:
   Position() = default;
   /// `base` is that of the angles of rotary and sinusoidal positions; `head_width` is used by rotary ones only.
-  Position(std::string path, PositionKind kind, int64_t positions, int64_t width, int64_t head_width, double base,
-           DType dtype = DType::f32);
+  Position(std::string path, PositionKind kind, int64_t positions, int64_t width, int64_t head_width,
+           double base, DType dtype = DType::f32);
 
   PositionKind kind() const { return kind_; }
 

@@ -47,30 +47,34 @@ double learning_rate(const Schedule& schedule, int64_t step) {
 }
 
 void check_schedule(const Schedule& schedule) {
-  check(std::isfinite(schedule.learning_rate) && schedule.learning_rate >= 0 && schedule.min_learning_rate >= 0 &&
+  check(std::isfinite(schedule.learning_rate) && schedule.learning_rate >= 0 &&
+            schedule.min_learning_rate >= 0 &&
             (schedule.kind == Kind::constant || schedule.min_learning_rate <= schedule.learning_rate),
         "schedule: rates must not be negative and the lowest not above the highest; learning rate ",
-        schedule.learning_rate, ", lowest ", schedule.min_learning_rate, "; lower the one or raise the other");
+        schedule.learning_rate, ", lowest ", schedule.min_learning_rate,
+        "; lower the one or raise the other");
   check(schedule.warmup >= 0 && schedule.steps >= 0 && schedule.decay >= 0,
-        "schedule: warm-up, steps and decay must not be negative; they are ", schedule.warmup, ", ", schedule.steps,
-        " and ", schedule.decay, "; count steps");
+        "schedule: warm-up, steps and decay must not be negative; they are ", schedule.warmup, ", ",
+        schedule.steps, " and ", schedule.decay, "; count steps");
   check(schedule.kind != Kind::wsd || schedule.warmup + schedule.decay <= schedule.steps,
-        "schedule: warm-up and decay must fit into the steps; they are ", schedule.warmup, " and ", schedule.decay, " of ",
-        schedule.steps, "; shorten one of them");
+        "schedule: warm-up and decay must fit into the steps; they are ", schedule.warmup, " and ",
+        schedule.decay, " of ", schedule.steps, "; shorten one of them");
 }
 
 Kind schedule_kind(std::string_view name) {
   for (const auto& [known, kind] : kNames) {
     if (known == name) return kind;
   }
-  fail("schedule: the kind must be constant, linear, cosine or wsd; it is \"", name, "\"; choose one of them");
+  fail("schedule: the kind must be constant, linear, cosine or wsd; it is \"", name,
+       "\"; choose one of them");
 }
 
 std::string_view schedule_name(Kind kind) {
   for (const auto& [name, known] : kNames) {
     if (known == kind) return name;
   }
-  fail("schedule: the kind must be one of four; it is number ", static_cast<int>(kind), "; use Schedule::Kind");
+  fail("schedule: the kind must be one of four; it is number ", static_cast<int>(kind),
+       "; use Schedule::Kind");
 }
 
 }  // namespace gradus

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cassert>
+#include <span>
 #include <utility>
 
 #include "tensor/error.hpp"
@@ -72,7 +72,7 @@ void add_sparse_as(T* table, int64_t row_size, const std::vector<const T*>& sour
 
 /// Adds rows to the dense gradient of a table: each id's rows one after another in order of arrival.
 template <class T>
-void add_sparse(const Tensor& dense, const std::vector<SparseRows>& pending) {
+void add_sparse(const Tensor& dense, std::span<const SparseRows> pending) {
   T* table = dense.mutable_data<T>();
   if (table == nullptr || dense.numel() == 0 || GhostMemory::active()) return;
   const int64_t ids = dense.shape()[0];
@@ -100,7 +100,7 @@ void add_sparse(const Tensor& dense, const std::vector<SparseRows>& pending) {
   add_sparse_as(table, row_size, sources, starts);
 }
 
-void merge_sparse(const Tensor& dense, const std::vector<SparseRows>& pending) {
+void merge_sparse(const Tensor& dense, std::span<const SparseRows> pending) {
   dense.dtype() == DType::f64 ? add_sparse<double>(dense, pending) : add_sparse<float>(dense, pending);
 }
 
@@ -198,19 +198,19 @@ class Context final : public Backward {
     const bool own_rows =
         rows.is_contiguous() && (rows.storage() == dy_.storage() || Autodiff::exclusive(rows));
     // The ids are the caller's, who may fill the same array with the next batch.
-    std::vector<SparseRows> part{{ids.clone(), own_rows ? rows : rows.clone()}};
+    SparseRows part{ids.clone(), own_rows ? rows : rows.clone()};
     if (target.leaf.defined()) {
-      Autodiff::impl(target.leaf).sparse.push_back(std::move(part[0]));
+      Autodiff::impl(target.leaf).sparse.push_back(std::move(part));
       return;
     }
-    Tensor& grad = gradient(target);
+    Tensor& grad = target.node->grad;
     if (!grad.defined()) {
       reach(target);
       grad = Tensor::zeros(target.shape, target.dtype);
     } else {
       own(target);
     }
-    merge_sparse(grad, part);
+    merge_sparse(grad, {&part, 1});
   }
 
   /// The buffer with what input i has gathered so far, to add to in place; empty where there is none of its own.

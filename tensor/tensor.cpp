@@ -115,6 +115,58 @@ void copy_strided(const CopyPlan& plan, std::byte* to, const std::byte* from) {
   });
 }
 
+/// A copy whose target runs along the last axis and whose source runs along `axis`: in tiles of kTile x kTile that pass
+/// through a buffer, so that both sides move whole cache lines.
+template <int kBytes>
+void copy_transposed(const CopyPlan& plan, int axis, std::byte* to, const std::byte* from) {
+  constexpr int64_t kTile = 64 / kBytes;
+  const int last = plan.shape.rank() - 1;
+  const int64_t width = plan.shape[last];
+  const int64_t height = plan.shape[axis];
+  const int64_t strips = (height + kTile - 1) / kTile;
+  const Shape outer = plan.shape.without(last).without(axis);  // axis < last
+  const Strides outer_to = plan.to.without(last).without(axis);
+  const Strides outer_from = plan.from.without(last).without(axis);
+  const int64_t grain = std::max<int64_t>(1, kGrain / (kTile * width));
+  parallel_ranges(outer.numel() * strips, grain, [&](int64_t begin, int64_t end) {
+    std::byte tile[kTile][kTile][kBytes];  // [row of the source][element of it]
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t row = item % strips * kTile;
+      const int64_t rows = std::min(kTile, height - row);
+      int64_t rest = item / strips;
+      int64_t to_offset = row * plan.to[axis];
+      int64_t from_offset = row;
+      for (int i = outer.rank() - 1; i >= 0; --i) {
+        to_offset += rest % outer[i] * outer_to[i];
+        from_offset += rest % outer[i] * outer_from[i];
+        rest /= outer[i];
+      }
+      for (int64_t column = 0; column < width; column += kTile) {
+        const int64_t columns = std::min(kTile, width - column);
+        for (int64_t c = 0; c < columns; ++c) {
+          std::memcpy(tile[c], from + (from_offset + (column + c) * plan.from[last]) * kBytes,
+                      static_cast<std::size_t>(rows) * kBytes);
+        }
+        for (int64_t r = 0; r < rows; ++r) {
+          std::byte* line = to + (to_offset + r * plan.to[axis] + column) * kBytes;
+          for (int64_t c = 0; c < columns; ++c) std::memcpy(line + c * kBytes, tile[c][r], kBytes);
+        }
+      }
+    }
+  });
+}
+
+template <int kBytes>
+void copy_planned(const CopyPlan& plan, std::byte* to, const std::byte* from) {
+  const int last = plan.shape.rank() - 1;
+  if (plan.to[last] == 1 && plan.from[last] != 1) {
+    for (int axis = 0; axis < last; ++axis) {
+      if (plan.from[axis] == 1) return copy_transposed<kBytes>(plan, axis, to, from);
+    }
+  }
+  copy_strided<kBytes>(plan, to, from);
+}
+
 void copy_elements(const Tensor& to, const Tensor& from) {
   std::byte* target = to.mutable_bytes();
   const std::byte* source = from.bytes();
@@ -122,9 +174,9 @@ void copy_elements(const Tensor& to, const Tensor& from) {
     return;  // nothing behind a ghost or an empty array
   const CopyPlan plan(to.shape(), to.strides(), from.strides());
   switch (dtype_bytes(to.dtype())) {
-    case 2: return copy_strided<2>(plan, target, source);
-    case 4: return copy_strided<4>(plan, target, source);
-    default: return copy_strided<8>(plan, target, source);
+    case 2: return copy_planned<2>(plan, target, source);
+    case 4: return copy_planned<4>(plan, target, source);
+    default: return copy_planned<8>(plan, target, source);
   }
 }
 

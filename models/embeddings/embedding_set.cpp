@@ -64,7 +64,8 @@ TextRows lay_out_rows(std::string_view text, int64_t number, std::span<const Pie
   if (level == Level::word) {
     for (size_t w = 0; w < words.size(); ++w) {
       const auto [start, end] = words[w];
-      const std::string_view bytes = text.substr(static_cast<size_t>(start), static_cast<size_t>(end - start));
+      const std::string_view bytes =
+          text.substr(static_cast<size_t>(start), static_cast<size_t>(end - start));
       result.rows.push_back({.text = number,
                              .token = printable(bytes),
                              .start = start,

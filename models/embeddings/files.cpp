@@ -110,8 +110,8 @@ WordTable load_word_table(const std::string& path, std::map<std::string, std::st
   const RawTensor words = file.array(kWords);
   const RawTensor counts = file.array(kCounts);
   check_world(words.dtype == "U8" && counts.dtype == "I64" && counts.shape.rank() == 1, path,
-              ": 'words' must be U8 and 'counts' I64 of one axis; they are ", words.dtype, " and ", counts.dtype, " ",
-              counts.shape);
+              ": 'words' must be U8 and 'counts' I64 of one axis; they are ", words.dtype, " and ",
+              counts.dtype, " ", counts.shape);
   const std::string_view text(static_cast<const char*>(words.data), words.bytes);
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
@@ -120,8 +120,8 @@ WordTable load_word_table(const std::string& path, std::map<std::string, std::st
   }
   const auto rows = static_cast<int64_t>(table.words.size());
   table.counts.resize(table.words.size());
-  check_world(counts.shape[0] == rows, path, ": 'counts' must have a number for each of ", rows, " words; it has ",
-              counts.shape[0]);
+  check_world(counts.shape[0] == rows, path, ": 'counts' must have a number for each of ", rows,
+              " words; it has ", counts.shape[0]);
   if (rows > 0) std::memcpy(table.counts.data(), counts.data, counts.bytes);
   for (const std::string& name : file.names()) {
     if (name == kWords || name == kCounts) continue;

@@ -9,7 +9,8 @@
 namespace gradus {
 
 double cosine(std::span<const float> a, std::span<const float> b) {
-  check(a.size() == b.size(), "cosine: both must have as many values; they have ", a.size(), " and ", b.size());
+  check(a.size() == b.size(), "cosine: both must have as many values; they have ", a.size(), " and ",
+        b.size());
   double ab = 0;
   double aa = 0;
   double bb = 0;
@@ -25,10 +26,11 @@ double cosine(std::span<const float> a, std::span<const float> b) {
   return lengths == 0 ? 0 : std::clamp(ab / lengths, -1.0, 1.0);
 }
 
-std::vector<Neighbor> nearest(const Tensor& table, std::span<const float> query, int64_t k, int64_t leave_out) {
+std::vector<Neighbor> nearest(const Tensor& table, std::span<const float> query, int64_t k,
+                              int64_t leave_out) {
   check(table.rank() == 2 && table.size(1) == static_cast<int64_t>(query.size()),
-        "nearest: the query must be as wide as the table's rows; the table is ", table.shape(), ", the query has ",
-        query.size(), " values");
+        "nearest: the query must be as wide as the table's rows; the table is ", table.shape(),
+        ", the query has ", query.size(), " values");
   check(k >= 1, "nearest: k must be at least 1; it is ", k);
   const Tensor dense = table.to_contiguous();
   const float* rows = dense.data<float>();

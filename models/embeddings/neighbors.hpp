@@ -18,6 +18,7 @@ struct Neighbor {
 
 /// The k rows of a table that point most in the query's direction, best first, of equals the lower row first.
 /// shape: table f32 (V,C), query C values.   `leave_out` is a row that does not compete, such as the query's own.
-std::vector<Neighbor> nearest(const Tensor& table, std::span<const float> query, int64_t k, int64_t leave_out = -1);
+std::vector<Neighbor> nearest(const Tensor& table, std::span<const float> query, int64_t k,
+                              int64_t leave_out = -1);
 
 }  // namespace gradus

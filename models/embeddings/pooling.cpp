@@ -31,7 +31,8 @@ Tensor pool_rows(const Tensor& x, std::span<const RowRange> ranges, Pooling pool
   const int64_t width = x.size(1);
   for (const RowRange& range : ranges) {
     check(range.begin >= 0 && range.begin < range.end && range.end <= n,
-          "pool_rows: a range must hold at least one of ", n, " rows; it is [", range.begin, ", ", range.end, ")");
+          "pool_rows: a range must hold at least one of ", n, " rows; it is [", range.begin, ", ", range.end,
+          ")");
   }
   const auto count = static_cast<int64_t>(ranges.size());
   const Tensor dense = x.to_contiguous();

@@ -38,15 +38,17 @@ int64_t WordTable::row(std::string_view word) const {
   std::vector<std::pair<size_t, size_t>> close;  // distance, row: more frequent words first
   for (size_t w = 0; w < words.size(); ++w) {
     const size_t distance = edit_distance(word, words[w]);
-    if (distance <= std::min(kMostEdits, word.size() - std::min<size_t>(word.size(), 1))) close.emplace_back(distance, w);
+    if (distance <= std::min(kMostEdits, word.size() - std::min<size_t>(word.size(), 1)))
+      close.emplace_back(distance, w);
   }
   std::sort(close.begin(), close.end());
   std::string hint;
   for (size_t i = 0; i < std::min(close.size(), kSuggestions); ++i) {
     hint += (i == 0 ? "; did you mean " : ", ") + words[close[i].second];
   }
-  fail("neighbors: a word must be among the ", words.size(), " of the table, which are the frequent ones of its text; '",
-       word, "' is not", hint.empty() ? "" : hint + "?");
+  fail("neighbors: a word must be among the ", words.size(),
+       " of the table, which are the frequent ones of its text; '", word, "' is not",
+       hint.empty() ? "" : hint + "?");
 }
 
 const Tensor& WordTable::layer(std::string_view name) const {

@@ -55,6 +55,7 @@ StepEvent Trainer::train_step() {
   if (reducer_) reducer_(parameters_);
 
   StepEvent event;
+  const double update_begin = now_seconds();
   event.grad_norm = global_norm(parameters_);
   if (!(event.grad_norm <= 1e300) || !(loss <= 1e300)) {
     check_finite(parameters_);  // names the parameter
@@ -70,6 +71,7 @@ StepEvent Trainer::train_step() {
   event.loss = loss;
   event.bits_per_byte = loss / kLn2 / bytes_per_token_;
   event.seconds = now_seconds() - begin;
+  event.update_seconds = now_seconds() - update_begin;
   event.tokens_per_second = divisor / event.seconds;
   return event;
 }

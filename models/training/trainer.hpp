@@ -28,6 +28,7 @@ struct StepEvent {
   double learning_rate = 0;
   double grad_norm = 0;      ///< before clipping
   double seconds = 0;        ///< of this step, without evaluation
+  double update_seconds = 0; ///< of these: norm, clipping and optimiser
   double tokens_per_second = 0;
   std::optional<Evaluation> held_out;  ///< where an evaluation was due, of the updated model
 };

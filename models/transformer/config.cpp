@@ -54,20 +54,26 @@ T parse_in(const Named<T> (&table)[N], const char* what, std::string_view name) 
 class Count {
  public:
   Count(int64_t value) : value_(value) {}
-  friend Count operator*(Count a, Count b) { return {__builtin_mul_overflow(a.value_, b.value_, &a.value_), a}; }
-  friend Count operator+(Count a, Count b) { return {__builtin_add_overflow(a.value_, b.value_, &a.value_), a}; }
+  friend Count operator*(Count a, Count b) {
+    return {__builtin_mul_overflow(a.value_, b.value_, &a.value_), a};
+  }
+  friend Count operator+(Count a, Count b) {
+    return {__builtin_add_overflow(a.value_, b.value_, &a.value_), a};
+  }
   int64_t value() const { return value_; }
 
  private:
   Count(bool overflow, Count result) : value_(result.value_) {
-    check(!overflow, "config: the number of parameters must fit in 63 bits; choose a smaller vocab_size, n_embd, "
-                     "n_ffn or n_layer");
+    check(!overflow,
+          "config: the number of parameters must fit in 63 bits; choose a smaller vocab_size, n_embd, "
+          "n_ffn or n_layer");
   }
   int64_t value_;
 };
 
 void check_range(const char* field, int64_t value, int64_t low, int64_t high) {
-  check(value >= low && value <= high, "config: ", field, " must be in [", low, ", ", high, "]; it is ", value);
+  check(value >= low && value <= high, "config: ", field, " must be in [", low, ", ", high, "]; it is ",
+        value);
 }
 
 }  // namespace
@@ -101,8 +107,8 @@ void Config::validate() const {
   check_range("n_layer", n_layer, 1, 100000);
   check_range("n_head", n_head, 1, kMost);
   check_range("n_embd", n_embd, 1, kMost);
-  check(n_embd % n_head == 0, "config: n_embd must be a multiple of n_head; n_embd is ", n_embd, ", n_head is ",
-        n_head, "; each head takes n_embd / n_head channels");
+  check(n_embd % n_head == 0, "config: n_embd must be a multiple of n_head; n_embd is ", n_embd,
+        ", n_head is ", n_head, "; each head takes n_embd / n_head channels");
   const Config full = resolved();
   check_range("n_kv_head", full.n_kv_head, 1, n_head);
   check(n_head % full.n_kv_head == 0, "config: n_head must be a multiple of n_kv_head; n_head is ", n_head,
@@ -125,8 +131,7 @@ int64_t parameter_count(const Config& config) {
   const Count width = c.n_embd;
   const Count norm = width * (c.norm == NormKind::layer ? 2 : 1);
   const Count qkv = c.n_embd / c.n_head * (Count(c.n_head) + Count(2) * c.n_kv_head);
-  const Count attention =
-      qkv * width + width * width + (c.attention_bias ? qkv + width : Count(0));
+  const Count attention = qkv * width + width * width + (c.attention_bias ? qkv + width : Count(0));
   const Count ups = Count(c.n_ffn) * (c.activation == MlpKind::swiglu ? 2 : 1);
   const Count mlp = ups * width + width * c.n_ffn + (c.mlp_bias ? ups + width : Count(0));
   const Count table = Count(c.vocab_size) * width;

@@ -18,13 +18,13 @@ enum class Arch { gpt, llama };
 /// Everything that the transformer stack can vary. The names of sizes and their meaning are nanoGPT's.
 struct Config {
   Arch arch = Arch::gpt;
-  int64_t vocab_size = 0;      ///< V
-  int64_t block_size = 0;      ///< most tokens that the model sees at once
-  int64_t n_layer = 0;         ///< L
-  int64_t n_head = 0;          ///< H
-  int64_t n_kv_head = 0;       ///< G; 0: as many as n_head
-  int64_t n_embd = 0;          ///< C
-  int64_t n_ffn = 0;           ///< F; 0: default_ffn(arch, n_embd)
+  int64_t vocab_size = 0;  ///< V
+  int64_t block_size = 0;  ///< most tokens that the model sees at once
+  int64_t n_layer = 0;     ///< L
+  int64_t n_head = 0;      ///< H
+  int64_t n_kv_head = 0;   ///< G; 0: as many as n_head
+  int64_t n_embd = 0;      ///< C
+  int64_t n_ffn = 0;       ///< F; 0: default_ffn(arch, n_embd)
   NormKind norm = NormKind::layer;
   double norm_epsilon = 1e-5;
   PositionKind position = PositionKind::learned;
@@ -32,10 +32,10 @@ struct Config {
   MlpKind activation = MlpKind::gelu_tanh;
   bool attention_bias = true;
   bool mlp_bias = true;
-  bool tie = true;             ///< the output layer is the token embedding
-  double dropout = 0.0;        ///< of the embeddings and of what each layer adds, while training
-  int64_t end_token = -1;      ///< the id between documents, for other programs; -1: none
-  DType dtype = DType::f32;    ///< f64 for gradient checks
+  bool tie = true;           ///< the output layer is the token embedding
+  double dropout = 0.0;      ///< of the embeddings and of what each layer adds, while training
+  int64_t end_token = -1;    ///< the id between documents, for other programs; -1: none
+  DType dtype = DType::f32;  ///< f64 for gradient checks
 
   bool operator==(const Config&) const = default;
 

@@ -35,12 +35,28 @@ MlpKind activation_from(const Json& value) {
 }
 
 // Keys that change nothing in what a model computes.
-constexpr std::string_view kPassedOver[] = {
-    "_name_or_path", "_attn_implementation", "architectures", "attention_dropout", "attn_pdrop",
-    "gradient_checkpointing", "id2label", "initializer_range", "is_llama_config", "label2id", "output_past",
-    "pad_token_id", "pretraining_tp", "problem_type", "summary_activation", "summary_first_dropout",
-    "summary_proj_to_labels", "summary_type", "summary_use_proj", "task_specific_params", "transformers_version",
-    "use_cache"};
+constexpr std::string_view kPassedOver[] = {"_name_or_path",
+                                            "_attn_implementation",
+                                            "architectures",
+                                            "attention_dropout",
+                                            "attn_pdrop",
+                                            "gradient_checkpointing",
+                                            "id2label",
+                                            "initializer_range",
+                                            "is_llama_config",
+                                            "label2id",
+                                            "output_past",
+                                            "pad_token_id",
+                                            "pretraining_tp",
+                                            "problem_type",
+                                            "summary_activation",
+                                            "summary_first_dropout",
+                                            "summary_proj_to_labels",
+                                            "summary_type",
+                                            "summary_use_proj",
+                                            "task_specific_params",
+                                            "transformers_version",
+                                            "use_cache"};
 
 // Reads the members of an object one after the other by key, and knows which were asked for.
 class Members {
@@ -73,8 +89,8 @@ class Members {
   }
   void must_be(std::string_view key, int64_t expected) {
     const Json* value = find(key);
-    check_world(!value || value->as_integer() == expected, value ? value->path() : "", ": must be ", expected, "; it is ",
-                value ? value->as_integer() : 0);
+    check_world(!value || value->as_integer() == expected, value ? value->path() : "", ": must be ", expected,
+                "; it is ", value ? value->as_integer() : 0);
   }
   // An error at the first member that nobody asked for.
   void finish() const {
@@ -110,8 +126,9 @@ void read_common(Members& members, Config& config) {
   members.optional("dtype", config.dtype, dtype_from);
   members.find("bos_token_id");
   if (const Json* end = members.find("eos_token_id")) {
-    config.end_token = end->kind() == Json::Kind::array && !end->as_array().empty() ? end->as_array()[0].as_integer()
-                                                                                      : end->as_integer();
+    config.end_token = end->kind() == Json::Kind::array && !end->as_array().empty()
+                           ? end->as_array()[0].as_integer()
+                           : end->as_integer();
   }
   for (const std::string_view key : kPassedOver) members.find(key);
 }
@@ -129,8 +146,8 @@ void read_gpt(Members& members, Config& config) {
   members.optional("layer_norm_epsilon", config.norm_epsilon, as_number);
   members.optional("resid_pdrop", config.dropout, as_number);
   if (const Json* embd = members.find("embd_pdrop")) {
-    check_world(embd->as_number() == config.dropout, embd->path(), ": must equal resid_pdrop, ", config.dropout,
-                ", as there is one dropout here; it is ", embd->as_number());
+    check_world(embd->as_number() == config.dropout, embd->path(), ": must equal resid_pdrop, ",
+                config.dropout, ", as there is one dropout here; it is ", embd->as_number());
   }
   members.must_be("scale_attn_weights", true);
   members.must_be("scale_attn_by_inverse_layer_idx", false);
@@ -155,13 +172,14 @@ void read_llama(Members& members, Config& config) {
     Members rope(*value);
     rope.optional("rope_theta", config.rope_base, as_number);
     if (const Json* type = rope.find("rope_type")) {
-      check_world(type->as_string() == "default", type->path(), ": must be default; it is '", type->as_string(),
-                  "'; scaled rotary positions are not supported");
+      check_world(type->as_string() == "default", type->path(), ": must be default; it is '",
+                  type->as_string(), "'; scaled rotary positions are not supported");
     }
     rope.finish();
   }
   if (const Json* value = members.find("rope_scaling")) {
-    fail_world(value->path(), ": must be null; it is ", value->dump(), "; scaled rotary positions are not supported");
+    fail_world(value->path(), ": must be null; it is ", value->dump(),
+               "; scaled rotary positions are not supported");
   }
   members.must_be("rope_interleaved", false);
   members.optional("attention_bias", config.attention_bias, as_boolean);
@@ -174,7 +192,9 @@ void read_llama(Members& members, Config& config) {
 
 void read_own(const Json& json, Config& config) {
   Members own(json);
-  const auto named = [](auto parse) { return [parse](const Json& value) { return parse(value.as_string()); }; };
+  const auto named = [](auto parse) {
+    return [parse](const Json& value) { return parse(value.as_string()); };
+  };
   own.optional("norm", config.norm, named(parse_norm));
   own.optional("position", config.position, named(parse_position));
   own.optional("activation", config.activation, named(parse_activation));
@@ -268,8 +288,8 @@ Config config_from_json(const Json& json) {
   const Json& type = json.at("model_type");
   std::string_view name = type.as_string();
   if (name.starts_with(kOwnPrefix)) name.remove_prefix(kOwnPrefix.size());
-  check_world(name == "gpt2" || name == "llama", type.path(), ": must be gpt2 or llama; it is '", type.as_string(),
-              "'; models of this type are not supported");
+  check_world(name == "gpt2" || name == "llama", type.path(), ": must be gpt2 or llama; it is '",
+              type.as_string(), "'; models of this type are not supported");
   Config config = default_config(name == "gpt2" ? Arch::gpt : Arch::llama);
   if (config.arch == Arch::gpt) {
     read_gpt(members, config);

@@ -17,7 +17,8 @@ struct Span {
 };
 
 // The layers of several token sequences in one forward pass.
-std::vector<Tensor> read_together(const Transformer& model, std::span<const std::span<const int32_t>> sequences) {
+std::vector<Tensor> read_together(const Transformer& model,
+                                  std::span<const std::span<const int32_t>> sequences) {
   const NoGrad no_grad_here;
   std::vector<int32_t> ids;
   std::vector<int64_t> lengths;
@@ -47,9 +48,11 @@ std::vector<Span> batches(std::span<const std::span<const int32_t>> sequences, i
 
 void check_model(const Transformer& model, const Tokenizer& tokenizer, int64_t batch_tokens) {
   const Config& config = model.config();
-  check(config.dtype == DType::f32, "embed: the model must compute in f32; it computes in ", dtype_name(config.dtype));
-  check(tokenizer.vocab_size() == config.vocab_size, "embed: the tokenizer must have the model's vocabulary; it has ",
-        tokenizer.vocab_size(), " tokens, the model ", config.vocab_size);
+  check(config.dtype == DType::f32, "embed: the model must compute in f32; it computes in ",
+        dtype_name(config.dtype));
+  check(tokenizer.vocab_size() == config.vocab_size,
+        "embed: the tokenizer must have the model's vocabulary; it has ", tokenizer.vocab_size(),
+        " tokens, the model ", config.vocab_size);
   check(batch_tokens >= 1, "embed: a batch must have at least 1 token; it has ", batch_tokens);
 }
 
@@ -81,8 +84,8 @@ EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
     const std::vector<Piece> pieces = tokenizer.encode_pieces(texts[i]);
     check(!pieces.empty(), "embed: a text must have at least one token; text ", i, " is empty; leave it out");
     check(static_cast<int64_t>(pieces.size()) <= config.block_size,
-          "embed: a text must have at most block_size tokens; text ", i, " has ", pieces.size(), ", block_size is ",
-          config.block_size, "; split it");
+          "embed: a text must have at most block_size tokens; text ", i, " has ", pieces.size(),
+          ", block_size is ", config.block_size, "; split it");
     TextRows rows = lay_out_rows(texts[i], static_cast<int64_t>(i), pieces, options.level, tokenizer);
     std::move(rows.rows.begin(), rows.rows.end(), std::back_inserter(set.rows));
     tokens.insert(tokens.end(), rows.tokens.begin(), rows.tokens.end());
@@ -114,7 +117,8 @@ EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
     for (size_t l = 0; l < layers.size() && begin < end; ++l) {
       // A token is a range of one row, of which the last is that row itself.
       const Pooling pooling = options.level == Level::token ? Pooling::last : options.pooling;
-      slice(set.layers[l], 0, begin, end).copy_from(pool_rows(states[static_cast<size_t>(layers[l])], ranges, pooling));
+      slice(set.layers[l], 0, begin, end)
+          .copy_from(pool_rows(states[static_cast<size_t>(layers[l])], ranges, pooling));
     }
     if (progress) progress(group.end, static_cast<int64_t>(texts.size()));
   }
@@ -209,11 +213,13 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
   const int64_t width = model.config().n_embd;
   const auto rows = static_cast<int64_t>(table.words.size());
   const std::vector<int64_t> layers = parse_layers("all", model.config().n_layer);
-  std::vector<std::vector<double>> sums(layers.size(), std::vector<double>(static_cast<size_t>(rows * width), 0.0));
+  std::vector<std::vector<double>> sums(layers.size(),
+                                        std::vector<double>(static_cast<size_t>(rows * width), 0.0));
   std::vector<std::span<const int32_t>> sequences;
   for (const Window& window : windows) {
-    sequences.push_back(std::span(window.document->ids)
-                            .subspan(static_cast<size_t>(window.begin), static_cast<size_t>(window.end - window.begin)));
+    sequences.push_back(
+        std::span(window.document->ids)
+            .subspan(static_cast<size_t>(window.begin), static_cast<size_t>(window.end - window.begin)));
   }
   for (const Span group : batches(sequences, options.batch_tokens)) {
     const auto first = static_cast<size_t>(group.begin);
@@ -244,7 +250,8 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
     Tensor layer = Tensor::empty({rows, width});
     float* y = layer.mutable_data<float>();
     for (int64_t i = 0; i < rows * width; ++i) {
-      y[i] = static_cast<float>(sums[l][static_cast<size_t>(i)] / static_cast<double>(used[static_cast<size_t>(i / width)]));
+      y[i] = static_cast<float>(sums[l][static_cast<size_t>(i)] /
+                                static_cast<double>(used[static_cast<size_t>(i / width)]));
     }
     table.layers.push_back(layer);
   }

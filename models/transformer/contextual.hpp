@@ -25,8 +25,9 @@ struct EmbedOptions {
 /// word or text by pooling. A row's bits depend on its own text alone, not on its neighbours in the list or the batch.
 /// note: a text that is empty, or longer than block_size tokens, is an error that gives its number (from 0).
 /// note: `progress` counts texts.
-EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer, std::span<const std::string_view> texts,
-                         const EmbedOptions& options, const ProgressFn& progress = {});
+EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
+                         std::span<const std::string_view> texts, const EmbedOptions& options,
+                         const ProgressFn& progress = {});
 
 struct WordTableOptions {
   int64_t min_count = 20;     ///< words seen more rarely are left out

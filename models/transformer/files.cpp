@@ -53,8 +53,8 @@ LanguageModel load_language_model(const std::string& folder) {
 
 void check_tokenizer(const Config& config, const Tokenizer& tokenizer, const std::string& folder) {
   check_world(tokenizer.vocab_size() == config.vocab_size, folder,
-              ": the tokenizer must have the model's vocabulary; ", kTokenizerFile, " has ", tokenizer.vocab_size(),
-              " tokens, ", kConfigFile, " says vocab_size ", config.vocab_size,
+              ": the tokenizer must have the model's vocabulary; ", kTokenizerFile, " has ",
+              tokenizer.vocab_size(), " tokens, ", kConfigFile, " says vocab_size ", config.vocab_size,
               "; use the tokenizer that the model was trained with");
 }
 

@@ -13,7 +13,8 @@ class StopFilter {
  public:
   explicit StopFilter(const std::vector<std::string>& stops) : stops_(stops) {
     for (const std::string& stop : stops) {
-      check(!stop.empty(), "generate: a stop text must not be empty; leave the option out to stop at nothing");
+      check(!stop.empty(),
+            "generate: a stop text must not be empty; leave the option out to stop at nothing");
     }
   }
 
@@ -52,7 +53,8 @@ std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, std::string_view 
   std::vector<int32_t> ids = tokenizer.encode(prompt);
   if (ids.empty()) {
     const auto start = tokenizer.end_of_text();
-    check(start.has_value(), "generate: the prompt must have at least one token; it is empty, and the tokenizer has no ",
+    check(start.has_value(),
+          "generate: the prompt must have at least one token; it is empty, and the tokenizer has no ",
           kEndOfText, " to start from; give a prompt");
     ids.push_back(*start);
   }
@@ -65,8 +67,8 @@ TextState::TextState(const Transformer& model, std::span<const int32_t> prompt)
     : model_(model), ids_(prompt.begin(), prompt.end()) {
   const int64_t block_size = model.config().block_size;
   const auto tokens = static_cast<int64_t>(prompt.size());
-  check(tokens >= 1 && tokens <= block_size, "generate: the prompt must have 1 to block_size tokens; it has ", tokens,
-        ", block_size is ", block_size, "; shorten it");
+  check(tokens >= 1 && tokens <= block_size, "generate: the prompt must have 1 to block_size tokens; it has ",
+        tokens, ", block_size is ", block_size, "; shorten it");
   start_window(0);
 }
 
@@ -90,8 +92,8 @@ void TextState::read(std::span<const int32_t> ids) {
 
 void TextState::push(int32_t id) {
   const int64_t block_size = model_.config().block_size;
-  check(id >= 0 && id < model_.config().vocab_size, "generate: an id must be in [0, ", model_.config().vocab_size - 1,
-        "]; it is ", id);
+  check(id >= 0 && id < model_.config().vocab_size, "generate: an id must be in [0, ",
+        model_.config().vocab_size - 1, "]; it is ", id);
   ids_.push_back(id);
   const auto tokens = static_cast<int64_t>(ids_.size());
   if (tokens - begin_ > block_size) {
@@ -105,14 +107,17 @@ void TextState::push(int32_t id) {
 }
 
 Generated generate(const Transformer& model, const Tokenizer& tokenizer, std::string_view prompt,
-                   const GenerateOptions& options, const std::function<bool(const GeneratedToken&)>& on_token) {
+                   const GenerateOptions& options,
+                   const std::function<bool(const GeneratedToken&)>& on_token) {
   const int64_t vocab_size = model.config().vocab_size;
   options.sampler.validate();
-  check(options.max_tokens >= 0, "generate: the number of tokens must be at least 0; it is ", options.max_tokens);
-  check(options.show_probs >= 0 && options.show_probs <= vocab_size, "generate: show-probs must be in [0, ", vocab_size,
-        "]; it is ", options.show_probs);
-  check(tokenizer.vocab_size() == vocab_size, "generate: the tokenizer must have the model's vocabulary; it has ",
-        tokenizer.vocab_size(), " tokens, the model ", vocab_size);
+  check(options.max_tokens >= 0, "generate: the number of tokens must be at least 0; it is ",
+        options.max_tokens);
+  check(options.show_probs >= 0 && options.show_probs <= vocab_size, "generate: show-probs must be in [0, ",
+        vocab_size, "]; it is ", options.show_probs);
+  check(tokenizer.vocab_size() == vocab_size,
+        "generate: the tokenizer must have the model's vocabulary; it has ", tokenizer.vocab_size(),
+        " tokens, the model ", vocab_size);
   StopFilter filter(options.stop);
   StreamDecoder decoder(tokenizer);
   const Random random(options.seed, stream_of("generate.sample"));

@@ -57,10 +57,10 @@ struct GenerateOptions {
 /// One generated token, as it is reported while the text grows.
 struct GeneratedToken {
   int32_t id = 0;
-  int64_t position = 0;        ///< counted from the prompt's first token
-  double probability = 0;      ///< that the model gave it, before any option of the sampler; only with show_probs
+  int64_t position = 0;    ///< counted from the prompt's first token
+  double probability = 0;  ///< that the model gave it, before any option of the sampler; only with show_probs
   std::vector<Candidate> top;  ///< show_probs of them
-  std::string text;            ///< what can be printed now: whole characters that cannot belong to a stop text
+  std::string text;  ///< what can be printed now: whole characters that cannot belong to a stop text
 };
 
 enum class StopReason { max_tokens, stop_text, end_of_text, cancelled };
@@ -70,7 +70,7 @@ struct Generated {
   std::vector<int32_t> ids;  ///< the tokens drawn
   StopReason reason = StopReason::max_tokens;
   int64_t prompt_tokens = 0;
-  int64_t refills = 0;       ///< see TextState
+  int64_t refills = 0;  ///< see TextState
 };
 
 /// Continues a prompt.

@@ -41,7 +41,8 @@ std::vector<FileWeight> gpt_weights(const Config& config) {
     layer(file + ".attn.c_attn", block + ".attention.qkv", config.attention_bias);
     layer(file + ".attn.c_proj", block + ".attention.output", config.attention_bias);
     norm(file + ".ln_2", block + ".mlp_norm");
-    if (config.activation == MlpKind::swiglu) layer(file + ".mlp.c_gate", block + ".mlp.gate", config.mlp_bias);
+    if (config.activation == MlpKind::swiglu)
+      layer(file + ".mlp.c_gate", block + ".mlp.gate", config.mlp_bias);
     layer(file + ".mlp.c_fc", block + ".mlp.up", config.mlp_bias);
     layer(file + ".mlp.c_proj", block + ".mlp.down", config.mlp_bias);
   }

@@ -24,8 +24,8 @@ std::vector<FileWeight> llama_weights(const Config& config) {
     weights.push_back({.name = std::move(file), .parameter = std::move(parameter)});
   };
   // A matrix and its bias, or the rows [begin, end) of both.
-  const auto layer = [&](const std::string& file, const std::string& parameter, bool with_bias, int64_t begin = 0,
-                         int64_t end = -1) {
+  const auto layer = [&](const std::string& file, const std::string& parameter, bool with_bias,
+                         int64_t begin = 0, int64_t end = -1) {
     for (const char* part : {".weight", ".bias"}) {
       if (part[1] == 'b' && !with_bias) continue;
       weights.push_back({.name = file + part, .parameter = parameter + part, .begin = begin, .end = end});

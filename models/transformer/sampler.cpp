@@ -9,7 +9,9 @@
 namespace gradus {
 namespace {
 
-bool better(const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; }
+bool better(const Candidate& a, const Candidate& b) {
+  return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+}
 
 std::vector<Candidate> all_candidates(std::span<const float> logits) {
   check(!logits.empty(), "sampler: there must be a logit for at least one token; there is none");
@@ -32,7 +34,8 @@ void keep_best(std::vector<Candidate>& all, size_t k) {
 // Probabilities of sorted candidates at a temperature.
 void set_probabilities(std::vector<Candidate>& sorted, double temperature) {
   const double best = sorted.front().logit;
-  check_world(best > -std::numeric_limits<double>::infinity(), "sampler: some token must be possible; all logits are "
+  check_world(best > -std::numeric_limits<double>::infinity(),
+              "sampler: some token must be possible; all logits are "
               "minus infinity");
   double sum = 0;
   for (Candidate& c : sorted) {
@@ -61,8 +64,8 @@ void SamplerOptions::validate() const {
   check(top_k >= 0, "sampler: top-k must be at least 0 (0: all); it is ", top_k);
   check(top_p > 0 && top_p <= 1, "sampler: top-p must be in (0, 1]; it is ", top_p);
   check(min_p >= 0 && min_p <= 1, "sampler: min-p must be in [0, 1]; it is ", min_p);
-  check(repeat_penalty > 0 && repeat_penalty <= 1e6, "sampler: repeat-penalty must be in (0, 1e6] (1: none); it is ",
-        repeat_penalty);
+  check(repeat_penalty > 0 && repeat_penalty <= 1e6,
+        "sampler: repeat-penalty must be in (0, 1e6] (1: none); it is ", repeat_penalty);
   check(repeat_last >= 0, "sampler: repeat-last must be at least 0; it is ", repeat_last);
 }
 
@@ -77,8 +80,8 @@ std::vector<Candidate> top_candidates(std::span<const float> logits, int64_t k) 
 
 double probability_of(std::span<const float> logits, int32_t id) {
   const std::vector<Candidate> all = all_candidates(logits);
-  check(id >= 0 && static_cast<size_t>(id) < all.size(), "sampler: an id must be in [0, ", all.size() - 1, "]; it is ",
-        id);
+  check(id >= 0 && static_cast<size_t>(id) < all.size(), "sampler: an id must be in [0, ", all.size() - 1,
+        "]; it is ", id);
   const LogSum total = log_sum(all);
   return math::exp(all[static_cast<size_t>(id)].logit - total.largest) / total.sum;
 }
@@ -94,8 +97,8 @@ std::vector<Candidate> candidates(std::span<const float> logits, std::span<const
     std::sort(seen.begin(), seen.end());
     seen.erase(std::unique(seen.begin(), seen.end()), seen.end());  // once each, however often it occurred
     for (const int32_t id : seen) {
-      check(id >= 0 && static_cast<size_t>(id) < left.size(), "sampler: recent ids must be in [0, ", left.size() - 1,
-            "]; one is ", id);
+      check(id >= 0 && static_cast<size_t>(id) < left.size(), "sampler: recent ids must be in [0, ",
+            left.size() - 1, "]; one is ", id);
       double& logit = left[static_cast<size_t>(id)].logit;
       logit = logit > 0 ? logit / options.repeat_penalty : logit * options.repeat_penalty;
     }

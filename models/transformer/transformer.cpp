@@ -13,7 +13,8 @@ Transformer::Transformer(const Config& config) : config_(config.resolved()) {
   const Config& c = config_;
   const int64_t head_width = c.n_embd / c.n_head;
   token_embedding = Embedding("token_embedding", c.vocab_size, c.n_embd, c.dtype);
-  position = Position("position_embedding", c.position, c.block_size, c.n_embd, head_width, c.rope_base, c.dtype);
+  position =
+      Position("position_embedding", c.position, c.block_size, c.n_embd, head_width, c.rope_base, c.dtype);
   const BlockOptions options{.width = c.n_embd,
                              .heads = c.n_head,
                              .kv_heads = c.n_kv_head,
@@ -41,8 +42,10 @@ void Transformer::init(uint64_t seed) {
     } else if (tensor.rank() == 1) {
       init_ones(tensor);  // of a norm
     } else {
-      const bool ends_branch = name.ends_with(".attention.output.weight") || name.ends_with(".mlp.down.weight");
-      init_normal(tensor, ends_branch ? residual_deviation : kDeviation, Random(seed, stream_of(name + ".init")));
+      const bool ends_branch =
+          name.ends_with(".attention.output.weight") || name.ends_with(".mlp.down.weight");
+      init_normal(tensor, ends_branch ? residual_deviation : kDeviation,
+                  Random(seed, stream_of(name + ".init")));
     }
   });
 }
@@ -60,19 +63,23 @@ void Transformer::set_requires_grad(bool on) {
 
 Tensor Transformer::forward(const Tensor& ids, const Context& context, std::vector<Tensor>* layers) const {
   check(ids.rank() == 1 && ids.dtype() == DType::i32 && ids.size(0) >= 1,
-        "transformer: ids must be i32 of shape (N), N at least 1; they are ", dtype_name(ids.dtype()), " of shape ",
-        ids.shape());
-  check(context.positions.shape() == ids.shape(), "transformer: the context must be made for as many rows as there "
-        "are ids; it has ", context.positions.shape(), ", ids are ", ids.shape());
+        "transformer: ids must be i32 of shape (N), N at least 1; they are ", dtype_name(ids.dtype()),
+        " of shape ", ids.shape());
+  check(context.positions.shape() == ids.shape(),
+        "transformer: the context must be made for as many rows as there "
+        "are ids; it has ",
+        context.positions.shape(), ", ids are ", ids.shape());
   const int64_t cached = context.caches ? context.caches->front().rows : 0;
   const std::vector<int64_t>& offsets = context.sequences.offsets;
   for (size_t b = 0; b + 1 < offsets.size(); ++b) {
     const int64_t length = cached + offsets[b + 1] - offsets[b];
-    check(length <= config_.block_size, "transformer: a sequence may have at most block_size tokens; sequence ", b,
-          " has ", length, ", block_size is ", config_.block_size, "; cut it into shorter ones");
+    check(length <= config_.block_size,
+          "transformer: a sequence may have at most block_size tokens; sequence ", b, " has ", length,
+          ", block_size is ", config_.block_size, "; cut it into shorter ones");
   }
-  check(!context.caches || context.caches->size() == blocks.size(), "transformer: there must be a cache for each of ",
-        blocks.size(), " layers; there are ", context.caches ? context.caches->size() : 0);
+  check(!context.caches || context.caches->size() == blocks.size(),
+        "transformer: there must be a cache for each of ", blocks.size(), " layers; there are ",
+        context.caches ? context.caches->size() : 0);
 
   Tensor x = position.add_to(token_embedding(ids), context.positions);  // (N) -> (N,C)
   x = embedding_dropout_(x, context);
@@ -90,7 +97,8 @@ Tensor Transformer::logits(const Tensor& hidden) const {
   return config_.tie ? token_embedding.logits(hidden) : output.logits(hidden);
 }
 
-Tensor Transformer::loss(const Tensor& ids, const Tensor& targets, const Context& context, double divisor) const {
+Tensor Transformer::loss(const Tensor& ids, const Tensor& targets, const Context& context,
+                         double divisor) const {
   return cross_entropy(logits(forward(ids, context)), targets, divisor);
 }
 
@@ -109,7 +117,8 @@ std::vector<KeyValueCache> Transformer::make_caches(int64_t capacity) const {
 }
 
 std::string layer_name(int64_t index, int64_t n_layer) {
-  check(index >= 0 && index <= n_layer + 1, "layers: an index must be in [0, ", n_layer + 1, "]; it is ", index);
+  check(index >= 0 && index <= n_layer + 1, "layers: an index must be in [0, ", n_layer + 1, "]; it is ",
+        index);
   return index == n_layer + 1 ? "final" : "layer_" + std::to_string(index);
 }
 
@@ -126,7 +135,8 @@ std::vector<int64_t> parse_layers(std::string_view text, int64_t n_layer) {
     } else {
       int64_t number = 0;
       const auto [rest, error] = std::from_chars(item.data(), item.data() + item.size(), number);
-      check(error == std::errc() && rest == item.data() + item.size() && number >= -n_layer - 1 && number <= n_layer,
+      check(error == std::errc() && rest == item.data() + item.size() && number >= -n_layer - 1 &&
+                number <= n_layer,
             "layers: each must be a number in [", -n_layer - 1, ", ", n_layer, "], 'final' or 'all'; '", item,
             "' was given; the model has ", n_layer, " layers, and layer 0 is what enters the first");
       layers.push_back(number < 0 ? number + n_layer + 1 : number);

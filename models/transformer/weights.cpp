@@ -35,7 +35,8 @@ Tensor part_of(const Tensor& parameter, const FileWeight& weight) {
 
 // Tensors of older files that hold no weights: GPT-2's causal masks and Llama's rotary frequencies.
 bool is_constant(const std::string& name) {
-  return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") || name.ends_with(".rotary_emb.inv_freq");
+  return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") ||
+         name.ends_with(".rotary_emb.inv_freq");
 }
 
 // The file's name of a weight: as it stands, or without the first part, as a model saved without its output layer has it.
@@ -71,8 +72,8 @@ void check_weights(const Transformer& model, const SafetensorsFile& file) {
     const Shape expected = part_of(parameters.at(weight.parameter), weight).shape();
     check_world(info.shape == expected, file.path(), ": tensor '", name, "' must have shape ", expected,
                 " in this configuration; it has ", info.shape);
-    check_world(info.dtype == "F32" || info.dtype == "F64" || info.dtype == "BF16" || info.dtype == "F16", file.path(),
-                ": tensor '", name, "' must be F32, F64, BF16 or F16; it is ", info.dtype);
+    check_world(info.dtype == "F32" || info.dtype == "F64" || info.dtype == "BF16" || info.dtype == "F16",
+                file.path(), ": tensor '", name, "' must be F32, F64, BF16 or F16; it is ", info.dtype);
     used.insert(name);
   }
   for (const std::string& name : file.names()) {

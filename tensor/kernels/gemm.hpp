@@ -252,11 +252,14 @@ T run_read(const ReadArgs& args) {
   using V = Vec<float>;
   V sum[8];
   GRADUS_UNROLL for (int j = 0; j < 8; ++j) sum[j] = V::zero();
-  for (int64_t i = 0; i + 128 <= args.n; i += 128) {
+  int64_t i = 0;
+  for (; i + 128 <= args.n; i += 128) {
     GRADUS_UNROLL for (int j = 0; j < 8; ++j) sum[j] = sum[j] + V::load(args.x + i + j * 16);
   }
   GRADUS_UNROLL for (int j = 1; j < 8; ++j) sum[0] = sum[0] + sum[j];
-  return static_cast<T>(sum_lanes(sum[0]));
+  float total = sum_lanes(sum[0]);
+  for (; i < args.n; ++i) total += args.x[i];
+  return static_cast<T>(total);
 }
 
 template <class T>

@@ -172,7 +172,8 @@ GRADUS_INLINE void norm_weight_grad_columns(const NormWeightGradArgs<T>& args, i
     const Vec<T> rstd = Vec<T>::set(args.rstd[r]);
     GRADUS_UNROLL for (int v = 0; v < V; ++v) {
       const Vec<T> g = load_some(dy + 16 * v, width - 16 * v);
-      dweight[v] = fma(g, norm_hat<T, kCentered>(load_some(x + 16 * v, width - 16 * v), mean, rstd), dweight[v]);
+      dweight[v] =
+          fma(g, norm_hat<T, kCentered>(load_some(x + 16 * v, width - 16 * v), mean, rstd), dweight[v]);
       dbias[v] = dbias[v] + g;
     }
   }

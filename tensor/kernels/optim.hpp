@@ -49,13 +49,19 @@ void adamw(const AdamWArgs<T>& args) {
 // looks: a product takes low halves alone.
 #if GRADUS_ISA_ID == GRADUS_ISA_ID_avx512
 typedef uint64_t Words __attribute__((vector_size(64)));
-GRADUS_INLINE Words multiply_low_halves(Words a, Words b) { return (Words)_mm512_mul_epu32((__m512i)a, (__m512i)b); }
+GRADUS_INLINE Words multiply_low_halves(Words a, Words b) {
+  return (Words)_mm512_mul_epu32((__m512i)a, (__m512i)b);
+}
 #elif GRADUS_ISA_ID == GRADUS_ISA_ID_avx2
 typedef uint64_t Words __attribute__((vector_size(32)));
-GRADUS_INLINE Words multiply_low_halves(Words a, Words b) { return (Words)_mm256_mul_epu32((__m256i)a, (__m256i)b); }
+GRADUS_INLINE Words multiply_low_halves(Words a, Words b) {
+  return (Words)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+}
 #elif GRADUS_ISA_ID == GRADUS_ISA_ID_sse2
 typedef uint64_t Words __attribute__((vector_size(16)));
-GRADUS_INLINE Words multiply_low_halves(Words a, Words b) { return (Words)_mm_mul_epu32((__m128i)a, (__m128i)b); }
+GRADUS_INLINE Words multiply_low_halves(Words a, Words b) {
+  return (Words)_mm_mul_epu32((__m128i)a, (__m128i)b);
+}
 #else
 typedef uint64_t Words __attribute__((vector_size(16)));
 GRADUS_INLINE Words multiply_low_halves(Words a, Words b) { return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu); }
@@ -110,7 +116,8 @@ void dropout(const DropoutArgs<T>& args) {
   constexpr int64_t kWords = 4 * kDropoutBlocks;
   const Vec<T> zero = Vec<T>::zero();
   const Vec<T> scale = Vec<T>::set(args.scale);
-  const int64_t skip = static_cast<int64_t>(args.first % 4);  // words of the first block that belong to elements before
+  const int64_t skip =
+      static_cast<int64_t>(args.first % 4);  // words of the first block that belong to elements before
   uint64_t block = args.first / 4;
   for (int64_t done = -skip; done < args.n; done += kWords, block += kDropoutBlocks) {
     alignas(64) uint32_t words[kWords];

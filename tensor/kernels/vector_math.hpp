@@ -41,7 +41,7 @@ GRADUS_INLINE Vec<float> vexp(const Vec<float>& x) {
   q = fma(q, r, lanes(0x1.55584ep-5f));
   q = fma(q, r, lanes(0x1.55548ap-3f));
   q = fma(q, r, lanes(0x1.fffffcp-2f));
-  const Vec<float> p = fma(q, r * r, r) + lanes(1.0f);
+  const Vec<float> p = fma(fma(q, r, lanes(1.0f)), r, lanes(1.0f));
   // Times 2^n by adding n to the exponent; where n is 128, p is below 1 and the result still finite.
   const Vec<float> y = from_bits(bits(p) + bits(shifted).shift_left(23));
   const Vec<float> bounded = select(x <= lanes(88.72283f), y, x + lanes(kFloatInfinity));  // NaN stays NaN

@@ -21,18 +21,20 @@ void check_ids(const char* op, const char* what, const Tensor& ids, int64_t limi
       if (id < 0 || id >= limit) bad = n;
     }
   });
-  check(bad < 0, op, ": ", what, " must be in [0, ", limit - 1, "]; element ", bad, " of ", what, " ", ids.shape(), " is ",
-        bad < 0 ? 0 : load_element(values + bad), "; ", advice);
+  check(bad < 0, op, ": ", what, " must be in [0, ", limit - 1, "]; element ", bad, " of ", what, " ",
+        ids.shape(), " is ", bad < 0 ? 0 : load_element(values + bad), "; ", advice);
 }
 
 void check_id_type(const char* op, const char* what, const Tensor& ids) {
-  check(ids.dtype() == DType::i32, op, ": ", what, " must be i32; they are ", dtype_name(ids.dtype()), "; use cast()");
+  check(ids.dtype() == DType::i32, op, ": ", what, " must be i32; they are ", dtype_name(ids.dtype()),
+        "; use cast()");
 }
 
 }  // namespace
 
 Tensor embedding(const Tensor& table, const Tensor& ids) {
-  check(table.rank() == 2, "embedding: the table must be (ids, channels); it is ", table.shape(), "; reshape it");
+  check(table.rank() == 2, "embedding: the table must be (ids, channels); it is ", table.shape(),
+        "; reshape it");
   check_id_type("embedding", "ids", ids);
   const Tensor rows = ids.to_contiguous();
   check_ids("embedding", "ids", rows, table.size(0), "check that the tokenizer belongs to the model");
@@ -47,24 +49,25 @@ Tensor embedding(const Tensor& table, const Tensor& ids) {
     T* y_data = y.mutable_data<T>();
     parallel_ranges(rows.numel(), row_grain(width), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
-        std::memcpy(static_cast<void*>(y_data + r * width), static_cast<const void*>(table_data + load_element(id + r) * width),
+        std::memcpy(static_cast<void*>(y_data + r * width),
+                    static_cast<const void*>(table_data + load_element(id + r) * width),
                     static_cast<std::size_t>(width) * sizeof(T));
       }
     });
   });
   // Most rows of a table get no gradient in a step: the rows that do are kept as they are until grad() is asked for.
-  return record("embedding", y, {table}, [saved = Saved("embedding", rows)](Backward& g) {
-    g.add_rows(0, saved.get(), g.dy());
-  });
+  return record("embedding", y, {table},
+                [saved = Saved("embedding", rows)](Backward& g) { g.add_rows(0, saved.get(), g.dy()); });
 }
 
 Tensor gather(const Tensor& x, const Tensor& index) {
   check_id_type("gather", "index", index);
-  check(x.rank() >= 1 && index.rank() == x.rank(), "gather: x and index must have the same number of axes, at least one; x is ",
-        x.shape(), ", index is ", index.shape(), "; reshape one of them");
+  check(x.rank() >= 1 && index.rank() == x.rank(),
+        "gather: x and index must have the same number of axes, at least one; x is ", x.shape(),
+        ", index is ", index.shape(), "; reshape one of them");
   for (int axis = 0; axis + 1 < x.rank(); ++axis) {
-    check(x.shape()[axis] == index.shape()[axis], "gather: all axes but the last must be equal; x is ", x.shape(),
-          ", index is ", index.shape(), "; reshape or broadcast one of them");
+    check(x.shape()[axis] == index.shape()[axis], "gather: all axes but the last must be equal; x is ",
+          x.shape(), ", index is ", index.shape(), "; reshape or broadcast one of them");
   }
   const Tensor places = index.to_contiguous();
   const int64_t from = x.size(-1);
@@ -85,26 +88,29 @@ Tensor gather(const Tensor& x, const Tensor& index) {
       }
     });
   });
-  return record("gather", y, {x}, [rows, from, to, shape = x.shape(), saved = Saved("gather", places)](Backward& g) {
-    const Tensor kept_places = saved.get();
-    const Tensor dx = Tensor::zeros(shape, g.dy().dtype());
-    visit_floating(dx.dtype(), "gather", [&]<class T>() {
-      const T* dy_data = g.dy().data<T>();
-      const auto* place = kept_places.data<int32_t>();
-      T* dx_data = dx.mutable_data<T>();
-      parallel_ranges(rows, row_grain(to), [&](int64_t begin, int64_t end) {
-        for (int64_t r = begin; r < end; ++r) {
-          for (int64_t j = r * to; j < (r + 1) * to; ++j) dx_data[r * from + load_element(place + j)] += dy_data[j];
-        }
-      });
-    });
-    g.add(0, dx);
-  });
+  return record("gather", y, {x},
+                [rows, from, to, shape = x.shape(), saved = Saved("gather", places)](Backward& g) {
+                  const Tensor kept_places = saved.get();
+                  const Tensor dx = Tensor::zeros(shape, g.dy().dtype());
+                  visit_floating(dx.dtype(), "gather", [&]<class T>() {
+                    const T* dy_data = g.dy().data<T>();
+                    const auto* place = kept_places.data<int32_t>();
+                    T* dx_data = dx.mutable_data<T>();
+                    parallel_ranges(rows, row_grain(to), [&](int64_t begin, int64_t end) {
+                      for (int64_t r = begin; r < end; ++r) {
+                        for (int64_t j = r * to; j < (r + 1) * to; ++j)
+                          dx_data[r * from + load_element(place + j)] += dy_data[j];
+                      }
+                    });
+                  });
+                  g.add(0, dx);
+                });
 }
 
 Tensor one_hot(const Tensor& ids, int64_t classes, DType dtype) {
   check_id_type("one_hot", "ids", ids);
-  check(classes >= 1, "one_hot: classes must be at least 1; they are ", classes, "; give the size of the vocabulary");
+  check(classes >= 1, "one_hot: classes must be at least 1; they are ", classes,
+        "; give the size of the vocabulary");
   const Tensor rows = ids.to_contiguous();
   check_ids("one_hot", "ids", rows, classes, "give more classes");
   Shape shape = ids.shape();

@@ -14,11 +14,11 @@ constexpr int64_t kGrain = 8192;  // elements of one chunk; of rows it holds who
 int64_t row_grain(int64_t width) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, width)); }
 
 void check_logits(const char* op, const Tensor& logits, const Tensor& targets) {
-  check(logits.rank() == 2 && logits.size(1) >= 1, op, ": logits must be (rows, vocabulary); they are ", logits.shape(),
-        "; reshape them");
+  check(logits.rank() == 2 && logits.size(1) >= 1, op, ": logits must be (rows, vocabulary); they are ",
+        logits.shape(), "; reshape them");
   check(targets.dtype() == DType::i32 && targets.shape() == Shape{logits.size(0)}, op,
-        ": targets must be one i32 a row, shape (", logits.size(0), "); they are ", dtype_name(targets.dtype()), " ",
-        targets.shape(), "; reshape or cast them");
+        ": targets must be one i32 a row, shape (", logits.size(0), "); they are ",
+        dtype_name(targets.dtype()), " ", targets.shape(), "; reshape or cast them");
 }
 
 /// How many targets are not -1; an error naming the first that is neither -1 nor a class.
@@ -33,8 +33,9 @@ int64_t count_targets(const char* op, const Tensor& targets, int64_t classes) {
       if (target == -1) --counted;
     }
   });
-  check(bad < 0, op, ": targets must be in [0, ", classes - 1, "], or -1 for rows that do not count; targets[", bad,
-        "] is ", bad < 0 ? 0 : load_element(values + bad), "; check that the tokenizer belongs to the model");
+  check(bad < 0, op, ": targets must be in [0, ", classes - 1,
+        "], or -1 for rows that do not count; targets[", bad, "] is ",
+        bad < 0 ? 0 : load_element(values + bad), "; check that the tokenizer belongs to the model");
   return counted;
 }
 
@@ -50,8 +51,8 @@ std::pair<Tensor, Tensor> row_losses(const char* op, const Tensor& logits, const
     T* lse_data = lse.mutable_data<T>();
     T* loss_data = loss.mutable_data<T>();
     parallel_ranges(rows, row_grain(classes), [&](int64_t begin, int64_t end) {
-      kernels::table<T>().cross_entropy({x + begin * classes, classes, target + begin, lse_data + begin, loss_data + begin,
-                                         nullptr, T(0), end - begin, classes});
+      kernels::table<T>().cross_entropy({x + begin * classes, classes, target + begin, lse_data + begin,
+                                         loss_data + begin, nullptr, T(0), end - begin, classes});
     });
   });
   return {lse, loss};
@@ -61,8 +62,10 @@ std::pair<Tensor, Tensor> row_losses(const char* op, const Tensor& logits, const
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, double divisor) {
   check_logits("cross_entropy", logits, targets);
-  check(divisor >= 0 && std::isfinite(divisor), "cross_entropy: the divisor must be positive, or 0 for the rows that count; "
-        "it is ", divisor, "; give the number of target tokens of the whole batch");
+  check(divisor >= 0 && std::isfinite(divisor),
+        "cross_entropy: the divisor must be positive, or 0 for the rows that count; "
+        "it is ",
+        divisor, "; give the number of target tokens of the whole batch");
   const Tensor ids = targets.to_contiguous();
   const int64_t classes = logits.size(1);
   const int64_t counted = count_targets("cross_entropy", ids, classes);
@@ -81,26 +84,30 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, double divisor
   });
   const Tensor y = Tensor::full({}, total / divisor, input.dtype());
 
-  return record("cross_entropy", y, {logits},
-                [classes, divisor, saved_logits = Saved("cross_entropy", input), saved_ids = Saved("cross_entropy", ids),
-                 saved_lse = Saved("cross_entropy", losses.first)](Backward& g) {
-    const Tensor x = saved_logits.get();
-    const Tensor kept_ids = saved_ids.get();
-    const Tensor kept_lse = saved_lse.get();
-    const Tensor dx = Tensor::empty(x.shape(), x.dtype());
-    const double factor = g.dy().item() / divisor;
-    visit_floating(x.dtype(), "cross_entropy", [&]<class T>() {
-      const T* x_data = x.data<T>();
-      const auto* target = kept_ids.data<int32_t>();
-      T* lse_data = const_cast<T*>(kept_lse.data<T>());  // one argument struct for both directions; the gradient reads it
-      T* dx_data = dx.mutable_data<T>();
-      parallel_ranges(x.size(0), row_grain(classes), [&](int64_t begin, int64_t end) {
-        kernels::table<T>().cross_entropy_grad({x_data + begin * classes, classes, target + begin, lse_data + begin, nullptr,
-                                                dx_data + begin * classes, static_cast<T>(factor), end - begin, classes});
+  return record(
+      "cross_entropy", y, {logits},
+      [classes, divisor, saved_logits = Saved("cross_entropy", input),
+       saved_ids = Saved("cross_entropy", ids),
+       saved_lse = Saved("cross_entropy", losses.first)](Backward& g) {
+        const Tensor x = saved_logits.get();
+        const Tensor kept_ids = saved_ids.get();
+        const Tensor kept_lse = saved_lse.get();
+        const Tensor dx = Tensor::empty(x.shape(), x.dtype());
+        const double factor = g.dy().item() / divisor;
+        visit_floating(x.dtype(), "cross_entropy", [&]<class T>() {
+          const T* x_data = x.data<T>();
+          const auto* target = kept_ids.data<int32_t>();
+          T* lse_data = const_cast<T*>(
+              kept_lse.data<T>());  // one argument struct for both directions; the gradient reads it
+          T* dx_data = dx.mutable_data<T>();
+          parallel_ranges(x.size(0), row_grain(classes), [&](int64_t begin, int64_t end) {
+            kernels::table<T>().cross_entropy_grad({x_data + begin * classes, classes, target + begin,
+                                                    lse_data + begin, nullptr, dx_data + begin * classes,
+                                                    static_cast<T>(factor), end - begin, classes});
+          });
+        });
+        g.add(0, dx);
       });
-    });
-    g.add(0, dx);
-  });
 }
 
 Tensor token_losses(const Tensor& logits, const Tensor& targets) {
@@ -112,7 +119,8 @@ Tensor token_losses(const Tensor& logits, const Tensor& targets) {
 
 Tensor dropout(const Tensor& x, double p, const Random& random, uint64_t first_index) {
   check(p >= 0 && p < 1, "dropout: p must be in [0, 1); it is ", p, "; 0.1 drops one element of ten");
-  check(is_floating(x.dtype()), "dropout: element type must be f32 or f64; it is ", dtype_name(x.dtype()), "; use cast()");
+  check(is_floating(x.dtype()), "dropout: element type must be f32 or f64; it is ", dtype_name(x.dtype()),
+        "; use cast()");
   if (p == 0) return x;
   // word < p·2³² for whole words is word < ⌈p·2³²⌉.
   const auto threshold = static_cast<uint32_t>(std::min(std::ceil(p * 0x1p32), 4294967295.0));
@@ -123,8 +131,9 @@ Tensor dropout(const Tensor& x, double p, const Random& random, uint64_t first_i
       const T* from_data = input.data<T>();
       T* to_data = to.mutable_data<T>();
       parallel_ranges(from.numel(), kGrain, [&](int64_t begin, int64_t end) {
-        kernels::table<T>().dropout({from_data + begin, to_data + begin, end - begin, random.seed(), random.stream(),
-                                     first_index + static_cast<uint64_t>(begin), threshold, static_cast<T>(1 / (1 - p))});
+        kernels::table<T>().dropout({from_data + begin, to_data + begin, end - begin, random.seed(),
+                                     random.stream(), first_index + static_cast<uint64_t>(begin), threshold,
+                                     static_cast<T>(1 / (1 - p))});
       });
     });
     return to;

@@ -7,20 +7,19 @@
 namespace gradus {
 namespace {
 
-constexpr int64_t kGrain = 8192;       // elements of one chunk, which holds whole rows
-constexpr int64_t kColumnGrain = 64;   // columns of one chunk of the weights' gradient: sums over rows are not cut
+constexpr int64_t kGrain = 8192;  // elements of one chunk, which holds whole rows
 
 void check_row_vector(const char* op, const char* what, const Tensor& vector, const Tensor& x) {
-  check(vector.shape() == Shape{x.size(-1)}, op, ": ", what, " must be one value a channel, shape (", x.size(-1),
-        "); it is ", vector.shape(), ", x is ", x.shape(), "; give it the size of x's last axis");
+  check(vector.shape() == Shape{x.size(-1)}, op, ": ", what, " must be one value a channel, shape (",
+        x.size(-1), "); it is ", vector.shape(), ", x is ", x.shape(), "; give it the size of x's last axis");
   check_same_dtype(op, x, vector);
 }
 
 /// Both norms: with a mean that is subtracted (layer norm) or without (RMS norm).
 Tensor normalize(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias, double epsilon,
                  bool centered) {
-  check(x.rank() >= 1 && x.size(-1) >= 1, op, ": x must have a last axis with at least one channel; it is ", x.shape(),
-        "; reshape it");
+  check(x.rank() >= 1 && x.size(-1) >= 1, op, ": x must have a last axis with at least one channel; it is ",
+        x.shape(), "; reshape it");
   check_row_vector(op, "weight", weight, x);
   if (bias) check_row_vector(op, "bias", bias, x);
   check(epsilon >= 0, op, ": epsilon must not be negative; it is ", epsilon, "; 1e-5 is usual");
@@ -57,58 +56,59 @@ Tensor normalize(const char* op, const Tensor& x, const Tensor& weight, const Te
     });
   });
 
-  return record(op, y, {x, weight, bias},
-                [op, rows, n, grain, centered, saved_x = Saved(op, input), saved_weight = Saved(op, scale),
-                 saved_mean = Saved(op, mean), saved_rstd = Saved(op, rstd)](Backward& g) {
-    const Tensor kept_x = saved_x.get();
-    const Tensor kept_mean = saved_mean.get();
-    const Tensor kept_rstd = saved_rstd.get();
-    visit_floating(kept_x.dtype(), op, [&]<class T>() {
-      const T* x_data = kept_x.data<T>();
-      const T* dy_data = g.dy().data<T>();
-      // Kernels take one argument struct for both directions; gradients read mean and rstd.
-      T* mean_data = centered ? const_cast<T*>(kept_mean.data<T>()) : nullptr;
-      T* rstd_data = const_cast<T*>(kept_rstd.data<T>());
+  return record(
+      op, y, {x, weight, bias},
+      [op, rows, n, grain, centered, saved_x = Saved(op, input), saved_weight = Saved(op, scale),
+       saved_mean = Saved(op, mean), saved_rstd = Saved(op, rstd)](Backward& g) {
+        const Tensor kept_x = saved_x.get();
+        const Tensor kept_mean = saved_mean.get();
+        const Tensor kept_rstd = saved_rstd.get();
+        visit_floating(kept_x.dtype(), op, [&]<class T>() {
+          const T* x_data = kept_x.data<T>();
+          const T* dy_data = g.dy().data<T>();
+          // Kernels take one argument struct for both directions; gradients read mean and rstd.
+          T* mean_data = centered ? const_cast<T*>(kept_mean.data<T>()) : nullptr;
+          T* rstd_data = const_cast<T*>(kept_rstd.data<T>());
 
-      // dx = (g - mean(g) - x̂ mean(g x̂)) / σ with g = dy weight, a row at a time.
-      if (g.needs(0)) {
-        const Tensor dx = Tensor::empty(kept_x.shape(), kept_x.dtype());
-        const Tensor kept_weight = saved_weight.get();
-        const T* weight_data = kept_weight.data<T>();
-        T* dx_data = dx.mutable_data<T>();
-        parallel_ranges(rows, grain, [&](int64_t begin, int64_t end) {
-          kernels::NormArgs<T> args{};
-          args.x = x_data + begin * n;
-          args.weight = weight_data;
-          args.mean = centered ? mean_data + begin : nullptr;
-          args.rstd = rstd_data + begin;
-          args.dy = dy_data + begin * n;
-          args.dx = dx_data + begin * n;
-          args.rows = end - begin;
-          args.n = n;
-          kernels::table<T>().norm_grad(args);
+          // dx = (g - mean(g) - x̂ mean(g x̂)) / σ with g = dy weight, a row at a time.
+          if (g.needs(0)) {
+            const Tensor dx = Tensor::empty(kept_x.shape(), kept_x.dtype());
+            const Tensor kept_weight = saved_weight.get();
+            const T* weight_data = kept_weight.data<T>();
+            T* dx_data = dx.mutable_data<T>();
+            parallel_ranges(rows, grain, [&](int64_t begin, int64_t end) {
+              kernels::NormArgs<T> args{};
+              args.x = x_data + begin * n;
+              args.weight = weight_data;
+              args.mean = centered ? mean_data + begin : nullptr;
+              args.rstd = rstd_data + begin;
+              args.dy = dy_data + begin * n;
+              args.dx = dx_data + begin * n;
+              args.rows = end - begin;
+              args.n = n;
+              kernels::table<T>().norm_grad(args);
+            });
+            g.add(0, dx);
+          }
+
+          // dweight = Σ dy x̂ and dbias = Σ dy, each column one chain from 0 that goes on from call to call.
+          if (!g.needs(1) && !g.needs(2)) return;
+          const auto chains = [&](int i) {
+            bool fresh = true;
+            const Tensor sums = g.needs(i) ? g.into(i, fresh) : Tensor::empty({n}, kept_x.dtype());
+            if (fresh) sums.copy_from(Tensor::zeros({n}, kept_x.dtype()));
+            return sums;
+          };
+          const Tensor dweight = chains(1);
+          const Tensor dbias = g.needs(2) ? chains(2) : Tensor();
+          T* dweight_data = dweight.mutable_data<T>();
+          T* dbias_data = dbias ? dbias.mutable_data<T>() : nullptr;
+          parallel_ranges(n, kColumnSumGrain, [&](int64_t begin, int64_t end) {
+            kernels::table<T>().norm_weight_grad(
+                {x_data, mean_data, rstd_data, dy_data, dweight_data, dbias_data, rows, n, begin, end, true});
+          });
         });
-        g.add(0, dx);
-      }
-
-      // dweight = Σ dy x̂ and dbias = Σ dy, each column one chain from 0 that goes on from call to call.
-      if (!g.needs(1) && !g.needs(2)) return;
-      const auto chains = [&](int i) {
-        bool fresh = true;
-        const Tensor sums = g.needs(i) ? g.into(i, fresh) : Tensor::empty({n}, kept_x.dtype());
-        if (fresh) sums.copy_from(Tensor::zeros({n}, kept_x.dtype()));
-        return sums;
-      };
-      const Tensor dweight = chains(1);
-      const Tensor dbias = g.needs(2) ? chains(2) : Tensor();
-      T* dweight_data = dweight.mutable_data<T>();
-      T* dbias_data = dbias ? dbias.mutable_data<T>() : nullptr;
-      parallel_ranges(n, kColumnGrain, [&](int64_t begin, int64_t end) {
-        kernels::table<T>().norm_weight_grad(
-            {x_data, mean_data, rstd_data, dy_data, dweight_data, dbias_data, rows, n, begin, end, true});
       });
-    });
-  });
 }
 
 }  // namespace

@@ -20,8 +20,8 @@ void check_positions(const Tensor& positions, int64_t limit) {
       if (position < 0 || position >= limit) bad = n;
     }
   });
-  check(bad < 0, "rotary: positions must be rows of the table, 0 to ", limit - 1, "; positions[", bad, "] is ",
-        bad < 0 ? 0 : load_element(values + bad), "; make the table longer or the sequence shorter");
+  check(bad < 0, "rotary: positions must be rows of the table, 0 to ", limit - 1, "; positions[", bad,
+        "] is ", bad < 0 ? 0 : load_element(values + bad), "; make the table longer or the sequence shorter");
 }
 
 /// Rotates the rows of x forwards (sign 1) or backwards (sign -1); the heads of a row stand side by side.
@@ -37,10 +37,12 @@ Tensor rotate(const Tensor& x, const Tensor& positions, const Tensor& table, int
     const T* table_data = table.data<T>();
     const auto* position_data = positions.data<int32_t>();
     T* y_data = y.mutable_data<T>();
-    parallel_ranges(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, width)), [&](int64_t begin, int64_t end) {
-      kernels::table<T>().rotary({x_data + begin * x_row, x_row, y_data + begin * width, width, position_data + begin,
-                                  table_data, end - begin, heads, width / heads, static_cast<T>(sign)});
-    });
+    parallel_ranges(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, width)),
+                    [&](int64_t begin, int64_t end) {
+                      kernels::table<T>().rotary({x_data + begin * x_row, x_row, y_data + begin * width,
+                                                  width, position_data + begin, table_data, end - begin,
+                                                  heads, width / heads, static_cast<T>(sign)});
+                    });
   });
   return y;
 }
@@ -48,10 +50,12 @@ Tensor rotate(const Tensor& x, const Tensor& positions, const Tensor& table, int
 }  // namespace
 
 Tensor rotary_table(int64_t positions, int64_t head_width, double base, DType dtype) {
-  check(positions >= 0 && positions <= int64_t{1} << 30, "rotary_table: positions must be in [0, 2^30]; they are ",
-        positions, "; give the longest sequence there will be");
-  check(head_width >= 2 && head_width % 2 == 0, "rotary_table: head width must be even, for channels turn in pairs; it is ",
-        head_width, "; choose another number of heads or another width");
+  check(positions >= 0 && positions <= int64_t{1} << 30,
+        "rotary_table: positions must be in [0, 2^30]; they are ", positions,
+        "; give the longest sequence there will be");
+  check(head_width >= 2 && head_width % 2 == 0,
+        "rotary_table: head width must be even, for channels turn in pairs; it is ", head_width,
+        "; choose another number of heads or another width");
   check(base > 0, "rotary_table: base must be positive; it is ", base, "; 10000 is usual");
   const int64_t half = head_width / 2;
   std::vector<double> frequencies(static_cast<std::size_t>(half));
@@ -81,11 +85,11 @@ Tensor rotary(const Tensor& x, const Tensor& positions, const Tensor& table, int
         "rotary: x must hold whole heads of an even width; x is ", x.shape(), ", heads ", heads,
         "; choose another number of heads or another width");
   check(positions.shape() == Shape{x.size(0)} && positions.dtype() == DType::i32,
-        "rotary: positions must be one i32 a row, shape (", x.size(0), "); they are ", dtype_name(positions.dtype()), " ",
-        positions.shape(), "; give each row its place in its sequence");
+        "rotary: positions must be one i32 a row, shape (", x.size(0), "); they are ",
+        dtype_name(positions.dtype()), " ", positions.shape(), "; give each row its place in its sequence");
   check(table.rank() == 2 && table.size(1) == x.size(1) / heads,
-        "rotary: the table must be (positions, head width), here (…, ", x.size(1) / heads, "); it is ", table.shape(),
-        "; make it with rotary_table()");
+        "rotary: the table must be (positions, head width), here (…, ", x.size(1) / heads, "); it is ",
+        table.shape(), "; make it with rotary_table()");
   check_same_dtype("rotary", x, table);
   const Tensor rows = positions.to_contiguous();
   const Tensor angles = table.to_contiguous();
@@ -93,10 +97,11 @@ Tensor rotary(const Tensor& x, const Tensor& positions, const Tensor& table, int
 
   const Tensor y = rotate(x, rows, angles, heads, 1.0);
   // A rotation's transpose is its inverse: the same angles backwards.
-  return record("rotary", y, {x}, [heads, saved_rows = Saved("rotary", rows), saved_angles = Saved("rotary", angles)](
-                                      Backward& g) {
-    g.add(0, rotate(g.dy(), saved_rows.get(), saved_angles.get(), heads, -1.0));
-  });
+  return record(
+      "rotary", y, {x},
+      [heads, saved_rows = Saved("rotary", rows), saved_angles = Saved("rotary", angles)](Backward& g) {
+        g.add(0, rotate(g.dy(), saved_rows.get(), saved_angles.get(), heads, -1.0));
+      });
 }
 
 }  // namespace gradus

@@ -21,10 +21,11 @@ constexpr int64_t kGrain = 8192;  // elements of one chunk, which holds whole ro
 /// Runs a kernel over the rows of `all`, whose unused arrays are null.
 template <class T>
 void run_rows(void (*kernel)(const SoftmaxArgs<T>&), const SoftmaxArgs<T>& all) {
-  parallel_ranges(all.rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, all.n)), [&](int64_t begin, int64_t end) {
-    const auto from = [&](auto* array) { return array == nullptr ? nullptr : array + begin * all.n; };
-    kernel({from(all.x), from(all.y), from(all.dy), from(all.dx), end - begin, all.n});
-  });
+  parallel_ranges(
+      all.rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, all.n)), [&](int64_t begin, int64_t end) {
+        const auto from = [&](auto* array) { return array == nullptr ? nullptr : array + begin * all.n; };
+        kernel({from(all.x), from(all.y), from(all.dy), from(all.dx), end - begin, all.n});
+      });
 }
 
 int64_t count_rows(const char* op, const Tensor& x) {
@@ -40,7 +41,9 @@ Tensor softmax(const Tensor& x) {
   const Tensor dense = x.to_contiguous();
   const Tensor y = Tensor::empty(x.shape(), x.dtype());
   visit_floating(x.dtype(), "softmax", [&]<class T>() {
-    run_rows<T>(kernels::table<T>().softmax, {dense.data<T>(), y.mutable_data<T>(), nullptr, nullptr, rows, n});
+    run_rows<T>(
+        kernels::table<T>().softmax,
+        {.x = dense.data<T>(), .y = y.mutable_data<T>(), .dy = nullptr, .dx = nullptr, .rows = rows, .n = n});
   });
   // The derivative needs the result alone: dx = y (dy - Σ dy y).
   return record("softmax", y, {x}, [rows, n, saved = Saved("softmax", y)](Backward& g) {
@@ -49,8 +52,12 @@ Tensor softmax(const Tensor& x) {
     visit_floating(result.dtype(), "softmax", [&]<class T>() {
       // Kernels take one argument struct for both directions; the gradient reads y.
       auto* y_data = const_cast<T*>(result.data<T>());
-      run_rows<T>(kernels::table<T>().softmax_grad,
-                  {nullptr, y_data, g.dy().data<T>(), dx.mutable_data<T>(), rows, n});
+      run_rows<T>(kernels::table<T>().softmax_grad, {.x = nullptr,
+                                                     .y = y_data,
+                                                     .dy = g.dy().data<T>(),
+                                                     .dx = dx.mutable_data<T>(),
+                                                     .rows = rows,
+                                                     .n = n});
     });
     g.add(0, dx);
   });
@@ -62,16 +69,22 @@ Tensor log_softmax(const Tensor& x) {
   const Tensor dense = x.to_contiguous();
   const Tensor y = Tensor::empty(x.shape(), x.dtype());
   visit_floating(x.dtype(), "log_softmax", [&]<class T>() {
-    run_rows<T>(kernels::table<T>().log_softmax, {dense.data<T>(), y.mutable_data<T>(), nullptr, nullptr, rows, n});
+    run_rows<T>(
+        kernels::table<T>().log_softmax,
+        {.x = dense.data<T>(), .y = y.mutable_data<T>(), .dy = nullptr, .dx = nullptr, .rows = rows, .n = n});
   });
   // softmax(x) = exp(y), so again y is all that is saved: dx = dy - exp(y) Σ dy.
   return record("log_softmax", y, {x}, [rows, n, saved = Saved("log_softmax", y)](Backward& g) {
     const Tensor result = saved.get();
     const Tensor dx = Tensor::empty(result.shape(), result.dtype());
     visit_floating(result.dtype(), "log_softmax", [&]<class T>() {
-      auto* y_data = const_cast<T*>(result.data<T>());
-      run_rows<T>(kernels::table<T>().log_softmax_grad,
-                  {nullptr, y_data, g.dy().data<T>(), dx.mutable_data<T>(), rows, n});
+      auto* y_data = const_cast<T*>(result.data<T>());  // read, as above
+      run_rows<T>(kernels::table<T>().log_softmax_grad, {.x = nullptr,
+                                                         .y = y_data,
+                                                         .dy = g.dy().data<T>(),
+                                                         .dx = dx.mutable_data<T>(),
+                                                         .rows = rows,
+                                                         .n = n});
     });
     g.add(0, dx);
   });

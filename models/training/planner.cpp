@@ -1,0 +1,170 @@
+#include "models/training/planner.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "models/training/trainer.hpp"
+#include "tensor/error.hpp"
+#include "tensor/machine.hpp"
+#include "tensor/parallel.hpp"
+#include "tensor/storage.hpp"
+
+namespace gradus {
+namespace {
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+/// Tokens to train on: which ones does not matter to time or memory.
+std::vector<int32_t> any_tokens(int64_t count, int64_t vocab_size) {
+  const Random random(0, stream_of("planner.tokens"));
+  std::vector<int32_t> ids(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    ids[i] = static_cast<int32_t>(random.below(i, static_cast<uint64_t>(vocab_size)));
+  }
+  return ids;
+}
+
+/// What the pool reserves at its fullest in a training of this kind.
+uint64_t walk(const Config& config, const TrainingOptions& options, int64_t held_out_tokens) {
+  const GhostMemory ghost;
+  const Tokenizer tokenizer = Tokenizer::bytes();
+  // The model sees its own vocabulary; the tokenizer only counts bytes, and in ghost memory no id has a value.
+  const std::vector<int32_t> ids(static_cast<std::size_t>(config.block_size) + 2, 0);
+  Transformer model(config);
+  Trainer trainer(model, options, tokenizer, ids, 1.0, {});
+  for (int step = 0; step < 3; ++step) trainer.train_step();
+  if (held_out_tokens >= 2 && options.eval_interval > 0) {
+    // An evaluation repeats itself after its first windows.
+    const int64_t length = std::min<int64_t>(held_out_tokens, 2 * std::max<int64_t>(4096, config.block_size) + 2);
+    const std::vector<int32_t> text(static_cast<std::size_t>(length), 0);
+    evaluate(model, tokenizer, text);
+  }
+  return ghost.statistics().peak_reserved;
+}
+
+double step_flops(const Config& config, int64_t sequences) {
+  return training_flops_per_token(config) * static_cast<double>(sequences * config.block_size);
+}
+
+struct Timing {
+  double step = 0;        // seconds of forward and backward of one step
+  double update = 0;      // seconds of clipping and AdamW
+  double evaluation = 0;  // seconds an evaluated token
+};
+
+/// Times a few steps of a model, at most `budget` seconds but at least two steps.
+Timing time_steps(const Config& config, const TrainingOptions& options, double budget) {
+  const Tokenizer tokenizer = Tokenizer::bytes();
+  const std::vector<int32_t> ids = any_tokens(4 * config.block_size + 1, std::min<int64_t>(config.vocab_size, 256));
+  Transformer model(config);
+  model.init(options.seed);
+  TrainingOptions quiet = options;
+  quiet.warmup = 0;
+  Trainer trainer(model, quiet, tokenizer, ids, 1.0, {});
+  const double begin = now_seconds();
+  trainer.train_step();  // grows the pool, touches the memory
+  std::vector<double> steps;
+  std::vector<double> updates;
+  do {
+    const StepEvent event = trainer.train_step();
+    steps.push_back(event.seconds - event.update_seconds);
+    updates.push_back(event.update_seconds);
+  } while (now_seconds() - begin < budget * 0.8 && steps.size() < 50);
+  const double evaluation_begin = now_seconds();
+  const Evaluation evaluation = evaluate(model, tokenizer, ids);
+  return {median(steps), median(updates),
+          (now_seconds() - evaluation_begin) / static_cast<double>(evaluation.tokens)};
+}
+
+}  // namespace
+
+double training_flops_per_token(const Config& config) {
+  return 6.0 * static_cast<double>(matrix_weight_count(config)) +
+         6.0 * static_cast<double>(config.n_layer) * static_cast<double>(config.n_embd) *
+             static_cast<double>(config.block_size);
+}
+
+uint64_t plan_memory(const Config& config, const TrainingOptions& options, int64_t held_out_tokens) {
+  const uint64_t reserved = memory_statistics().reserved;
+  const uint64_t resident = resident_bytes();
+  return walk(config, options, held_out_tokens) + (resident > reserved ? resident - reserved : resident);
+}
+
+Plan plan_training(const Config& config, const TrainingOptions& options, int64_t held_out_tokens) {
+  const Config full = config.resolved();
+  full.validate();
+  options.validate();
+  Plan plan;
+  plan.parameters = parameter_count(full);
+  plan.steps = options.max_iters;
+  plan.tokens = options.max_iters * options.sequences_per_step() * full.block_size;
+  plan.peak_memory_bytes = plan_memory(full, options, held_out_tokens);
+  // Weights and two moments, twice while a checkpoint replaces the last one, and once for each that is kept.
+  const uint64_t checkpoint = static_cast<uint64_t>(plan.parameters) * 12 + (uint64_t{1} << 20);
+  plan.disk_bytes = checkpoint * static_cast<uint64_t>(2 + options.keep);
+
+  const double peak = measure_peak(thread_count(), 0.05).f32_gflops * 1e9;
+  const double likely = step_flops(full, options.batch_size) / (0.4 * peak);
+  double evaluation_per_token = 0;
+  const uint64_t room = available_memory_bytes() / 2;
+  if (likely < 0.7 && plan.peak_memory_bytes < room) {
+    TrainingOptions one = options;
+    one.grad_accum = 1;
+    const Timing timing = time_steps(full, one, 3.0);
+    plan.seconds_per_step = timing.step * static_cast<double>(options.grad_accum) + timing.update;
+    evaluation_per_token = timing.evaluation;
+  } else {
+    // One and two layers of the same width, one sequence, a smaller vocabulary: the difference is a layer, the rest is
+    // the output layer. Only where even that is too much, the block and the width shrink, and operations decide.
+    Config small = full;
+    TrainingOptions one = options;
+    one.batch_size = 1;
+    one.grad_accum = 1;
+    small.n_layer = 2;
+    small.vocab_size = std::min<int64_t>(full.vocab_size, 8192);
+    const auto too_much = [&] {
+      return step_flops(small, 1) / (0.4 * peak) > 0.8 || plan_memory(small, one, 0) > room;
+    };
+    while (too_much() && small.block_size > 128) small.block_size /= 2;
+    while (too_much() && small.n_embd / 2 % (2 * small.n_head) == 0 && small.n_embd > 128) {
+      small.n_embd /= 2;
+      small.n_ffn = std::max<int64_t>(1, small.n_ffn / 2);
+    }
+    const Timing two = time_steps(small, one, 2.5);
+    Config single = small;
+    single.n_layer = 1;
+    const Timing first = time_steps(single, one, 2.5);
+    const double layer = std::max(two.step - first.step, 0.1 * two.step);
+    const double head = std::max(first.step - layer, 0.0);
+    const auto head_flops = [](const Config& c) {
+      return static_cast<double>(c.vocab_size) * static_cast<double>(c.n_embd) * static_cast<double>(c.block_size);
+    };
+    const auto layer_flops = [&](const Config& c) {
+      return (step_flops(c, 1) - 6 * head_flops(c)) / static_cast<double>(c.n_layer);
+    };
+    const double sequence = head * head_flops(full) / head_flops(small) +
+                            layer * static_cast<double>(full.n_layer) * layer_flops(full) / layer_flops(small);
+    const double update =
+        two.update * static_cast<double>(plan.parameters) / static_cast<double>(parameter_count(small));
+    plan.seconds_per_step = sequence * static_cast<double>(options.sequences_per_step()) + update;
+    evaluation_per_token = two.evaluation * training_flops_per_token(full) / training_flops_per_token(small);
+  }
+  plan.seconds_per_evaluation =
+      held_out_tokens >= 2 && options.eval_interval > 0 ? evaluation_per_token * static_cast<double>(held_out_tokens) : 0;
+  const double evaluations = options.eval_interval > 0
+                                 ? static_cast<double>((options.max_iters + options.eval_interval - 1) / options.eval_interval)
+                                 : 0;
+  plan.seconds =
+      plan.seconds_per_step * static_cast<double>(plan.steps) + plan.seconds_per_evaluation * evaluations;
+  return plan;
+}
+
+}  // namespace gradus

@@ -1,0 +1,270 @@
+#include "tools/args.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <set>
+
+namespace gradus::tools {
+namespace {
+
+std::string dashed(std::string name) {
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+std::string trimmed(const std::string& text) {
+  const auto begin = text.find_first_not_of(" \t\r");
+  if (begin == std::string::npos) return "";
+  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
+}
+
+}  // namespace
+
+struct Args::Impl {
+  CLI::App app;
+  std::string verb;
+  std::string group = "Options";
+  std::map<std::string, CLI::Option*> options;  // by each of its names, with dashes
+  std::set<std::string> flags;
+  std::string config;
+  bool has_config = false;
+
+  Impl(const std::string& verb_name, const std::string& about) : app(about, "gradus " + verb_name), verb(verb_name) {
+    app.set_help_flag();
+    app.get_formatter()->column_width(34);
+  }
+
+  void remember(const std::string& names, CLI::Option* option, bool is_flag) {
+    option->group(group);
+    std::string rest = names;
+    while (!rest.empty()) {
+      const auto comma = rest.find(',');
+      const std::string name = rest.substr(0, comma);
+      options[name] = option;
+      if (is_flag) flags.insert(name);
+      rest = comma == std::string::npos ? "" : rest.substr(comma + 1);
+    }
+  }
+
+  [[noreturn]] void unknown(const std::string& name, const std::string& where) const {
+    std::vector<std::string> names;
+    for (const auto& [known, option] : options) names.push_back(known);
+    const std::string near = nearest_name(name, names);
+    throw UsageError(where + name + " is not an option of gradus " + verb +
+                     (near.empty() ? "; gradus " + verb + " --help lists them" : "; did you mean " + near + "?"));
+  }
+
+  /// The arguments with every long option spelt with dashes and joined to its value, so that a value may look like an
+  /// option ("--layers -1").
+  std::vector<std::string> normalized(const std::vector<std::string>& arguments) {
+    std::vector<std::string> result;
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+      const std::string& word = arguments[i];
+      if (word == "--") {
+        result.insert(result.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i), arguments.end());
+        break;
+      }
+      const bool is_long = word.size() > 2 && word[0] == '-' && word[1] == '-';
+      const bool is_short = word.size() > 1 && word[0] == '-' && !is_long && !(word[1] >= '0' && word[1] <= '9');
+      if (!is_long && !is_short) {
+        result.push_back(word);
+        continue;
+      }
+      const auto equals = word.find('=');
+      const std::string name = is_long ? dashed(word.substr(0, equals)) : word.substr(0, equals);
+      const auto option = options.find(name);
+      if (option == options.end()) unknown(name, "");
+      if (flags.contains(name)) {
+        if (equals != std::string::npos) throw UsageError(name + " takes no value; '" + word + "' was given");
+        result.push_back(name);
+        continue;
+      }
+      std::string value;
+      if (equals != std::string::npos) {
+        value = word.substr(equals + 1);
+      } else if (i + 1 < arguments.size()) {
+        value = arguments[++i];
+      } else {
+        throw UsageError(name + " needs a value; none was given");
+      }
+      result.push_back("--" + option->second->get_lnames().at(0) + "=" + value);
+    }
+    return result;
+  }
+
+  /// The options of the config file that the command line does not give.
+  std::vector<std::string> from_config(const std::vector<std::string>& given) {
+    std::vector<std::string> result;
+    std::ifstream file(config);
+    if (!file) throw UsageError(config + ": the config file must be readable; it is not");
+    std::string line;
+    for (int number = 1; std::getline(file, line); ++number) {
+      const std::string where = config + ":" + std::to_string(number) + ": ";
+      const std::string content = trimmed(line.substr(0, line.find('#')));
+      if (content.empty()) continue;
+      const auto equals = content.find('=');
+      if (equals == std::string::npos) throw UsageError(where + "a line must read key = value; it is '" + content + "'");
+      const std::string name = "--" + dashed(trimmed(content.substr(0, equals)));
+      std::string value = trimmed(content.substr(equals + 1));
+      if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front()) {
+        value = value.substr(1, value.size() - 2);
+      }
+      if (!options.contains(name)) unknown(name, where);
+      const bool on_command_line = std::any_of(given.begin(), given.end(), [&](const std::string& word) {
+        return word == name || word.rfind(name + "=", 0) == 0;
+      });
+      if (on_command_line) continue;
+      if (!flags.contains(name)) {
+        result.push_back(name + "=" + value);
+      } else if (value == "true" || value == "on" || value == "1") {
+        result.push_back(name);
+      } else if (value != "false" && value != "off" && value != "0") {
+        throw UsageError(where + name.substr(2) + " must be true or false; it is '" + value + "'");
+      }
+    }
+    return result;
+  }
+};
+
+Args::Args(std::string verb, std::string about) : impl_(std::make_unique<Impl>(verb, about)) {}
+Args::~Args() = default;
+
+void Args::heading(const std::string& title) { impl_->group = title; }
+
+void Args::text(const std::string& names, std::string& value, const std::string& help) {
+  impl_->remember(names, impl_->app.add_option(names, value, help)->capture_default_str(), false);
+}
+
+void Args::texts(const std::string& names, std::vector<std::string>& values, const std::string& help) {
+  auto* option = impl_->app.add_option(names, values, help + " (may be repeated)");
+  option->expected(1)->take_all();
+  impl_->remember(names, option, false);
+}
+
+void Args::integer(const std::string& names, int64_t& value, const std::string& help) {
+  impl_->remember(names, impl_->app.add_option(names, value, help)->capture_default_str()->type_name("INT"), false);
+}
+
+void Args::integer(const std::string& names, std::optional<int64_t>& value, const std::string& help) {
+  auto* option = impl_->app.add_option_function<int64_t>(names, [&value](const int64_t& given) { value = given; }, help);
+  impl_->remember(names, option->type_name("INT"), false);
+}
+
+void Args::seed(const std::string& names, uint64_t& value, const std::string& help) {
+  impl_->remember(names, impl_->app.add_option(names, value, help)->capture_default_str()->type_name("INT"), false);
+}
+
+void Args::number(const std::string& names, double& value, const std::string& help) {
+  impl_->remember(names, impl_->app.add_option(names, value, help)->capture_default_str()->type_name("NUMBER"), false);
+}
+
+void Args::choice(const std::string& names, std::string& value, const std::vector<std::string>& choices,
+                  const std::string& help) {
+  auto* option = impl_->app.add_option(names, value, help)->capture_default_str();
+  option->check([choices](const std::string& given) {
+    if (std::find(choices.begin(), choices.end(), given) != choices.end()) return std::string();
+    std::string message = "must be one of";
+    for (const std::string& choice : choices) message += " " + choice;
+    message += "; it is '" + given + "'";
+    const std::string near = nearest_name(given, choices);
+    return near.empty() ? message : message + "; did you mean " + near + "?";
+  });
+  std::string type;
+  for (const std::string& choice : choices) type += (type.empty() ? "" : "|") + choice;
+  option->type_name(type);
+  impl_->remember(names, option, false);
+}
+
+void Args::flag(const std::string& names, bool& value, const std::string& help) {
+  impl_->remember(names, impl_->app.add_flag(names, value, help), true);
+}
+
+void Args::positional(const std::string& name, std::string& value, const std::string& help, bool required) {
+  impl_->app.add_option(name, value, help)->required(required)->type_name("");
+}
+
+void Args::positionals(const std::string& name, std::vector<std::string>& values, const std::string& help,
+                       bool required) {
+  impl_->app.add_option(name, values, help)->required(required)->type_name("");
+}
+
+void Args::config_file() {
+  impl_->has_config = true;
+  text("--config", impl_->config, "file of `key = value` lines with these names; the command line wins");
+}
+
+void Args::footer(const std::string& text) { impl_->app.footer(text); }
+
+bool Args::parse(const std::vector<std::string>& arguments) {
+  for (const std::string& word : arguments) {
+    if (word == "--") break;
+    if (word == "--help" || word == "-h") {
+      std::cout << impl_->app.help() << "\n  -h,--help                       this text\n";
+      return false;
+    }
+  }
+  std::vector<std::string> words = impl_->normalized(arguments);
+  if (impl_->has_config) {
+    for (const std::string& word : words) {
+      if (word.rfind("--config=", 0) == 0) impl_->config = word.substr(9);
+    }
+    if (!impl_->config.empty()) {
+      const std::vector<std::string> more = impl_->from_config(words);
+      words.insert(words.begin(), more.begin(), more.end());
+    }
+  }
+  std::reverse(words.begin(), words.end());  // the form that CLI11 takes a vector in
+  try {
+    impl_->app.parse(words);
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(error.what());
+  }
+  return true;
+}
+
+bool Args::given(const std::string& name) const { return impl_->options.at(name)->count() > 0; }
+
+std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates) {
+  std::string best;
+  std::size_t best_distance = name.size() / 3 + 2;  // as many mistakes as still look like a slip
+  for (const std::string& candidate : candidates) {
+    // Levenshtein's table, row by row.
+    std::vector<std::size_t> row(candidate.size() + 1);
+    for (std::size_t j = 0; j <= candidate.size(); ++j) row[j] = j;
+    for (std::size_t i = 1; i <= name.size(); ++i) {
+      std::size_t diagonal = row[0];
+      row[0] = i;
+      for (std::size_t j = 1; j <= candidate.size(); ++j) {
+        const std::size_t replace = diagonal + (name[i - 1] == candidate[j - 1] ? 0 : 1);
+        diagonal = row[j];
+        row[j] = std::min({replace, row[j] + 1, row[j - 1] + 1});
+      }
+    }
+    if (row.back() < best_distance) {
+      best_distance = row.back();
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+double parse_duration(const std::string& text, const std::string& option) {
+  std::size_t end = 0;
+  double value = -1;
+  try {
+    value = std::stod(text, &end);
+  } catch (const std::exception&) {
+  }
+  const std::string unit = text.substr(std::min(end, text.size()));
+  const double factor = unit.empty() || unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : 0;
+  if (!(value > 0) || factor == 0 || value * factor > 1e9) {
+    throw UsageError(option + " must be a duration like 90s, 3m or 1.5h; it is '" + text + "'");
+  }
+  return value * factor;
+}
+
+}  // namespace gradus::tools

@@ -1,0 +1,123 @@
+#include "tools/common.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "tensor/error.hpp"
+#include "tensor/kernels/kernels.hpp"
+#include "tensor/parallel.hpp"
+
+namespace gradus::tools {
+namespace {
+
+std::atomic<bool> interrupt_flag{false};
+bool status_open = false;  // a status line stands on the terminal without a line end
+
+void on_interrupt(int signal) {
+  // Only what is allowed in a handler: a second signal means that waiting for the end of a step is too long.
+  if (interrupt_flag.exchange(true)) _exit(128 + signal);
+}
+
+void close_status() {
+  if (status_open) std::fputs("\r\033[K", stderr);
+  status_open = false;
+}
+
+}  // namespace
+
+std::string version() { return GRADUS_VERSION; }
+
+void CommonOptions::add(Args& args, bool with_json) {
+  args.heading("Common");
+  if (with_json) args.flag("--json", json, "print one JSON object on stdout");
+  args.integer("--threads", threads, "threads; 0 is one for each core. Results do not depend on it");
+  args.flag("-q,--quiet", quiet, "no progress on stderr");
+}
+
+void CommonOptions::apply() const {
+  check(threads >= 0 && threads <= 4096, "--threads must be in [0, 4096]; it is ", threads);
+  set_thread_count(threads > 0 ? static_cast<int>(threads) : available_cores());
+  kernels::table<float>();
+}
+
+std::atomic<bool>& interrupted() { return interrupt_flag; }
+
+void watch_interrupts() {
+  struct sigaction action = {};
+  action.sa_handler = on_interrupt;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+void say(const std::string& line) {
+  close_status();
+  std::fputs((line + "\n").c_str(), stderr);
+}
+
+void status(const std::string& line) {
+  static const bool terminal = isatty(STDERR_FILENO) != 0;
+  if (!terminal) return;
+  std::fputs(("\r\033[K" + line).c_str(), stderr);
+  std::fflush(stderr);
+  status_open = true;
+}
+
+std::string fixed(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+std::string bytes_text(double bytes) {
+  if (bytes < 1e3) return fixed(bytes, 0) + " B";
+  if (bytes < 1e6) return fixed(bytes / 1e3, bytes < 1e5 ? 1 : 0) + " kB";
+  if (bytes < 1e9) return fixed(bytes / 1e6, bytes < 1e8 ? 1 : 0) + " MB";
+  return fixed(bytes / 1e9, 2) + " GB";
+}
+
+std::string count_text(double count) {
+  if (count < 1e4) return fixed(count, 0);
+  if (count < 1e6) return fixed(count / 1e3, 1) + "k";
+  if (count < 1e9) return fixed(count / 1e6, 1) + " M";
+  return fixed(count / 1e9, 1) + " G";
+}
+
+std::string duration_text(double seconds) {
+  if (seconds < 10) return fixed(seconds, 1) + "s";
+  const int64_t whole = static_cast<int64_t>(seconds + 0.5);
+  const auto two = [](int64_t n) { return (n < 10 ? "0" : "") + std::to_string(n); };
+  if (whole < 60) return std::to_string(whole) + "s";
+  if (whole < 3600) return std::to_string(whole / 60) + "m" + two(whole % 60) + "s";
+  if (whole < 86400 * 3) return std::to_string(whole / 3600) + "h" + two(whole % 3600 / 60) + "m";
+  return std::to_string(whole / 86400) + " days";
+}
+
+std::string one_line(const std::string& text, std::size_t characters) {
+  std::string line;
+  std::size_t count = 0;
+  for (const char c : text) {
+    const bool begins = (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+    if (begins && count++ == characters) return line + "…";
+    line += c == '\n' || c == '\r' || c == '\t' ? ' ' : c;
+  }
+  return line;
+}
+
+void print_out(const std::string& text) {
+  close_status();
+  check_world(std::fwrite(text.data(), 1, text.size(), stdout) == text.size(), "stdout: cannot write; ",
+              std::strerror(errno));
+}
+
+void flush_out() { check_world(std::fflush(stdout) == 0, "stdout: cannot write; ", std::strerror(errno)); }
+
+void print_json(const Json& json) {
+  print_out(json.dump() + "\n");
+  flush_out();
+}
+
+}  // namespace gradus::tools

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tensor/io/json.hpp"
+#include "tools/args.hpp"
+
+namespace gradus::tools {
+
+using Arguments = std::vector<std::string>;
+
+/// The verbs: each reads its arguments and returns the exit code; errors are exceptions that main() prints.
+int run_train(const Arguments& arguments);
+int run_resume(const Arguments& arguments);
+int run_generate(const Arguments& arguments);
+int run_embed(const Arguments& arguments);
+int run_neighbors(const Arguments& arguments);
+int run_eval(const Arguments& arguments);
+int run_tokenizer(const Arguments& arguments);
+int run_info(const Arguments& arguments);
+int run_bench(const Arguments& arguments);
+int run_doctor(const Arguments& arguments);
+
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitInterrupted = 130;
+
+/// The program's version, "0.1.0".
+std::string version();
+
+/// Options that most verbs have.
+struct CommonOptions {
+  bool json = false;
+  bool quiet = false;
+  int64_t threads = 0;  ///< 0: all cores
+
+  void add(Args& args, bool with_json = true);
+  /// Sets the thread count and settles the instruction set, so that a wrong GRADUS_ISA is said at once.
+  void apply() const;
+};
+
+/// Set by Ctrl-C (SIGINT) and SIGTERM once watch_interrupts() has run; a second Ctrl-C ends the process at once.
+std::atomic<bool>& interrupted();
+void watch_interrupts();
+/// Thrown where work stops because of interrupted(): exit code 130.
+struct Interrupted {};
+
+/// Prints to stderr. A status line overwrites itself on a terminal; elsewhere it is left out.
+void say(const std::string& line);
+void status(const std::string& line);
+
+/// "4.1 MB", "28.1k", "1m36s", "12.3 %".
+std::string bytes_text(double bytes);
+std::string count_text(double count);
+std::string duration_text(double seconds);
+/// A number with so many digits behind the point.
+std::string fixed(double value, int digits);
+/// One line: line ends become spaces, and at most `characters` characters, cut between two.
+std::string one_line(const std::string& text, std::size_t characters);
+
+/// Prints the object and a line end on stdout; a failed write is an error.
+void print_json(const Json& json);
+void print_out(const std::string& text);
+void flush_out();
+
+}  // namespace gradus::tools

@@ -1,0 +1,83 @@
+// The program `gradus`: finds the verb, runs it, and turns errors into texts and exit codes.
+
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tools/common.hpp"
+
+namespace {
+
+using namespace gradus::tools;
+
+struct Verb {
+  const char* name;
+  int (*run)(const Arguments&);
+  const char* about;
+};
+
+constexpr Verb kVerbs[] = {
+    {"train", run_train, "train a language model on text files"},
+    {"resume", run_resume, "continue a training where its last checkpoint stands"},
+    {"generate", run_generate, "continue a text with a trained model"},
+    {"embed", run_embed, "write every layer's vectors of texts, words or tokens"},
+    {"neighbors", run_neighbors, "the words nearest to a word, at a layer"},
+    {"eval", run_eval, "loss, perplexity and bits per byte over a file"},
+    {"tokenizer", run_tokenizer, "show how a tokenizer cuts a text"},
+    {"info", run_info, "what a run folder or model file holds"},
+    {"bench", run_bench, "fractions of the machine's limit: peak, gemm, train"},
+    {"doctor", run_doctor, "what this machine has and what the program chose"},
+};
+
+void print_usage(std::FILE* to) {
+  std::fputs("gradus trains, inspects and exports small language models on your own CPU\n\nusage: gradus VERB ...\n\n", to);
+  for (const Verb& verb : kVerbs) std::fprintf(to, "  %-10s  %s\n", verb.name, verb.about);
+  std::fputs("\ngradus VERB --help shows a verb's options with their types and defaults.\n", to);
+}
+
+int run(const std::vector<std::string>& arguments) {
+  if (arguments.empty()) {
+    print_usage(stderr);
+    return kExitUsage;
+  }
+  const std::string& name = arguments[0];
+  if (name == "--help" || name == "-h" || name == "help") {
+    print_usage(stdout);
+    return 0;
+  }
+  if (name == "--version") {
+    std::puts(("gradus " + version()).c_str());
+    return 0;
+  }
+  std::vector<std::string> names;
+  for (const Verb& verb : kVerbs) {
+    if (name == verb.name) return verb.run({arguments.begin() + 1, arguments.end()});
+    names.emplace_back(verb.name);
+  }
+  const std::string near = nearest_name(name, names);
+  throw UsageError("'" + name + "' is not a verb" +
+                   (near.empty() ? "; gradus --help lists them" : "; did you mean " + near + "?"));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(std::vector<std::string>(argv + 1, argv + argc));
+  } catch (const Interrupted&) {
+    say("gradus: interrupted");
+    return kExitInterrupted;
+  } catch (const std::invalid_argument& error) {
+    say(std::string("gradus: ") + error.what());
+    return kExitUsage;
+  } catch (const std::bad_alloc&) {
+    say("gradus: out of memory");
+    return kExitFailed;
+  } catch (const std::exception& error) {
+    say(std::string("gradus: ") + error.what());
+    return kExitFailed;
+  }
+}

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/training/options.hpp"
+#include "models/transformer/config.hpp"
+#include "tools/args.hpp"
+
+namespace gradus::tools {
+
+/// The options that say what a model looks like, for train and for bench train.
+struct ModelOptions {
+  std::string arch = "gpt";
+  std::string preset = "nano";
+  std::string position = "default";
+  std::string tie = "on";
+  // What is not given is the preset's.
+  std::optional<int64_t> n_layer, n_head, n_kv_head, n_embd, block_size, batch_size;
+  double dropout = 0;
+
+  void add(Args& args);
+  /// The configuration: the preset's sizes where no option gives one.
+  Config config(int64_t vocab_size) const;
+  int64_t batch() const;
+};
+
+}  // namespace gradus::tools

@@ -1,0 +1,108 @@
+// gradus neighbors: the words nearest to a word, by the mean of its vectors in a text.
+
+#include "models/embeddings/files.hpp"
+#include "models/embeddings/neighbors.hpp"
+#include "models/training/checkpoint.hpp"
+#include "models/training/corpus.hpp"
+#include "models/training/options.hpp"
+#include "models/transformer/contextual.hpp"
+#include "models/transformer/files.hpp"
+#include "tensor/error.hpp"
+#include "tensor/io/file.hpp"
+#include "tensor/io/hash.hpp"
+#include "tools/training.hpp"
+
+namespace gradus::tools {
+namespace {
+
+/// The training part of the text that a run was trained on.
+std::string training_text(const std::string& folder, std::vector<std::size_t>& ends) {
+  const SafetensorsFile state = SafetensorsFile::open(folder + "/" + kStateFile);
+  const RunSource source = source_from_metadata(state.metadata(), state.path());
+  const TrainingOptions options = options_from_json(Json::parse(state.metadata().at("options"), state.path()));
+  const Corpus corpus = load_corpus(source.paths, options.val_fraction);
+  check_world(corpus.sha256 == source.corpus_sha256, source.paths.front(),
+              ": must be the text that the run was trained on; it has changed; name a text with --text");
+  std::string text;
+  for (const std::string_view document : corpus.training) {
+    text += document;
+    ends.push_back(text.size());
+  }
+  return text;
+}
+
+}  // namespace
+
+int run_neighbors(const Arguments& arguments) {
+  std::string folder;
+  std::vector<std::string> words;
+  std::string layer = "-1";
+  std::string path;
+  int64_t k = 10;
+  CommonOptions common;
+  Args args("neighbors", "Lists the words whose vectors point most in a word's direction. A word's vector at a layer is "
+                         "the mean over its first 100 occurrences; words seen at least 20 times compete.");
+  args.positional("DIR", folder, "the run folder");
+  args.positionals("WORD", words, "words as they stand in the text");
+  args.text("--layer", layer, "layer: a number (-1 is the last block's output) or final");
+  args.text("--text", path, "take the occurrences from this file instead of the training text");
+  args.integer("-k,--count", k, "how many to list");
+  common.add(args);
+  if (!args.parse(arguments)) return 0;
+  common.apply();
+  watch_interrupts();
+  check(k > 0, "-k must be at least 1; it is ", k);
+
+  const LanguageModel loaded = load_language_model(folder);
+  const int64_t n_layer = loaded.model.config().n_layer;
+  const std::vector<int64_t> layers = parse_layers(layer, n_layer);
+  check(layers.size() == 1, "--layer must name one layer; it is '", layer, "'");
+
+  // The table is kept beside the model it was made with, for the training text only.
+  const std::string kept = folder + "/words.safetensors";
+  WordTable table;
+  bool fresh = false;
+  if (path.empty() && file_exists(kept)) {
+    std::map<std::string, std::string> metadata;
+    table = load_word_table(kept, &metadata);
+    fresh = metadata["model_sha256"] == loaded.model_sha256;
+  }
+  if (!fresh) {
+    std::vector<std::size_t> ends;
+    const std::string text = path.empty() ? training_text(folder, ends) : read_file(path);
+    if (!path.empty()) ends.push_back(text.size());
+    std::vector<std::string_view> documents;
+    std::size_t begin = 0;
+    for (const std::size_t end : ends) {
+      documents.push_back(std::string_view(text).substr(begin, end - begin));
+      begin = end;
+    }
+    table = make_word_table(loaded.model, loaded.tokenizer, documents, {}, [&](int64_t done, int64_t total) {
+      if (interrupted()) throw Interrupted{};
+      if (!common.quiet) status("words  " + std::to_string(done) + "/" + std::to_string(total) + " windows");
+    });
+    if (path.empty()) save_word_table(kept, table, {{"model_sha256", loaded.model_sha256}});
+  }
+
+  const Tensor& vectors = table.layer(layer_name(layers[0], n_layer));
+  const int64_t width = vectors.size(1);
+  Json json = Json::object();
+  for (const std::string& word : words) {
+    const int64_t row = table.row(word);
+    const std::span<const float> query(vectors.data<float>() + row * width, static_cast<std::size_t>(width));
+    std::string line = word + "  ";
+    Json list = Json::array();
+    for (const Neighbor& neighbor : nearest(vectors, query, k, row)) {
+      const std::string& name = table.words[static_cast<std::size_t>(neighbor.row)];
+      line += " " + name + " " + fixed(neighbor.similarity, 2) + " ";
+      list.push(Json::object().set("word", name).set("similarity", neighbor.similarity));
+    }
+    json.set(word, list);
+    if (!common.json) print_out(line + "\n");
+  }
+  if (common.json) print_json(json);
+  flush_out();
+  return 0;
+}
+
+}  // namespace gradus::tools

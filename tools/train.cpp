@@ -1,0 +1,232 @@
+// gradus train: from text files to a run folder.
+
+#include <cmath>
+#include <filesystem>
+
+#include "models/transformer/files.hpp"
+#include "models/transformer/weights.hpp"
+#include "tensor/error.hpp"
+#include "tensor/io/hash.hpp"
+#include "tools/model_options.hpp"
+#include "tools/training.hpp"
+
+namespace gradus::tools {
+namespace {
+
+struct TrainArguments {
+  std::vector<std::string> paths;
+  std::string out;
+  std::string tokenizer = "bpe:2048";
+  std::string time;
+  std::string init;
+  bool dry_run = false;
+  ModelOptions model;
+  TrainingOptions training;
+  CommonOptions common;
+};
+
+void bind(Args& args, TrainArguments& a) {
+  TrainingOptions& t = a.training;
+  args.positionals("TEXT", a.paths, "text files, each one a document");
+  args.text("-o,--out", a.out, "run folder; default runs/NAME, from the first text's name");
+  args.text("--tokenizer", a.tokenizer, "char, byte, bpe:N (learned from the text) or a tokenizer.json");
+  args.text("--init", a.init, "model:DIR: start from that model's weights and tokenizer, with a fresh optimiser");
+  args.flag("--dry-run", a.dry_run, "say what the training would take, write nothing");
+  args.config_file();
+  a.model.add(args);
+  args.heading("Training");
+  args.integer("--max-iters", t.max_iters, "steps");
+  args.text("--time", a.time, "instead of --max-iters: as many steps as fit, e.g. 3m; decided before the first step");
+  args.integer("--grad-accum", t.grad_accum, "batches of one step");
+  args.number("--learning-rate", t.learning_rate, "the highest learning rate");
+  args.number("--min-lr", t.min_lr, "the learning rate at the end");
+  args.integer("--warmup", t.warmup, "steps in which the learning rate rises");
+  args.choice("--schedule", t.schedule, {"cosine", "linear", "constant", "wsd"}, "how it falls");
+  args.number("--weight-decay", t.weight_decay, "of matrices, embeddings included");
+  args.number("--beta1", t.beta1, "AdamW's decay of the mean gradient");
+  args.number("--beta2", t.beta2, "AdamW's decay of the mean square");
+  args.number("--grad-clip", t.grad_clip, "largest norm of the gradient; 0: no limit");
+  args.seed("--seed", t.seed, "seed of weights, batches, dropout and samples");
+  args.heading("Reports");
+  args.number("--val-fraction", t.val_fraction, "part of the text, at its end, that is held out");
+  args.integer("--eval-interval", t.eval_interval, "steps between evaluations of the held-out part; 0: never");
+  args.integer("--sample-every", t.sample_every, "steps between samples of text; 0: never");
+  args.integer("--checkpoint-every", t.checkpoint_every, "steps between checkpoints");
+  args.integer("--keep", t.keep, "older checkpoints to keep");
+  a.common.add(args);
+  args.footer("Ctrl-C is safe: the run is checkpointed, and `gradus resume DIR` continues bit for bit.");
+}
+
+Tokenizer make_tokenizer(const TrainArguments& a, const Corpus& corpus) {
+  const std::string& kind = a.tokenizer;
+  if (kind == "byte") return Tokenizer::bytes();
+  if (kind == "char") {
+    std::string whole;
+    for (std::size_t i = 0; i < corpus.documents.size(); ++i) {
+      try {
+        Tokenizer::train_char(corpus.documents[i]);  // says which file is not UTF-8, and where
+      } catch (const std::invalid_argument& error) {
+        fail(a.paths[i], ": ", error.what());
+      }
+      whole += corpus.documents[i];
+    }
+    return Tokenizer::train_char(whole);
+  }
+  if (kind.rfind("bpe:", 0) == 0) {
+    int64_t size = 0;
+    try {
+      std::size_t end = 0;
+      size = std::stoll(kind.substr(4), &end);
+      if (end != kind.size() - 4) size = 0;
+    } catch (const std::exception&) {
+    }
+    check(size >= 257, "--tokenizer: bpe:N needs a number of at least 257 (256 bytes and <|endoftext|>); it is '", kind, "'");
+    const Tokenizer tokenizer = Tokenizer::train_bpe(corpus.training, size, [&](int64_t done, int64_t total) {
+      if (interrupted()) throw Interrupted{};
+      if (!a.common.quiet && total > 0) {
+        status("tokenizer  " + std::to_string(100 * done / total) + " %");
+      }
+    });
+    if (!tokenizer.training_note().empty() && !a.common.quiet) say("note   " + tokenizer.training_note());
+    return tokenizer;
+  }
+  if (file_exists(kind)) return Tokenizer::load(kind);
+  const std::string near = nearest_name(kind, {"char", "byte", "bpe:2048"});
+  fail("--tokenizer must be char, byte, bpe:N or a tokenizer.json; there is no file '", kind, "'",
+       near.empty() ? "" : "; did you mean " + near + "?");
+}
+
+std::string model_card(const TrainArguments& a, const Config& config, const Corpus& corpus, const Tokenizer& tokenizer,
+                       const std::string& command) {
+  std::string card = "# " + corpus.name + "\n\n";
+  card += "A language model trained by Gradus; `gradus info` shows its parameters, `metrics.jsonl` its course.\n\n";
+  card += "| | |\n|---|---|\n";
+  card += "| command | `" + command + "` |\n";
+  card += "| text | " + bytes_text(static_cast<double>(corpus.bytes)) + " in " + std::to_string(corpus.documents.size()) +
+          " file(s), sha256 `" + corpus.sha256 + "` |\n";
+  card += "| model | " + std::string(name_of(config.arch)) + ", " + std::to_string(config.n_layer) + " layers, width " +
+          std::to_string(config.n_embd) + ", " + std::to_string(parameter_count(config)) + " parameters |\n";
+  card += "| tokenizer | " + tokenizer.kind() + ", " + std::to_string(tokenizer.vocab_size()) + " tokens |\n";
+  card += "| seed | " + std::to_string(a.training.seed) + " |\n";
+  card += "| build | gradus " GRADUS_VERSION ", " GRADUS_COMPILER ", " GRADUS_BUILD_TYPE " |\n\n";
+  card += "Continue the training: `gradus resume DIR`. Write with it: `gradus generate DIR -p TEXT`.\n";
+  return card;
+}
+
+std::string default_folder(const Corpus& corpus) { return "runs/" + corpus.name; }
+
+}  // namespace
+
+int run_train(const Arguments& arguments) {
+  TrainArguments a;
+  Args args("train", "Trains a language model on text files and leaves a run folder that other tools can open.");
+  bind(args, a);
+  if (!args.parse(arguments)) return 0;
+  a.common.apply();
+  watch_interrupts();
+  check(!(args.given("--time") && args.given("--max-iters")), "train: give --max-iters or --time, not both");
+  check(a.init.empty() || a.init.rfind("model:", 0) == 0, "--init must read model:DIR; it is '", a.init, "'");
+  check(a.init.empty() || !args.given("--tokenizer"),
+        "train: --init takes that model's tokenizer; leave out --tokenizer");
+  a.model.config(512);  // wrong sizes are said before any work is done
+  TrainingOptions& options = a.training;
+  options.batch_size = a.model.batch();
+  if (!args.given("--sample-every")) options.sample_every = options.eval_interval;
+  options.validate();
+
+  Corpus corpus = load_corpus(a.paths, options.val_fraction);
+  const std::string folder = a.out.empty() ? default_folder(corpus) : a.out;
+  check(a.dry_run || !(file_exists(folder + "/" + kConfigFile) || file_exists(folder + "/" + kWeightsFile)), "train: ",
+        folder, " must not hold a run already; it does; choose another with -o, or continue it with gradus resume ", folder);
+
+  LanguageModel base;
+  if (!a.init.empty()) base = load_language_model(a.init.substr(6));
+  const Tokenizer tokenizer = a.init.empty() ? make_tokenizer(a, corpus) : base.tokenizer;
+  Config config = a.model.config(tokenizer.vocab_size());
+  if (!a.init.empty()) {
+    // Fine-tuning keeps the model's shape; options may repeat it, not change it.
+    Config theirs = base.model.config();
+    const bool shaped = args.given("--preset") || args.given("--arch") || args.given("--n-layer") ||
+                        args.given("--n-head") || args.given("--n-embd") || args.given("--n-kv-head") ||
+                        args.given("--block-size") || args.given("--position") || args.given("--tie");
+    Config ours = config;
+    ours.dropout = theirs.dropout;
+    ours.end_token = theirs.end_token;
+    ours.norm_epsilon = theirs.norm_epsilon;
+    check(!shaped || ours == theirs, "train: --init needs the shape of ", a.init.substr(6),
+          "; leave out the options that change it, or train from the beginning");
+    config = theirs;
+    config.dropout = a.model.dropout;
+  } else {
+    config.end_token = tokenizer.end_of_text().value_or(-1);
+  }
+
+  const RunText text = encode_corpus(std::move(corpus), a.paths, tokenizer);
+  check(static_cast<int64_t>(text.training.ids.size()) > config.block_size, "train: the text must be longer than a block; ",
+        "its training part has ", text.training.ids.size(), " tokens and --block-size is ", config.block_size,
+        "; give more text or a smaller --block-size");
+  const int64_t held_out_tokens = static_cast<int64_t>(text.held_out.ids.size());
+  if (!a.common.quiet) {
+    say("text   " + a.paths.front() + (a.paths.size() > 1 ? " and " + std::to_string(a.paths.size() - 1) + " more" : "") +
+        ", " + bytes_text(static_cast<double>(text.corpus.bytes)) + ": " +
+        count_text(static_cast<double>(text.training.ids.size())) + " tokens to learn from, " +
+        count_text(static_cast<double>(held_out_tokens)) + " held out, " + fixed(text.bytes_per_token(), 2) +
+        " bytes a token");
+  }
+  // Memory is known without running anything: what cannot fit is refused before anything large is allocated.
+  Plan plan;
+  plan.parameters = parameter_count(config);
+  plan.peak_memory_bytes = plan_memory(config, options, held_out_tokens);
+  if (!a.dry_run) check_plan_fits(plan, std::filesystem::path(folder).is_absolute() ? "/" : ".");
+  plan = plan_training(config, options, held_out_tokens);
+  if (!a.time.empty()) {
+    const double seconds = parse_duration(a.time, "--time");
+    const double evaluations =
+        options.eval_interval > 0 ? plan.seconds_per_evaluation / static_cast<double>(options.eval_interval) : 0;
+    options.max_iters = std::max<int64_t>(1, static_cast<int64_t>(seconds / (plan.seconds_per_step + evaluations)));
+    plan.tokens = plan.tokens / std::max<int64_t>(plan.steps, 1) * options.max_iters;
+    plan.steps = options.max_iters;
+    plan.seconds = static_cast<double>(plan.steps) * (plan.seconds_per_step + evaluations);
+  }
+  if (!a.common.quiet) say("plan   " + plan_text(config, tokenizer.kind(), plan));
+  if (a.dry_run) {
+    if (a.common.json) {
+      Json json = Json::object();
+      json.set("parameters", plan.parameters).set("peak_memory_bytes", static_cast<int64_t>(plan.peak_memory_bytes));
+      json.set("disk_bytes", static_cast<int64_t>(plan.disk_bytes)).set("seconds", plan.seconds);
+      json.set("seconds_per_step", plan.seconds_per_step).set("steps", plan.steps).set("tokens", plan.tokens);
+      print_json(json);
+    }
+    return 0;
+  }
+  if (interrupted()) throw Interrupted{};
+
+  create_directories(folder);
+  check_plan_fits(plan, folder);
+  Transformer model = a.init.empty() ? Transformer(config) : base.model;
+  if (a.init.empty()) {
+    model.init(options.seed);
+  } else {
+    // The same weights under this training's dropout.
+    model = Transformer(config);
+    const std::vector<NamedTensor> from = base.model.parameters();
+    const std::vector<NamedTensor> to = model.parameters();
+    for (std::size_t i = 0; i < to.size(); ++i) to[i].tensor.copy_from(from[i].tensor);
+    base = {};
+  }
+  RunSource source;
+  for (const std::string& path : a.paths) source.paths.push_back(std::filesystem::absolute(path).string());
+  source.corpus_sha256 = text.corpus.sha256;
+  source.tokenizer_sha256 = sha256_hex(tokenizer.to_json());
+  std::string command = "gradus train";
+  for (const std::string& word : arguments) command += " " + word;
+  write_file_atomic(folder + "/README.md", model_card(a, config, text.corpus, tokenizer, command));
+  tokenizer.save(folder + "/" + kTokenizerFile);
+  write_file_atomic(folder + "/" + kConfigFile, config_to_json(config).dump(2) + "\n");
+
+  Trainer trainer(model, options, tokenizer, text.training.ids, text.bytes_per_token(), text.held_out.ids);
+  RunProgress progress(folder, model, tokenizer, options, 0, plan, a.common.quiet);
+  return finish_run(trainer, progress, folder, source_metadata(source), a.common);
+}
+
+}  // namespace gradus::tools

@@ -1,0 +1,213 @@
+#include "tools/training.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "models/transformer/files.hpp"
+#include "models/transformer/generate.hpp"
+#include "tensor/error.hpp"
+#include "tensor/io/hash.hpp"
+#include "tensor/machine.hpp"
+#include "tensor/parallel.hpp"
+
+namespace gradus::tools {
+namespace {
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Cuts metrics.jsonl after the line of step `last`: what follows was not checkpointed and will be made again.
+void cut_metrics(const std::string& path, int64_t last) {
+  if (!file_exists(path)) return;
+  const std::string text = read_file(path);
+  std::string kept;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = text.find('\n', begin);
+    if (end == std::string::npos) break;  // a line cut off by a crash
+    const std::string line = text.substr(begin, end - begin + 1);
+    if (Json::parse(line, path).at("step").as_integer() > last) break;
+    kept += line;
+    begin = end + 1;
+  }
+  if (kept.size() != text.size()) write_file_atomic(path, kept);
+}
+
+const std::string& opened_metrics(const std::string& path, int64_t first_step) {
+  cut_metrics(path, first_step);
+  return path;
+}
+
+/// Where a sample starts: the text's own beginning would be learned by heart, a line end is neutral.
+std::string sample_prompt(const Tokenizer& tokenizer) {
+  try {
+    tokenizer.encode("\n");
+    return "\n";
+  } catch (const std::invalid_argument&) {
+    return tokenizer.token_bytes(0);
+  }
+}
+
+}  // namespace
+
+double RunText::bytes_per_token() const {
+  return static_cast<double>(training.bytes) / static_cast<double>(std::max<std::size_t>(training.ids.size(), 1));
+}
+
+RunText encode_corpus(Corpus corpus, const std::vector<std::string>& paths, const Tokenizer& tokenizer) {
+  RunText text;
+  text.training = tokenize_documents(tokenizer, corpus.training, paths);
+  text.held_out = tokenize_documents(tokenizer, corpus.held_out);
+  text.corpus = std::move(corpus);
+  return text;
+}
+
+Metadata source_metadata(const RunSource& source) {
+  Json paths = Json::array();
+  for (const std::string& path : source.paths) paths.push(path);
+  return {{"paths", paths.dump()},
+          {"corpus_sha256", source.corpus_sha256},
+          {"tokenizer_sha256", source.tokenizer_sha256}};
+}
+
+RunSource source_from_metadata(const Metadata& metadata, const std::string& file) {
+  const auto get = [&](const char* key) {
+    const auto entry = metadata.find(key);
+    check_world(entry != metadata.end(), file, ": the metadata must hold '", key, "'; it does not");
+    return entry->second;
+  };
+  RunSource source;
+  for (const Json& path : Json::parse(get("paths"), file).as_array()) source.paths.push_back(path.as_string());
+  source.corpus_sha256 = get("corpus_sha256");
+  source.tokenizer_sha256 = get("tokenizer_sha256");
+  return source;
+}
+
+RunProgress::RunProgress(const std::string& folder, const Transformer& model, const Tokenizer& tokenizer,
+                         const TrainingOptions& options, int64_t first_step, const Plan& plan, bool quiet)
+    : metrics_(opened_metrics(folder + "/metrics.jsonl", first_step)),
+      model_(model),
+      tokenizer_(tokenizer),
+      options_(options),
+      first_step_(first_step),
+      plan_(plan),
+      quiet_(quiet) {
+  if (!quiet) peak_gflops_ = measure_peak(thread_count(), 0.1).f32_gflops;
+  flops_per_token_ = training_flops_per_token(model.config());
+  begin_ = last_event_ = last_line_ = now_seconds();
+}
+
+double RunProgress::seconds() const { return now_seconds() - begin_; }
+
+double RunProgress::tokens_per_second() const {
+  const double tokens =
+      static_cast<double>(steps_ * options_.sequences_per_step() * model_.config().block_size);
+  return step_seconds_ > 0 ? tokens / step_seconds_ : 0;
+}
+
+void RunProgress::on_step(const StepEvent& event) {
+  const double now = now_seconds();
+  ++steps_;
+  step_seconds_ += event.seconds;
+  // What the step itself did not take went to the evaluation (and to checkpoints and samples before it).
+  evaluation_seconds_ += std::max(0.0, now - last_event_ - event.seconds);
+  last_event_ = now;
+  const double left = static_cast<double>(options_.max_iters - event.step) * (now - begin_) / static_cast<double>(steps_);
+  Json line = Json::object();
+  line.set("step", event.step).set("loss", event.loss).set("bits_per_byte", event.bits_per_byte);
+  line.set("lr", event.learning_rate).set("grad_norm", event.grad_norm);
+  line.set("tokens_per_second", std::round(event.tokens_per_second));
+  line.set("rss_bytes", static_cast<int64_t>(resident_bytes())).set("eta_seconds", std::round(left * 10) / 10);
+  if (event.held_out) {
+    line.set("val_loss", event.held_out->loss).set("val_bits_per_byte", event.held_out->bits_per_byte);
+  }
+  metrics_.append(line.dump() + "\n");
+  if (quiet_) return;
+  // A line for each evaluation and sample, and every ten seconds; in between a status line on a terminal.
+  const bool milestone = event.held_out || now - last_line_ > 10 || event.step == options_.max_iters;
+  const std::string text = step_line(event) + "  " + (left > 0 ? duration_text(left) + " left" : "done");
+  if (milestone) {
+    last_line_ = now;
+    say(text + (sample_.empty() ? "" : "  \"" + sample_ + "\""));
+    sample_.clear();
+  } else {
+    status(text);
+  }
+}
+
+std::string RunProgress::step_line(const StepEvent& event) const {
+  const std::string steps = std::to_string(options_.max_iters);
+  std::string step = std::to_string(event.step);
+  step.insert(0, steps.size() - std::min(steps.size(), step.size()), ' ');
+  std::string line = "step   " + step + "/" + steps + "  " + fixed(event.bits_per_byte, 2) + " bits/byte";
+  if (event.held_out) line += ", held out " + fixed(event.held_out->bits_per_byte, 3);
+  line += "  " + count_text(event.tokens_per_second) + " tok/s";
+  if (peak_gflops_ > 0) {
+    line += "  " + fixed(100 * event.tokens_per_second * flops_per_token_ / (peak_gflops_ * 1e9), 0) + " % of peak";
+  }
+  return line;
+}
+
+void RunProgress::on_sample(int64_t, const Transformer& model) {
+  if (quiet_) return;
+  GenerateOptions options;
+  options.max_tokens = 16;
+  options.seed = options_.seed;
+  sample_ = one_line(generate(model, tokenizer_, sample_prompt(tokenizer_), options).text, 40);
+}
+
+int finish_run(Trainer& trainer, RunProgress& progress, const std::string& folder, const Metadata& metadata,
+               const CommonOptions& common) {
+  const int64_t first = trainer.step();
+  const bool complete = trainer.run(folder, metadata, progress, interrupted());
+  const std::string hash = sha256_file(folder + "/" + kWeightsFile);
+  const auto& held_out = trainer.last_evaluation();
+  if (common.json) {
+    Json result = Json::object();
+    result.set("steps", trainer.step()).set("train_loss", trainer.last_loss());
+    result.set("val_loss", held_out ? Json(held_out->loss) : Json());
+    result.set("val_bits_per_byte", held_out ? Json(held_out->bits_per_byte) : Json());
+    result.set("seconds", progress.seconds()).set("tokens_per_second", progress.tokens_per_second());
+    result.set("peak_rss_bytes", static_cast<int64_t>(peak_resident_bytes()));
+    result.set("run_hash", hash).set("complete", complete);
+    print_json(result);
+  }
+  if (!common.quiet) {
+    if (complete) {
+      say("done   step " + std::to_string(trainer.step()) + ", training loss " + fixed(trainer.last_loss(), 4) +
+          (held_out ? ", held out " + fixed(held_out->loss, 4) + " (" + fixed(held_out->bits_per_byte, 3) + " bits/byte)"
+                    : "") +
+          (trainer.step() > first ? " in " + duration_text(progress.seconds()) : ", finished before"));
+      say("bits   run hash " + hash.substr(0, 16) + ", the same for any number of threads");
+      say("next   gradus generate " + folder + " -p TEXT");
+    } else {
+      say("stopped after step " + std::to_string(trainer.step()) + ", checkpointed; continue with: gradus resume " + folder);
+    }
+  }
+  return complete ? 0 : kExitInterrupted;
+}
+
+std::string plan_text(const Config& config, const std::string& tokenizer, const Plan& plan) {
+  return tokenizer + ", " + std::string(name_of(config.arch)) + " " + std::to_string(config.n_layer) + "×" +
+         std::to_string(config.n_embd) + ", " + count_text(static_cast<double>(plan.parameters)) + " parameters, " +
+         bytes_text(static_cast<double>(plan.peak_memory_bytes)) + " of memory, " +
+         bytes_text(static_cast<double>(plan.disk_bytes)) + " on disk, " + std::to_string(plan.steps) + " steps, about " +
+         duration_text(plan.seconds);
+}
+
+void check_plan_fits(const Plan& plan, const std::string& folder) {
+  const uint64_t resident = resident_bytes();
+  const uint64_t more = plan.peak_memory_bytes > resident ? plan.peak_memory_bytes - resident : 0;
+  const uint64_t available = available_memory_bytes();
+  check_world(more <= available, "train: the training must fit in memory; it needs ",
+              bytes_text(static_cast<double>(plan.peak_memory_bytes)), " and ",
+              bytes_text(static_cast<double>(available)),
+              " are available; use a smaller --batch-size with --grad-accum, or a smaller model");
+  const uint64_t disk = free_disk_bytes(folder);
+  check_world(plan.disk_bytes <= disk, "train: the run must fit on the disk of ", folder, "; it needs ",
+              bytes_text(static_cast<double>(plan.disk_bytes)), " and ", bytes_text(static_cast<double>(disk)),
+              " are free");
+}
+
+}  // namespace gradus::tools

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/training/corpus.hpp"
+#include "models/training/planner.hpp"
+#include "models/training/trainer.hpp"
+#include "tensor/io/file.hpp"
+#include "tools/common.hpp"
+
+/// What `train` and `resume` share: the text in tokens, the progress of a run, and its end.
+
+namespace gradus::tools {
+
+/// A run's text, cut and encoded.
+struct RunText {
+  Corpus corpus;
+  TokenText training;
+  TokenText held_out;
+  double bytes_per_token() const;
+};
+RunText encode_corpus(Corpus corpus, const std::vector<std::string>& paths, const Tokenizer& tokenizer);
+
+/// What a run's state remembers of its text, so that resuming finds and checks it.
+struct RunSource {
+  std::vector<std::string> paths;  ///< absolute
+  std::string corpus_sha256;
+  std::string tokenizer_sha256;
+};
+Metadata source_metadata(const RunSource& source);
+RunSource source_from_metadata(const Metadata& metadata, const std::string& file);
+
+/// Writes metrics.jsonl and says how a run goes.
+class RunProgress : public TrainingObserver {
+ public:
+  /// Steps after `first_step` are this process's; lines of later steps, left by one that died, are cut off.
+  RunProgress(const std::string& folder, const Transformer& model, const Tokenizer& tokenizer,
+              const TrainingOptions& options, int64_t first_step, const Plan& plan, bool quiet);
+
+  void on_step(const StepEvent& event) override;
+  void on_sample(int64_t step, const Transformer& model) override;
+
+  /// Mean over this process's steps, evaluations left out.
+  double tokens_per_second() const;
+  double seconds() const;  ///< since construction
+
+ private:
+  std::string step_line(const StepEvent& event) const;
+
+  AppendFile metrics_;
+  const Transformer& model_;
+  const Tokenizer& tokenizer_;
+  TrainingOptions options_;
+  int64_t first_step_;
+  Plan plan_;
+  bool quiet_;
+  double peak_gflops_ = 0;
+  double flops_per_token_ = 0;
+  double begin_ = 0;
+  double step_seconds_ = 0;
+  double evaluation_seconds_ = 0;
+  double last_event_ = 0;
+  double last_line_ = 0;
+  int64_t steps_ = 0;
+  std::string sample_;
+};
+
+/// Runs a trainer to its end and reports: the last lines or the JSON object. Returns the exit code.
+int finish_run(Trainer& trainer, RunProgress& progress, const std::string& folder, const Metadata& metadata,
+               const CommonOptions& common);
+
+/// "bpe:2048, llama 4×128, 1.1 M parameters, 210 MB, 1500 steps, about 2m".
+std::string plan_text(const Config& config, const std::string& tokenizer, const Plan& plan);
+
+/// An error unless a plan fits into memory and on the disk of `folder`.
+void check_plan_fits(const Plan& plan, const std::string& folder);
+
+}  // namespace gradus::tools
