@@ -1,8 +1,11 @@
 // gradus embed: every layer's vectors of texts, words or tokens, into a file.
 
+#include <algorithm>
+#include <span>
 #include <string_view>
 
 #include "models/embeddings/files.hpp"
+#include "models/embeddings/neighbors.hpp"
 #include "models/transformer/contextual.hpp"
 #include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
@@ -10,6 +13,45 @@
 #include "tools/common.hpp"
 
 namespace gradus::tools {
+namespace {
+
+/// Prints how alike a word's vectors are between the texts, layer by layer: at layer_0 the same word is the same vector
+/// (but for learned positions); what the layers above make of it depends on the sentence.
+void compare_word(const EmbeddingSet& set, const std::string& word, std::size_t texts, bool as_json) {
+  std::vector<int64_t> rows;
+  for (std::size_t text = 0; text < texts; ++text) {
+    int64_t found = -1;
+    for (int64_t row = set.offsets[text]; row < set.offsets[text + 1] && found < 0; ++row) {
+      if (set.rows[static_cast<std::size_t>(row)].token == word) found = row;
+    }
+    check(found >= 0, "embed: --compare needs a word of every text; text ", text, " has no '", word, "'");
+    rows.push_back(found);
+  }
+  Json json = Json::object();
+  for (std::size_t layer = 0; layer < set.layers.size(); ++layer) {
+    const Tensor& vectors = set.layers[layer];
+    const auto width = static_cast<std::size_t>(vectors.size(1));
+    const auto vector = [&](int64_t row) {
+      return std::span<const float>(vectors.data<float>() + row * vectors.size(1), width);
+    };
+    std::string line = set.layer_names[layer];
+    line.resize(std::max<std::size_t>(line.size(), 9), ' ');
+    Json pairs = Json::array();
+    for (std::size_t a = 0; a < rows.size(); ++a) {
+      for (std::size_t b = a + 1; b < rows.size(); ++b) {
+        const double similarity = cosine(vector(rows[a]), vector(rows[b]));
+        line += "  " + std::to_string(a) + "~" + std::to_string(b) + " " + fixed(similarity, 3);
+        pairs.push(Json::object().set("a", static_cast<int64_t>(a)).set("b", static_cast<int64_t>(b)).set("cosine", similarity));
+      }
+    }
+    json.set(set.layer_names[layer], pairs);
+    if (!as_json) print_out(line + "\n");
+  }
+  if (as_json) print_json(json);
+  flush_out();
+}
+
+}  // namespace
 
 int run_embed(const Arguments& arguments) {
   std::string folder;
@@ -17,6 +59,7 @@ int run_embed(const Arguments& arguments) {
   std::string input;
   std::string out;
   std::string layers = "all";
+  std::string compare;
   std::string level = "sentence";
   std::string pooling = "mean";
   CommonOptions common;
@@ -27,13 +70,15 @@ int run_embed(const Arguments& arguments) {
   args.text("-o,--out", out, "file to write, .npz or .safetensors; FILE.tokens.jsonl says what each row is");
   args.text("--layers", layers, "all, final, or numbers with commas; -1 is the last block's output");
   args.choice("--level", level, {"sentence", "word", "token"}, "what a row stands for");
+  args.text("--compare", compare, "instead of -o: print the cosines of this word's vectors between the texts, by layer");
   args.choice("--pooling", pooling, {"mean", "last", "max"}, "how the tokens of a sentence or word become one vector");
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
   watch_interrupts();
-  check(!out.empty(), "embed: -o FILE.npz or -o FILE.safetensors must be given");
-  check_embeddings_path(out);
+  check(out.empty() != compare.empty(), "embed: either -o FILE.npz, -o FILE.safetensors or --compare WORD must be given");
+  if (!out.empty()) check_embeddings_path(out);
+  check(compare.empty() || level == "word" || !args.given("--level"), "embed: --compare works on words; leave out --level");
   check(texts.empty() || input.empty(), "embed: give texts or --input, not both");
   std::string contents;
   std::vector<std::string_view> views;
@@ -55,13 +100,17 @@ int run_embed(const Arguments& arguments) {
   const LanguageModel loaded = load_language_model(folder);
   EmbedOptions options;
   options.layers = parse_layers(layers, loaded.model.config().n_layer);
-  options.level = parse_level(level);
+  options.level = compare.empty() ? parse_level(level) : Level::word;
   options.pooling = parse_pooling(pooling);
   const EmbeddingSet set =
       embed_texts(loaded.model, loaded.tokenizer, views, options, [&](int64_t done, int64_t total) {
         if (interrupted()) throw Interrupted{};
         if (!common.quiet) status("embed  " + std::to_string(done) + "/" + std::to_string(total) + " texts");
       });
+  if (!compare.empty()) {
+    compare_word(set, compare, views.size(), common.json);
+    return 0;
+  }
   save_embeddings(out, set, {{"model_sha256", loaded.model_sha256}});
   const int64_t width = set.layers.front().size(1);
   if (common.json) {

@@ -78,7 +78,8 @@ RunSource source_from_metadata(const Metadata& metadata, const std::string& file
     return entry->second;
   };
   RunSource source;
-  for (const Json& path : Json::parse(get("paths"), file).as_array()) source.paths.push_back(path.as_string());
+  const Json paths = Json::parse(get("paths"), file);
+  for (const Json& path : paths.as_array()) source.paths.push_back(path.as_string());
   source.corpus_sha256 = get("corpus_sha256");
   source.tokenizer_sha256 = get("tokenizer_sha256");
   return source;

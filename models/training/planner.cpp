@@ -93,6 +93,10 @@ double training_flops_per_token(const Config& config) {
 }
 
 uint64_t plan_memory(const Config& config, const TrainingOptions& options, int64_t held_out_tokens) {
+  // Weights, gradients and two moments alone: where they exceed this machine many times over, a walk would only cost
+  // time and memory of its own (a step has a record for every 16384 parameters).
+  const uint64_t parameters_alone = static_cast<uint64_t>(parameter_count(config)) * 16;
+  if (parameters_alone / 8 > total_memory_bytes()) return parameters_alone;
   const uint64_t reserved = memory_statistics().reserved;
   const uint64_t resident = resident_bytes();
   return walk(config, options, held_out_tokens) + (resident > reserved ? resident - reserved : resident);
