@@ -14,6 +14,8 @@ Context Context::of_lengths(std::span<const int64_t> lengths) {
 }
 
 Context Context::of_batch(int64_t batch, int64_t time) {
+  check(batch >= 0 && time >= 0, "context: batch and time must be at least 0; they are ", batch, " and ",
+        time);
   return of_lengths(std::vector<int64_t>(static_cast<size_t>(batch), time));
 }
 

@@ -179,13 +179,24 @@ TEST_CASE("files as other writers write them are read") {
     file = replaced(file, R"("trim_offsets":true})", R"("trim_offsets":false,"use_regex":true})");
     CHECK(Tokenizer::parse(file, "t.json").to_json() == plain.to_json());
   }
-  SECTION("several special tokens, the longest of those at one place found") {
-    std::string file =
-        replaced(bpe_file(), R"("added_tokens":[)",
-                 R"("added_tokens":[{"id":259,"content":"<|end","special":true,"normalized":true},)");
-    const Tokenizer two = Tokenizer::parse(file, "t.json");
-    CHECK(two.vocab_size() == 260);
-    CHECK(two.encode("<|end<|endoftext|>", {true}) == std::vector<int32_t>{259, 258});
+  SECTION("several special tokens, of which the leftmost is found, and of several at one place the longest") {
+    const std::string more =
+        R"("added_tokens":[{"id":260,"content":"<|endoftext|>!","special":true,"normalized":true},)"
+        R"({"id":259,"content":"<|end","special":true,"normalized":true},)";
+    const Tokenizer three = Tokenizer::parse(replaced(bpe_file(), R"("added_tokens":[)", more), "t.json");
+    CHECK(three.vocab_size() == 261);
+    CHECK(three.encode("<|end<|endoftext|><|endoftext|>!", {true}) == std::vector<int32_t>{259, 258, 260});
+    for (const int32_t id : {257, 258, 259, 260}) CHECK(three.is_special(id) == (id > 257));
+    CHECK(Tokenizer::parse(three.to_json(), "t.json").to_json() == three.to_json());
+  }
+  SECTION("a token that only looks special is ordinary where added_tokens does not list it") {
+    std::string file = bpe_file();
+    const size_t from = file.find(R"({"id":258)");
+    file.erase(from, file.find("]", from) - from);
+    const Tokenizer ordinary = Tokenizer::parse(file, "t.json");
+    CHECK_FALSE(ordinary.end_of_text().has_value());
+    CHECK_FALSE(ordinary.is_special(258));
+    CHECK(ordinary.encode("<|endoftext|>", {true}).size() == 13);
   }
   SECTION("ids in any order") {
     std::string file = replaced(bpe_file(), R"("ab":256)", R"("ab":257)");

@@ -67,6 +67,8 @@ TextState::TextState(const Transformer& model, std::span<const int32_t> prompt)
     : model_(model), ids_(prompt.begin(), prompt.end()) {
   const int64_t block_size = model.config().block_size;
   const auto tokens = static_cast<int64_t>(prompt.size());
+  check(model.config().dtype == DType::f32, "generate: the model must compute in f32; it computes in ",
+        dtype_name(model.config().dtype));
   check(tokens >= 1 && tokens <= block_size, "generate: the prompt must have 1 to block_size tokens; it has ",
         tokens, ", block_size is ", block_size, "; shorten it");
   start_window(0);

@@ -1,0 +1,83 @@
+#include <benchmark/benchmark.h>
+
+#include <string>
+
+#include "tensor/autodiff.hpp"
+#include "tensor/machine.hpp"
+#include "tensor/ops.hpp"
+#include "tensor/parallel.hpp"
+#include "tests/draw.hpp"
+
+/// Matrix products of the shapes that models are made of, in the three forms of training: nt is a layer's forward pass
+/// x · wᵀ, nn its gradient to the input, tn its gradient to the weight. of_peak is the fraction of the fused-multiply-add
+/// peak of as many threads, measured in the same run.
+
+namespace gradus {
+namespace {
+
+struct Product {
+  const char* what;
+  int64_t m, n, k;
+};
+const Product kProducts[] = {
+    {"square", 512, 512, 512},      {"mlp up", 1024, 3072, 768},       {"mlp down", 1024, 768, 3072},
+    {"qkv", 1024, 2304, 768},       {"output layer", 1024, 2048, 384}, {"nano mlp", 768, 512, 128},
+    {"nano attention", 64, 64, 32}, {"odd", 1021, 1031, 257},          {"one token", 1, 3072, 768},
+    {"eight tokens", 8, 3072, 768},
+};
+
+double peak_gflops(int threads) {
+  static int measured = 0;
+  static double gflops = 0;
+  if (measured != threads) gflops = measure_peak(measured = threads).f32_gflops;
+  return gflops;
+}
+
+Tensor random(const Shape& shape, uint64_t seed) {
+  std::vector<float> list(static_cast<std::size_t>(shape.numel()));
+  for (std::size_t i = 0; i < list.size(); ++i)
+    list[i] = static_cast<float>(testing::draw_uniform(seed, i) - 0.5);
+  return Tensor::from(std::span<const float>(list), shape);
+}
+
+void product(benchmark::State& state, const Product& shape, bool transpose_a, bool transpose_b, int threads) {
+  const int before = thread_count();
+  set_thread_count(threads);
+  const double peak = peak_gflops(threads);
+  const Tensor a = random(transpose_a ? Shape{shape.k, shape.m} : Shape{shape.m, shape.k}, 1);
+  const Tensor b = random(transpose_b ? Shape{shape.n, shape.k} : Shape{shape.k, shape.n}, 2);
+  const NoGrad quiet;
+  for (auto _ : state) {
+    const Tensor y = matmul(a, b, transpose_a, transpose_b);
+    benchmark::DoNotOptimize(y.bytes());
+  }
+  set_thread_count(before);
+  const double gflop =
+      2e-9 * static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
+  using benchmark::Counter;
+  state.counters["GFLOP/s"] = Counter(gflop, Counter::kIsIterationInvariantRate);
+  state.counters["of_peak"] = Counter(gflop / peak, Counter::kIsIterationInvariantRate);
+}
+
+const bool registered = [] {
+  for (int threads = 1; threads <= available_cores(); threads *= 2) {
+    for (const Product& shape : kProducts) {
+      for (const auto& [form, transpose_a, transpose_b] :
+           {std::tuple{"nt", false, true}, std::tuple{"nn", false, false}, std::tuple{"tn", true, false}}) {
+        const std::string name = std::string("matmul/") + shape.what + "/" + form + "/" +
+                                 std::to_string(shape.m) + "x" + std::to_string(shape.n) + "x" +
+                                 std::to_string(shape.k) + "/threads:" + std::to_string(threads);
+        benchmark::RegisterBenchmark(name.c_str(),
+                                     [=, &shape, a = transpose_a, b = transpose_b](benchmark::State& state) {
+                                       product(state, shape, a, b, threads);
+                                     })
+            ->UseRealTime()
+            ->Unit(benchmark::kMicrosecond);
+      }
+    }
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace gradus
