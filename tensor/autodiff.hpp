@@ -77,8 +77,8 @@ class NoGrad {
 /// Runs `body` without recording its inside and runs it again in backward: memory for time.
 /// grad: that of body(inputs); `parameters` are further tensors that body reads and that need gradients.
 /// note: body must be a function of its inputs alone; our random numbers are, being counter-based.
-Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& body, const std::vector<Tensor>& inputs,
-                  const std::vector<Tensor>& parameters = {});
+Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& body,
+                  const std::vector<Tensor>& inputs, const std::vector<Tensor>& parameters = {});
 
 /// Nodes alive in this process; a test holds it to zero after backward.
 int64_t live_nodes();

@@ -70,7 +70,8 @@ MachinePeak measure_peak(int threads, double seconds) {
   std::vector<float> results(static_cast<std::size_t>(chunks));
   do {
     const double begin = now_seconds();
-    parallel_for(chunks, [&](int64_t chunk) { results[static_cast<std::size_t>(chunk)] = table.peak({rounds}); });
+    parallel_for(chunks,
+                 [&](int64_t chunk) { results[static_cast<std::size_t>(chunk)] = table.peak({rounds}); });
     best = std::max(best, flops * static_cast<double>(chunks) / (now_seconds() - begin));
   } while (now_seconds() < end);
   sink = results[0];
@@ -85,7 +86,8 @@ double measure_read_bandwidth(int threads, std::size_t bytes, int passes) {
   float* data = reinterpret_cast<float*>(storage->mutable_data());
   const int64_t count = static_cast<int64_t>(bytes / sizeof(float));
   constexpr int64_t kPiece = int64_t{1} << 20;  // 4 MiB
-  parallel_ranges(count, kPiece, [&](int64_t begin, int64_t end) { std::fill(data + begin, data + end, 1.0f); });
+  parallel_ranges(count, kPiece,
+                  [&](int64_t begin, int64_t end) { std::fill(data + begin, data + end, 1.0f); });
   std::vector<double> speeds;
   std::vector<float> results(static_cast<std::size_t>((count + kPiece - 1) / kPiece));
   for (int pass = 0; pass < passes; ++pass) {

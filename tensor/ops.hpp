@@ -49,19 +49,19 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 
 // ---- elementwise, one operand (tensor/ops/elementwise.cpp) ----
 
-Tensor neg(const Tensor& x);     ///< y = -x
-Tensor abs(const Tensor& x);     ///< y = |x|.        grad: dx = dy sign(x), 0 at 0
-Tensor square(const Tensor& x);  ///< y = x².         grad: dx = 2 x dy
-Tensor sqrt(const Tensor& x);    ///< y = √x.         grad: dx = dy / (2 y)
-Tensor rsqrt(const Tensor& x);   ///< y = 1/√x.       grad: dx = -dy y³ / 2
-Tensor exp(const Tensor& x);     ///< y = eˣ (0 below -87, infinity above 88.73 in f32).   grad: dx = dy y
-Tensor log(const Tensor& x);     ///< y = ln x.       grad: dx = dy / x
-Tensor sin(const Tensor& x);     ///< y = sin x.      grad: dx = dy cos x
-Tensor cos(const Tensor& x);     ///< y = cos x.      grad: dx = -dy sin x
-Tensor tanh(const Tensor& x);    ///< y = tanh x.     grad: dx = dy (1 - y²)
-Tensor erf(const Tensor& x);     ///< y = erf x.      grad: dx = dy 2/√π exp(-x²)
-Tensor sigmoid(const Tensor& x); ///< y = 1/(1+e⁻ˣ).  grad: dx = dy y (1 - y)
-Tensor relu(const Tensor& x);    ///< y = max(x, 0).  grad: dx = dy where x > 0
+Tensor neg(const Tensor& x);      ///< y = -x
+Tensor abs(const Tensor& x);      ///< y = |x|.        grad: dx = dy sign(x), 0 at 0
+Tensor square(const Tensor& x);   ///< y = x².         grad: dx = 2 x dy
+Tensor sqrt(const Tensor& x);     ///< y = √x.         grad: dx = dy / (2 y)
+Tensor rsqrt(const Tensor& x);    ///< y = 1/√x.       grad: dx = -dy y³ / 2
+Tensor exp(const Tensor& x);      ///< y = eˣ (0 below -87, infinity above 88.73 in f32).   grad: dx = dy y
+Tensor log(const Tensor& x);      ///< y = ln x.       grad: dx = dy / x
+Tensor sin(const Tensor& x);      ///< y = sin x.      grad: dx = dy cos x
+Tensor cos(const Tensor& x);      ///< y = cos x.      grad: dx = -dy sin x
+Tensor tanh(const Tensor& x);     ///< y = tanh x.     grad: dx = dy (1 - y²)
+Tensor erf(const Tensor& x);      ///< y = erf x.      grad: dx = dy 2/√π exp(-x²)
+Tensor sigmoid(const Tensor& x);  ///< y = 1/(1+e⁻ˣ).  grad: dx = dy y (1 - y)
+Tensor relu(const Tensor& x);     ///< y = max(x, 0).  grad: dx = dy where x > 0
 /// y = max(x, 0)².   ref: So et al., Primer (2021)   grad: dx = 2 max(x, 0) dy
 Tensor relu_squared(const Tensor& x);
 /// y = x Φ(x) = x (1 + erf(x/√2)) / 2.   ref: Hendrycks and Gimpel (2016)
@@ -103,7 +103,8 @@ enum class Activation { none, relu, relu_squared, gelu, gelu_tanh, silu };
 /// grad: with u = act'(pre) dy: dx = u · w, dw = uᵀ · x (one chain over rows, continued across calls), dbias = column sums.
 /// saves: x, w, and the pre-activation where there is an activation.
 /// note: equals act(matmul(x, w, false, true) + bias) bit for bit.
-Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias = {}, Activation activation = Activation::none);
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias = {},
+              Activation activation = Activation::none);
 
 // ---- views (tensor/ops/view.cpp): no arithmetic; the gradient is the inverse view ----
 
@@ -191,14 +192,14 @@ struct KeyValueCache {
   KeyValueCache(int64_t capacity, int64_t kv_heads, int64_t head_width);
   int64_t rows = 0;      ///< rows stored
   int64_t capacity = 0;  ///< rows that fit
-  Tensor keys;           ///< (G, capacity/16 rounded up, D, 16): keys in columns, the form that the product reads
-  Tensor values;         ///< (G, capacity, D rounded up to 16)
+  Tensor keys;    ///< (G, capacity/16 rounded up, D, 16): keys in columns, the form that the product reads
+  Tensor values;  ///< (G, capacity, D rounded up to 16)
 };
 /// Causal attention of new rows of one sequence to themselves and all cached rows; appends their keys and values.
 /// shape: q (T, H·D), k and v (T, G·D) -> (T, H·D). No gradient.
 /// note: bit for bit the rows that attention() gives for the whole sequence.
-Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyValueCache& cache, int64_t heads,
-                        int64_t kv_heads, double scale = 0);
+Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyValueCache& cache,
+                        int64_t heads, int64_t kv_heads, double scale = 0);
 
 // ---- loss and regularisation (tensor/ops/loss.cpp) ----
 

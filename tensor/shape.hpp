@@ -26,9 +26,11 @@ class Shape {
   static constexpr int kMaxRank = 8;
 
   Shape() = default;
-  Shape(std::initializer_list<int64_t> sizes) : Shape(std::span<const int64_t>(sizes.begin(), sizes.size())) {}
+  Shape(std::initializer_list<int64_t> sizes)
+      : Shape(std::span<const int64_t>(sizes.begin(), sizes.size())) {}
   explicit Shape(std::span<const int64_t> sizes) {
-    check(sizes.size() <= kMaxRank, "shape: at most ", kMaxRank, " dimensions; ", sizes.size(), " were given");
+    check(sizes.size() <= kMaxRank, "shape: at most ", kMaxRank, " dimensions; ", sizes.size(),
+          " were given");
     rank_ = static_cast<int>(sizes.size());
     for (int i = 0; i < rank_; ++i) sizes_[i] = sizes[i];
   }
@@ -45,8 +47,8 @@ class Shape {
   int64_t numel() const {
     int64_t product = 1;
     for (int64_t size : *this) {
-      check(!__builtin_mul_overflow(product, size, &product), "shape: the number of elements must fit in 63 bits; ",
-            to_string());
+      check(!__builtin_mul_overflow(product, size, &product),
+            "shape: the number of elements must fit in 63 bits; ", to_string());
     }
     return product;
   }
@@ -119,8 +121,8 @@ inline Shape broadcast_shape(const Shape& a, const Shape& b, const char* op) {
   for (int i = 0; i < shorter.rank(); ++i) {
     const int64_t x = longer[i + shift];
     const int64_t y = shorter[i];
-    check(x == y || x == 1 || y == 1, op, ": shapes must broadcast (equal, or 1, from the last axis back); a is ", a,
-          ", b is ", b);
+    check(x == y || x == 1 || y == 1, op,
+          ": shapes must broadcast (equal, or 1, from the last axis back); a is ", a, ", b is ", b);
     result[i + shift] = x == 1 ? y : x;
   }
   return result;

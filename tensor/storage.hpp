@@ -20,7 +20,8 @@ class Storage {
   static std::shared_ptr<Storage> allocate(std::size_t bytes);
 
   /// Memory that somebody else owns, read-only; `release` runs when the last tensor over it is gone.
-  static std::shared_ptr<Storage> external(const void* data, std::size_t bytes, std::function<void()> release);
+  static std::shared_ptr<Storage> external(const void* data, std::size_t bytes,
+                                           std::function<void()> release);
 
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -59,8 +60,8 @@ class Storage {
 
 /// What the pool holds and has held, in bytes.
 struct MemoryStatistics {
-  std::size_t in_use = 0;       // blocks that tensors hold
-  std::size_t reserved = 0;     // in_use plus freed blocks kept for reuse
+  std::size_t in_use = 0;    // blocks that tensors hold
+  std::size_t reserved = 0;  // in_use plus freed blocks kept for reuse
   std::size_t peak_in_use = 0;
   std::size_t peak_reserved = 0;
   uint64_t system_allocations = 0;  // times the pool had to ask the system

@@ -14,8 +14,8 @@ using Catch::Approx;
 #include <catch2/catch.hpp>
 
 namespace Catch::Matchers {
-inline StdString::ContainsMatcher ContainsSubstring(
-    const std::string& part, CaseSensitive::Choice sensitivity = CaseSensitive::Yes) {
+inline StdString::ContainsMatcher ContainsSubstring(const std::string& part,
+                                                    CaseSensitive::Choice sensitivity = CaseSensitive::Yes) {
   return Contains(part, sensitivity);
 }
 }  // namespace Catch::Matchers

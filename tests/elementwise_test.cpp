@@ -67,7 +67,8 @@ TEST_CASE("operands broadcast in every position, whatever their strides", "[ops]
         const auto x = static_cast<float>(at);
         CHECK(sums[at] == x + static_cast<float>(j));
         CHECK(products[at] == x * static_cast<float>(k * 3 + j));
-        CHECK(quotients[static_cast<std::size_t>(j * 4 + k)] == static_cast<float>(j) / static_cast<float>(k * 3 + j + 1));
+        CHECK(quotients[static_cast<std::size_t>(j * 4 + k)] ==
+              static_cast<float>(j) / static_cast<float>(k * 3 + j + 1));
       }
     }
   }
@@ -90,7 +91,7 @@ TEST_CASE("gradients of stretched operands are summed to their shapes", "[ops]")
   a.set_requires_grad();
   b.set_requires_grad();
   sum(a * b).backward();
-  CHECK(list(a.grad()) == std::vector<float>(8, 3.0f));             // 0 + 1 + 2
+  CHECK(list(a.grad()) == std::vector<float>(8, 3.0f));              // 0 + 1 + 2
   CHECK(list(b.grad()) == std::vector<float>{28.0f, 28.0f, 28.0f});  // 0 + … + 7
 }
 
@@ -146,7 +147,8 @@ TEST_CASE("sum takes chunks of 4096 elements on 16 lanes and joins them in order
   float total = 0;
   for (int64_t begin = 0; begin < count; begin += 4096) {
     float lanes[16] = {};
-    for (int64_t i = begin; i < std::min(count, begin + 4096); ++i) lanes[(i - begin) % 16] += values[static_cast<std::size_t>(i)];
+    for (int64_t i = begin; i < std::min(count, begin + 4096); ++i)
+      lanes[(i - begin) % 16] += values[static_cast<std::size_t>(i)];
     for (int width = 8; width > 0; width /= 2) {
       for (int l = 0; l < width; ++l) lanes[l] += lanes[l + width];
     }
@@ -263,8 +265,8 @@ TEST_CASE("casts to 16 bits round once, to nearest even", "[ops]") {
     return cast(Tensor::from(std::vector<double>{x}, {1}), DType::f16).to_vector<f16_t>()[0].bits;
   };
   CHECK(brain(1.0) == 0x3f80);
-  CHECK(brain(1.0 + 0x1p-8) == 0x3f80);             // a tie goes to even
-  CHECK(brain(1.0 + 0x1p-8 + 0x1p-40) == 0x3f81);   // by way of float it would be a tie
+  CHECK(brain(1.0 + 0x1p-8) == 0x3f80);            // a tie goes to even
+  CHECK(brain(1.0 + 0x1p-8 + 0x1p-40) == 0x3f81);  // by way of float it would be a tie
   CHECK(brain(1.0 + 3 * 0x1p-8) == 0x3f82);
   CHECK(brain(3.4e38) == 0x7f80);
   CHECK(half(1.0) == 0x3c00);
@@ -304,7 +306,8 @@ TEST_CASE("casts to i32 go towards zero and refuse what does not fit", "[ops]") 
   CHECK(cast(x, DType::i32).to_vector<int32_t>() == std::vector<int32_t>{1, -1, 0, -2147483647 - 1});
   const Tensor large = Tensor::from(std::vector<double>{0, 0, 2147483648.0}, {3});
   CHECK(error_of([&] { cast(large, DType::i32); }) ==
-        "cast: values must fit in i32; element 2 (in row-major order) of (3) is 2.14748e+09; clip the values first, or "
+        "cast: values must fit in i32; element 2 (in row-major order) of (3) is 2.14748e+09; clip the values "
+        "first, or "
         "choose a floating type");
   const Tensor nan = Tensor::from(std::vector<float>{std::numeric_limits<float>::quiet_NaN()}, {1});
   CHECK_THROWS_AS(cast(nan, DType::i32), std::invalid_argument);
@@ -339,7 +342,8 @@ TEST_CASE("writing an operand that backward needs is an error naming the op", "[
   a.set_requires_grad();
   const Tensor y = sum(a * b);
   b.mutable_data<float>()[0] = 5;
-  CHECK_THAT(error_of([&] { y.backward(); }), Catch::Matchers::StartsWith("mul: a tensor saved for backward was written"));
+  CHECK_THAT(error_of([&] { y.backward(); }),
+             Catch::Matchers::StartsWith("mul: a tensor saved for backward was written"));
 }
 
 TEST_CASE("a walk through ghost memory runs every elementwise op without touching memory", "[ops]") {
@@ -360,26 +364,37 @@ TEST_CASE("errors of elementwise ops and views say what must hold, what was give
         "add: shapes must broadcast (equal, or 1, from the last axis back); a is (2, 3), b is (2)");
   CHECK(error_of([&] { mul(a, Tensor::zeros({3}, DType::f64)); }) ==
         "mul: operands must have the same element type; they are f32 and f64; use cast()");
-  CHECK(error_of([&] { exp(Tensor::arange(3)); }) == "exp: element type must be f32 or f64; it is i32; use cast()");
-  CHECK(error_of([&] { swiglu(a, counting({3, 2})); }) ==
-        "swiglu: gate and up must have the same shape; gate is (2, 3), up is (3, 2); use reshape() or broadcast_to()");
+  CHECK(error_of([&] { exp(Tensor::arange(3)); }) ==
+        "exp: element type must be f32 or f64; it is i32; use cast()");
+  CHECK(error_of([&] {
+          swiglu(a, counting({3, 2}));
+        }) ==
+        "swiglu: gate and up must have the same shape; gate is (2, 3), up is (3, 2); use reshape() or "
+        "broadcast_to()");
   CHECK(error_of([&] { where(a, a, a); }) ==
         "where: condition must be i32; it is f32; compare with equal(), less() or greater(), or use cast()");
-  CHECK(error_of([&] { reshape(a, {4, -1}); }) ==
-        "reshape: the sizes given must divide the number of elements; x is (2, 3) (6 elements), the new shape is (4, -1); "
+  CHECK(error_of([&] {
+          reshape(a, {4, -1});
+        }) ==
+        "reshape: the sizes given must divide the number of elements; x is (2, 3) (6 elements), the new "
+        "shape is (4, -1); "
         "give all sizes");
   CHECK(error_of([&] { reshape(a, {7}); }) ==
-        "reshape: the number of elements must stay the same; x is (2, 3) (6 elements), the new shape is (7) (7); use -1 for "
+        "reshape: the number of elements must stay the same; x is (2, 3) (6 elements), the new shape is (7) "
+        "(7); use -1 for "
         "one size");
   CHECK(error_of([&] { slice(a, 1, 2, 4); }) ==
-        "slice: 0 <= begin <= end <= size must hold; begin is 2, end is 4, axis 1 of shape (2, 3); the size is 3");
+        "slice: 0 <= begin <= end <= size must hold; begin is 2, end is 4, axis 1 of shape (2, 3); the size "
+        "is 3");
   CHECK(error_of([&] { sum(a, 2); }) == "sum: axis must be in [-2, 1]; axis 2 of shape (2, 3)");
   const int twice[] = {0, 0};
   CHECK(error_of([&] { permute(a, twice); }) ==
-        "permute: the order must name each axis once; x is (2, 3), the order is (0, 0); give each of 0 ... rank-1 once");
+        "permute: the order must name each axis once; x is (2, 3), the order is (0, 0); give each of 0 ... "
+        "rank-1 once");
   const Tensor parts[] = {a, counting({3, 3})};
   CHECK(error_of([&] { concat(parts, 1); }) ==
-        "concat: all sizes but that of axis 1 must be equal; part 0 is (2, 3), part 1 is (3, 3); use reshape() or slice()");
+        "concat: all sizes but that of axis 1 must be equal; part 0 is (2, 3), part 1 is (3, 3); use "
+        "reshape() or slice()");
   const int64_t sizes[] = {1, 1};
   CHECK_THROWS_AS(split(a, sizes, 1), std::invalid_argument);
   CHECK_THROWS_AS(broadcast_to(a, {3}), std::invalid_argument);

@@ -40,7 +40,8 @@ class WithIsa {
 
 std::vector<float> evaluate(Unary kind, const std::vector<float>& x) {
   std::vector<float> y(x.size());
-  gradus::kernels::table<float>().unary[static_cast<int>(kind)]({x.data(), y.data(), static_cast<int64_t>(x.size())});
+  gradus::kernels::table<float>().unary[static_cast<int>(kind)](
+      {x.data(), y.data(), static_cast<int64_t>(x.size())});
   return y;
 }
 float evaluate(Unary kind, float x) { return evaluate(kind, std::vector<float>{x})[0]; }
@@ -70,10 +71,10 @@ struct Function {
   const char* name;
   Unary kind;
   double (*exact)(double);
-  double fused;         // largest error in ULP where there is a fused multiply-add …
-  double not_fused;     // … and where there is none
-  float lowest;         // they hold from here …
-  float highest;        // … to here
+  double fused;      // largest error in ULP where there is a fused multiply-add …
+  double not_fused;  // … and where there is none
+  float lowest;      // they hold from here …
+  float highest;     // … to here
 };
 
 double exact_sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
@@ -132,7 +133,9 @@ TEST_CASE("elementary functions keep their error bounds on every instruction set
   check_bounds(10007, false);  // a prime: mantissas of all kinds in every binade
 }
 
-TEST_CASE("elementary functions keep their error bounds for every seventh float", "[.sweep]") { check_bounds(7, true); }
+TEST_CASE("elementary functions keep their error bounds for every seventh float", "[.sweep]") {
+  check_bounds(7, true);
+}
 
 TEST_CASE("exp is exactly 0 below -87, infinite above 88.72283, and never denormal", "[kernels]") {
   for (const std::string& isa : isas()) {
@@ -210,10 +213,12 @@ TEST_CASE("an element's bits do not depend on its place, the length or the align
       for (std::size_t begin : {0u, 1u, 3u}) {
         for (std::size_t length = 0; begin + length <= x.size(); ++length) {
           std::vector<float> y(x.size() + 1, kNaN);
-          gradus::kernels::table<float>().unary[kind]({x.data() + begin, y.data() + begin, static_cast<int64_t>(length)});
+          gradus::kernels::table<float>().unary[kind](
+              {x.data() + begin, y.data() + begin, static_cast<int64_t>(length)});
           bool same = std::isnan(y[begin + length]);  // nothing is written beyond the end
           for (std::size_t i = begin; i < begin + length; ++i) {
-            same = same && (bits_of(y[i]) == alone[i] || (std::isnan(y[i]) && std::isnan(float_of(alone[i]))));
+            same =
+                same && (bits_of(y[i]) == alone[i] || (std::isnan(y[i]) && std::isnan(float_of(alone[i]))));
           }
           REQUIRE(same);
         }
@@ -222,7 +227,8 @@ TEST_CASE("an element's bits do not depend on its place, the length or the align
   }
 }
 
-TEST_CASE("instruction sets with a fused multiply-add give the same bits, values and derivatives", "[kernels]") {
+TEST_CASE("instruction sets with a fused multiply-add give the same bits, values and derivatives",
+          "[kernels]") {
   std::vector<float> x;
   for (uint64_t bits = 0; bits <= 0xffffffffu; bits += 100003) {
     const float value = float_of(static_cast<uint32_t>(bits));

@@ -33,7 +33,8 @@ struct Args::Impl {
   std::string config;
   bool has_config = false;
 
-  Impl(const std::string& verb_name, const std::string& about) : app(about, "gradus " + verb_name), verb(verb_name) {
+  Impl(const std::string& verb_name, const std::string& about)
+      : app(about, "gradus " + verb_name), verb(verb_name) {
     app.set_help_flag();
     app.get_formatter()->column_width(34);
   }
@@ -54,8 +55,9 @@ struct Args::Impl {
     std::vector<std::string> names;
     for (const auto& [known, option] : options) names.push_back(known);
     const std::string near = nearest_name(name, names);
-    throw UsageError(where + name + " is not an option of gradus " + verb +
-                     (near.empty() ? "; gradus " + verb + " --help lists them" : "; did you mean " + near + "?"));
+    throw UsageError(
+        where + name + " is not an option of gradus " + verb +
+        (near.empty() ? "; gradus " + verb + " --help lists them" : "; did you mean " + near + "?"));
   }
 
   /// The arguments with every long option spelt with dashes and joined to its value, so that a value may look like an
@@ -69,7 +71,8 @@ struct Args::Impl {
         break;
       }
       const bool is_long = word.size() > 2 && word[0] == '-' && word[1] == '-';
-      const bool is_short = word.size() > 1 && word[0] == '-' && !is_long && !(word[1] >= '0' && word[1] <= '9');
+      const bool is_short =
+          word.size() > 1 && word[0] == '-' && !is_long && !(word[1] >= '0' && word[1] <= '9');
       if (!is_long && !is_short) {
         result.push_back(word);
         continue;
@@ -107,10 +110,12 @@ struct Args::Impl {
       const std::string content = trimmed(line.substr(0, line.find('#')));
       if (content.empty()) continue;
       const auto equals = content.find('=');
-      if (equals == std::string::npos) throw UsageError(where + "a line must read key = value; it is '" + content + "'");
+      if (equals == std::string::npos)
+        throw UsageError(where + "a line must read key = value; it is '" + content + "'");
       const std::string name = "--" + dashed(trimmed(content.substr(0, equals)));
       std::string value = trimmed(content.substr(equals + 1));
-      if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front()) {
+      if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') &&
+          value.back() == value.front()) {
         value = value.substr(1, value.size() - 2);
       }
       if (!options.contains(name)) unknown(name, where);
@@ -146,20 +151,24 @@ void Args::texts(const std::string& names, std::vector<std::string>& values, con
 }
 
 void Args::integer(const std::string& names, int64_t& value, const std::string& help) {
-  impl_->remember(names, impl_->app.add_option(names, value, help)->capture_default_str()->type_name("INT"), false);
+  impl_->remember(names, impl_->app.add_option(names, value, help)->capture_default_str()->type_name("INT"),
+                  false);
 }
 
 void Args::integer(const std::string& names, std::optional<int64_t>& value, const std::string& help) {
-  auto* option = impl_->app.add_option_function<int64_t>(names, [&value](const int64_t& given) { value = given; }, help);
+  auto* option = impl_->app.add_option_function<int64_t>(
+      names, [&value](const int64_t& given) { value = given; }, help);
   impl_->remember(names, option->type_name("INT"), false);
 }
 
 void Args::seed(const std::string& names, uint64_t& value, const std::string& help) {
-  impl_->remember(names, impl_->app.add_option(names, value, help)->capture_default_str()->type_name("INT"), false);
+  impl_->remember(names, impl_->app.add_option(names, value, help)->capture_default_str()->type_name("INT"),
+                  false);
 }
 
 void Args::number(const std::string& names, double& value, const std::string& help) {
-  impl_->remember(names, impl_->app.add_option(names, value, help)->capture_default_str()->type_name("NUMBER"), false);
+  impl_->remember(
+      names, impl_->app.add_option(names, value, help)->capture_default_str()->type_name("NUMBER"), false);
 }
 
 void Args::choice(const std::string& names, std::string& value, const std::vector<std::string>& choices,

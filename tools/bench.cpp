@@ -29,7 +29,9 @@ double median(std::vector<double> values) {
 
 int bench_peak(const Arguments& arguments) {
   CommonOptions common;
-  Args args("bench peak", "Measures the machine's limits: fused multiply-adds on registers, and reading memory as a stream.");
+  Args args(
+      "bench peak",
+      "Measures the machine's limits: fused multiply-adds on registers, and reading memory as a stream.");
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
@@ -37,11 +39,13 @@ int bench_peak(const Arguments& arguments) {
   const double read = measure_read_bandwidth(thread_count());
   if (common.json) {
     Json json = Json::object();
-    json.set("threads", int64_t{peak.threads}).set("f32_gflops", peak.f32_gflops).set("read_gb_per_second", read);
+    json.set("threads", int64_t{peak.threads})
+        .set("f32_gflops", peak.f32_gflops)
+        .set("read_gb_per_second", read);
     print_json(json);
   } else {
-    print_out("threads " + std::to_string(peak.threads) + "  f32 " + fixed(peak.f32_gflops, 1) + " GFLOP/s  read " +
-              fixed(read, 1) + " GB/s\n");
+    print_out("threads " + std::to_string(peak.threads) + "  f32 " + fixed(peak.f32_gflops, 1) +
+              " GFLOP/s  read " + fixed(read, 1) + " GB/s\n");
     flush_out();
   }
   return 0;
@@ -59,7 +63,8 @@ double time_gemm(const GemmShape& shape) {
   const bool tb = shape.form == "nt";
   const Tensor a = Tensor::full(ta ? Shape{shape.k, shape.m} : Shape{shape.m, shape.k}, 0.5);
   const Tensor b = Tensor::full(tb ? Shape{shape.n, shape.k} : Shape{shape.k, shape.n}, 0.25);
-  const double flops = 2.0 * static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
+  const double flops =
+      2.0 * static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
   // Whole samples of at least a few milliseconds, so that the clock does not decide.
   const int repeats = std::max(1, static_cast<int>(5e8 / flops));
   std::vector<double> samples;
@@ -77,11 +82,13 @@ int bench_gemm(const Arguments& arguments) {
   CommonOptions common;
   int64_t m = 0, n = 0, k = 0;
   std::string form = "nt";
-  Args args("bench gemm", "Times matrix products (packing included) at shapes of training, or at one given shape.");
+  Args args("bench gemm",
+            "Times matrix products (packing included) at shapes of training, or at one given shape.");
   args.integer("--m", m, "rows of the result; 0: a list of shapes");
   args.integer("--n", n, "columns of the result");
   args.integer("--k", k, "length of the sums");
-  args.choice("--form", form, {"nn", "nt", "tn"}, "which factor is stored transposed: nt is x·wᵀ, tn a weight's gradient");
+  args.choice("--form", form, {"nn", "nt", "tn"},
+              "which factor is stored transposed: nt is x·wᵀ, tn a weight's gradient");
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
@@ -89,12 +96,13 @@ int bench_gemm(const Arguments& arguments) {
         "bench gemm: sizes must be in [1, 2^24); they are ", m, ", ", n, ", ", k);
   std::vector<GemmShape> shapes;
   if (m > 0 || n > 0 || k > 0) {
-    check(m > 0 && n > 0 && k > 0, "bench gemm: --m, --n and --k must be given together; they are ", m, ", ", n, ", ", k);
+    check(m > 0 && n > 0 && k > 0, "bench gemm: --m, --n and --k must be given together; they are ", m, ", ",
+          n, ", ", k);
     shapes.push_back({m, n, k, form});
   } else {
-    shapes = {{1024, 768, 768, "nt"},  {1024, 3072, 768, "nt"}, {1024, 768, 3072, "nt"}, {1024, 768, 3072, "nn"},
-              {3072, 768, 1024, "tn"}, {4096, 384, 384, "nt"},  {4096, 1536, 384, "nt"}, {64, 64, 64, "nn"},
-              {256, 256, 64, "nn"}};
+    shapes = {{1024, 768, 768, "nt"},  {1024, 3072, 768, "nt"}, {1024, 768, 3072, "nt"},
+              {1024, 768, 3072, "nn"}, {3072, 768, 1024, "tn"}, {4096, 384, 384, "nt"},
+              {4096, 1536, 384, "nt"}, {64, 64, 64, "nn"},      {256, 256, 64, "nn"}};
   }
   Json results = Json::array();
   for (const GemmShape& shape : shapes) {
@@ -109,8 +117,8 @@ int bench_gemm(const Arguments& arguments) {
                      .set("fraction_of_peak", gflops / peak));
     if (!common.json) {
       print_out(shape.form + "  " + std::to_string(shape.m) + " × " + std::to_string(shape.n) + " × " +
-                std::to_string(shape.k) + "  " + fixed(gflops, 1) + " GFLOP/s  " + fixed(100 * gflops / peak, 1) +
-                " % of " + fixed(peak, 1) + "\n");
+                std::to_string(shape.k) + "  " + fixed(gflops, 1) + " GFLOP/s  " +
+                fixed(100 * gflops / peak, 1) + " % of " + fixed(peak, 1) + "\n");
       flush_out();
     }
   }
@@ -142,8 +150,8 @@ int bench_train(const Arguments& arguments) {
   options.validate();
   const uint64_t needed = plan_memory(config, options, 0);
   check_world(needed <= available_memory_bytes(), "bench train: the training must fit in memory; it needs ",
-              bytes_text(static_cast<double>(needed)), " and ", bytes_text(static_cast<double>(available_memory_bytes())),
-              " are available");
+              bytes_text(static_cast<double>(needed)), " and ",
+              bytes_text(static_cast<double>(available_memory_bytes())), " are available");
   Transformer model(config);
   model.init(1);
   const Random random(1, stream_of("bench.tokens"));
@@ -160,12 +168,14 @@ int bench_train(const Arguments& arguments) {
   for (int64_t i = 0; i < steps; ++i) {
     if (interrupted()) throw Interrupted{};
     seconds.push_back(trainer.train_step().seconds);
-    if ((i + 1) % std::max<int64_t>(1, steps / 4) == 0) peaks.push_back(measure_peak(thread_count(), 0.1).f32_gflops);
+    if ((i + 1) % std::max<int64_t>(1, steps / 4) == 0)
+      peaks.push_back(measure_peak(thread_count(), 0.1).f32_gflops);
     if (!common.quiet) status("step " + std::to_string(i + 1) + "/" + std::to_string(steps));
   }
   const double step = median(seconds);
   const double peak = median(peaks);
-  const double tokens_per_second = static_cast<double>(options.sequences_per_step() * config.block_size) / step;
+  const double tokens_per_second =
+      static_cast<double>(options.sequences_per_step() * config.block_size) / step;
   const double fraction = tokens_per_second * training_flops_per_token(config) / (peak * 1e9);
   if (common.json) {
     Json json = Json::object();
@@ -177,8 +187,9 @@ int bench_train(const Arguments& arguments) {
     print_json(json);
   } else {
     print_out("train  " + count_text(static_cast<double>(parameter_count(config))) + " parameters  " +
-              fixed(tokens_per_second, 0) + " tok/s  " + fixed(step * 1e3, 2) + " ms a step  " + fixed(100 * fraction, 1) +
-              " % of " + fixed(peak, 1) + " GFLOP/s  " + bytes_text(static_cast<double>(peak_resident_bytes())) + "\n");
+              fixed(tokens_per_second, 0) + " tok/s  " + fixed(step * 1e3, 2) + " ms a step  " +
+              fixed(100 * fraction, 1) + " % of " + fixed(peak, 1) + " GFLOP/s  " +
+              bytes_text(static_cast<double>(peak_resident_bytes())) + "\n");
     flush_out();
   }
   return 0;

@@ -62,7 +62,8 @@ int run_doctor(const Arguments& arguments) {
   print_out("threads  " + std::to_string(thread_count()) + "\n");
   print_out("isa      " + chosen + " (available: " + list + "; GRADUS_ISA=NAME forces one)\n");
   print_out("memory   " + bytes_text(static_cast<double>(total_memory_bytes())) + ", " +
-            bytes_text(static_cast<double>(available_memory_bytes())) + " available; transparent huge pages: " + huge_pages() + "\n");
+            bytes_text(static_cast<double>(available_memory_bytes())) +
+            " available; transparent huge pages: " + huge_pages() + "\n");
   print_out("unicode  " + unicode_version() + "\n");
   print_out("gradus   " GRADUS_VERSION ", " GRADUS_COMPILER ", " GRADUS_BUILD_TYPE "\n");
   flush_out();

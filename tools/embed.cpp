@@ -41,7 +41,10 @@ void compare_word(const EmbeddingSet& set, const std::string& word, std::size_t 
       for (std::size_t b = a + 1; b < rows.size(); ++b) {
         const double similarity = cosine(vector(rows[a]), vector(rows[b]));
         line += "  " + std::to_string(a) + "~" + std::to_string(b) + " " + fixed(similarity, 3);
-        pairs.push(Json::object().set("a", static_cast<int64_t>(a)).set("b", static_cast<int64_t>(b)).set("cosine", similarity));
+        pairs.push(Json::object()
+                       .set("a", static_cast<int64_t>(a))
+                       .set("b", static_cast<int64_t>(b))
+                       .set("cosine", similarity));
       }
     }
     json.set(set.layer_names[layer], pairs);
@@ -70,15 +73,19 @@ int run_embed(const Arguments& arguments) {
   args.text("-o,--out", out, "file to write, .npz or .safetensors; FILE.tokens.jsonl says what each row is");
   args.text("--layers", layers, "all, final, or numbers with commas; -1 is the last block's output");
   args.choice("--level", level, {"sentence", "word", "token"}, "what a row stands for");
-  args.text("--compare", compare, "instead of -o: print the cosines of this word's vectors between the texts, by layer");
-  args.choice("--pooling", pooling, {"mean", "last", "max"}, "how the tokens of a sentence or word become one vector");
+  args.text("--compare", compare,
+            "instead of -o: print the cosines of this word's vectors between the texts, by layer");
+  args.choice("--pooling", pooling, {"mean", "last", "max"},
+              "how the tokens of a sentence or word become one vector");
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
   watch_interrupts();
-  check(out.empty() != compare.empty(), "embed: either -o FILE.npz, -o FILE.safetensors or --compare WORD must be given");
+  check(out.empty() != compare.empty(),
+        "embed: either -o FILE.npz, -o FILE.safetensors or --compare WORD must be given");
   if (!out.empty()) check_embeddings_path(out);
-  check(compare.empty() || level == "word" || !args.given("--level"), "embed: --compare works on words; leave out --level");
+  check(compare.empty() || level == "word" || !args.given("--level"),
+        "embed: --compare works on words; leave out --level");
   check(texts.empty() || input.empty(), "embed: give texts or --input, not both");
   std::string contents;
   std::vector<std::string_view> views;
@@ -122,8 +129,9 @@ int run_embed(const Arguments& arguments) {
     print_json(json);
   }
   if (!common.quiet) {
-    say("wrote  " + out + ": " + std::to_string(set.rows.size()) + " rows of " + std::to_string(width) + " from " +
-        std::to_string(set.layers.size()) + " layers; rows are described in " + out + ".tokens.jsonl");
+    say("wrote  " + out + ": " + std::to_string(set.rows.size()) + " rows of " + std::to_string(width) +
+        " from " + std::to_string(set.layers.size()) + " layers; rows are described in " + out +
+        ".tokens.jsonl");
   }
   return 0;
 }

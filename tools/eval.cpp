@@ -13,8 +13,10 @@ int run_eval(const Arguments& arguments) {
   std::string folder;
   std::string input;
   CommonOptions common;
-  Args args("eval", "Prints loss, perplexity and bits per byte of a model over a whole file: consecutive windows, every "
-                    "token but the first predicted once.");
+  Args args(
+      "eval",
+      "Prints loss, perplexity and bits per byte of a model over a whole file: consecutive windows, every "
+      "token but the first predicted once.");
   args.positional("DIR", folder, "the model's folder");
   args.text("--input", input, "the text file");
   common.add(args);
@@ -29,17 +31,20 @@ int run_eval(const Arguments& arguments) {
   const Evaluation result =
       evaluate(loaded.model, loaded.tokenizer, tokens.ids, [&](int64_t done, int64_t total) {
         if (interrupted()) throw Interrupted{};
-        if (!common.quiet) status("eval   " + std::to_string(done) + "/" + std::to_string(total) + " windows");
+        if (!common.quiet)
+          status("eval   " + std::to_string(done) + "/" + std::to_string(total) + " windows");
       });
   if (common.json) {
     Json json = Json::object();
-    json.set("loss", result.loss).set("perplexity", result.perplexity).set("bits_per_byte", result.bits_per_byte);
+    json.set("loss", result.loss)
+        .set("perplexity", result.perplexity)
+        .set("bits_per_byte", result.bits_per_byte);
     json.set("tokens", result.tokens).set("bytes", result.bytes);
     print_json(json);
   } else {
-    print_out("loss " + fixed(result.loss, 4) + "  perplexity " + fixed(result.perplexity, 2) + "  bits/byte " +
-              fixed(result.bits_per_byte, 4) + "  over " + std::to_string(result.tokens) + " tokens, " +
-              std::to_string(result.bytes) + " bytes\n");
+    print_out("loss " + fixed(result.loss, 4) + "  perplexity " + fixed(result.perplexity, 2) +
+              "  bits/byte " + fixed(result.bits_per_byte, 4) + "  over " + std::to_string(result.tokens) +
+              " tokens, " + std::to_string(result.bytes) + " bytes\n");
     flush_out();
   }
   return 0;

@@ -28,7 +28,8 @@ int run_generate(const Arguments& arguments) {
   args.number("--temp", options.sampler.temperature, "below 1 bolder, above 1 more varied; 0: greedy");
   args.integer("--top-k", options.sampler.top_k, "keep the k most probable tokens; 0: all");
   args.number("--top-p", options.sampler.top_p, "keep the most probable until they reach p together; 1: all");
-  args.number("--min-p", options.sampler.min_p, "drop what has less than p times the best probability; 0: none");
+  args.number("--min-p", options.sampler.min_p,
+              "drop what has less than p times the best probability; 0: none");
   args.number("--repeat-penalty", options.sampler.repeat_penalty, "make recent tokens less likely; 1: no");
   args.texts("--stop", options.stop, "end before this text");
   args.integer("--show-probs", options.show_probs, "show the K most probable tokens at each place");
@@ -41,7 +42,8 @@ int run_generate(const Arguments& arguments) {
   check(options.show_probs >= 0, "--show-probs must be at least 0; it is ", options.show_probs);
 
   const LanguageModel loaded = load_language_model(folder);
-  if (!common.quiet && options.sampler.temperature == 0) say("note   --temp 0: greedy, the most probable token each time");
+  if (!common.quiet && options.sampler.temperature == 0)
+    say("note   --temp 0: greedy, the most probable token each time");
   const bool stream = !common.json && options.show_probs == 0;
   Json tokens = Json::array();
   if (stream) print_out(prompt);
@@ -52,12 +54,15 @@ int run_generate(const Arguments& arguments) {
           flush_out();
         } else if (token.id >= 0) {
           Json top = Json::array();
-          std::string line = fixed(token.probability, 3) + "  " + printable(loaded.tokenizer, token.id) + "  |";
+          std::string line =
+              fixed(token.probability, 3) + "  " + printable(loaded.tokenizer, token.id) + "  |";
           for (const Candidate& candidate : token.top) {
             const std::string text = printable(loaded.tokenizer, candidate.id);
             line += "  " + text + " " + fixed(candidate.probability, 3);
-            top.push(Json::object().set("id", int64_t{candidate.id}).set("token", text).set("probability",
-                                                                                            candidate.probability));
+            top.push(Json::object()
+                         .set("id", int64_t{candidate.id})
+                         .set("token", text)
+                         .set("probability", candidate.probability));
           }
           if (!common.json) print_out(line + "\n");
           Json item = Json::object();

@@ -102,13 +102,15 @@ int run_info(const Arguments& arguments) {
                               .set("width", config.n_embd)
                               .set("bytes", static_cast<int64_t>(embedding_bytes)));
     json.set("tensors", tensors.list);
-    text = "kind     " + kind + ", " + count_text(static_cast<double>(parameter_count(config))) + " parameters\n";
-    text += "config   " + std::to_string(config.n_layer) + " layers, " + std::to_string(config.n_head) + " heads, " +
-            std::to_string(config.n_kv_head) + " key/value heads, width " + std::to_string(config.n_embd) + ", " +
-            std::to_string(config.n_ffn) + " in between, block " + std::to_string(config.block_size) + ", positions " +
-            std::string(name_of(config.position)) + (config.tie ? ", tied output" : "") + "\n";
-    text += "embed    " + std::to_string(config.vocab_size) + " tokens × " + std::to_string(config.n_embd) + " = " +
-            bytes_text(embedding_bytes) + "\n";
+    text = "kind     " + kind + ", " + count_text(static_cast<double>(parameter_count(config))) +
+           " parameters\n";
+    text += "config   " + std::to_string(config.n_layer) + " layers, " + std::to_string(config.n_head) +
+            " heads, " + std::to_string(config.n_kv_head) + " key/value heads, width " +
+            std::to_string(config.n_embd) + ", " + std::to_string(config.n_ffn) + " in between, block " +
+            std::to_string(config.block_size) + ", positions " + std::string(name_of(config.position)) +
+            (config.tie ? ", tied output" : "") + "\n";
+    text += "embed    " + std::to_string(config.vocab_size) + " tokens × " + std::to_string(config.n_embd) +
+            " = " + bytes_text(embedding_bytes) + "\n";
     if (file_exists(path + "/" + kTokenizerFile)) {
       const Tokenizer tokenizer = Tokenizer::load(path + "/" + kTokenizerFile);
       json.set("tokenizer", tokenizer.kind());

@@ -33,7 +33,10 @@ constexpr Verb kVerbs[] = {
 };
 
 void print_usage(std::FILE* to) {
-  std::fputs("gradus trains, inspects and exports small language models on your own CPU\n\nusage: gradus VERB ...\n\n", to);
+  std::fputs(
+      "gradus trains, inspects and exports small language models on your own CPU\n\nusage: gradus VERB "
+      "...\n\n",
+      to);
   for (const Verb& verb : kVerbs) std::fprintf(to, "  %-10s  %s\n", verb.name, verb.about);
   std::fputs("\ngradus VERB --help shows a verb's options with their types and defaults.\n", to);
 }

@@ -8,7 +8,8 @@ void ModelOptions::add(Args& args) {
   args.heading("Model");
   args.choice("--arch", arch, {"gpt", "llama"}, "family of the model");
   args.choice("--preset", preset, {"nano", "micro", "small", "gpt2"},
-              "sizes (layers/heads/width/block/batch): nano 4/4/128/64/12, micro 6/6/384/256/16, small 8/8/512/512/8, "
+              "sizes (layers/heads/width/block/batch): nano 4/4/128/64/12, micro 6/6/384/256/16, small "
+              "8/8/512/512/8, "
               "gpt2 12/12/768/1024/4");
   args.choice("--position", position, {"default", "none", "learned", "sinusoidal", "rotary"},
               "how the order of tokens is known; default: learned for gpt, rotary for llama");
@@ -45,8 +46,6 @@ Config ModelOptions::config(int64_t vocab_size) const {
   return config;
 }
 
-int64_t ModelOptions::batch() const {
-  return batch_size.value_or(find_preset(preset).batch_size);
-}
+int64_t ModelOptions::batch() const { return batch_size.value_or(find_preset(preset).batch_size); }
 
 }  // namespace gradus::tools

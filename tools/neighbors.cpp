@@ -1,7 +1,7 @@
 // gradus neighbors: the words nearest to a word, by the mean of its vectors in a text.
 
-#include "models/embeddings/files.hpp"
 #include "models/embeddings/neighbors.hpp"
+#include "models/embeddings/files.hpp"
 #include "models/training/checkpoint.hpp"
 #include "models/training/corpus.hpp"
 #include "models/training/options.hpp"
@@ -19,7 +19,8 @@ namespace {
 std::string training_text(const std::string& folder, std::vector<std::size_t>& ends) {
   const SafetensorsFile state = SafetensorsFile::open(folder + "/" + kStateFile);
   const RunSource source = source_from_metadata(state.metadata(), state.path());
-  const TrainingOptions options = options_from_json(Json::parse(state.metadata().at("options"), state.path()));
+  const TrainingOptions options =
+      options_from_json(Json::parse(state.metadata().at("options"), state.path()));
   const Corpus corpus = load_corpus(source.paths, options.val_fraction);
   check_world(corpus.sha256 == source.corpus_sha256, source.paths.front(),
               ": must be the text that the run was trained on; it has changed; name a text with --text");
@@ -40,8 +41,9 @@ int run_neighbors(const Arguments& arguments) {
   std::string path;
   int64_t k = 10;
   CommonOptions common;
-  Args args("neighbors", "Lists the words whose vectors point most in a word's direction. A word's vector at a layer is "
-                         "the mean over its first 100 occurrences; words seen at least 20 times compete.");
+  Args args("neighbors",
+            "Lists the words whose vectors point most in a word's direction. A word's vector at a layer is "
+            "the mean over its first 100 occurrences; words seen at least 20 times compete.");
   args.positional("DIR", folder, "the run folder");
   args.positionals("WORD", words, "words as they stand in the text");
   args.text("--layer", layer, "layer: a number (-1 is the last block's output) or final");

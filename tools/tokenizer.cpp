@@ -1,9 +1,9 @@
 // gradus tokenizer show: how a tokenizer cuts a text.
 
+#include "tokenizer/tokenizer.hpp"
 #include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
-#include "tokenizer/tokenizer.hpp"
 #include "tools/common.hpp"
 
 namespace gradus::tools {
@@ -11,13 +11,16 @@ namespace gradus::tools {
 int run_tokenizer(const Arguments& arguments) {
   const bool help = !arguments.empty() && (arguments[0] == "--help" || arguments[0] == "-h");
   if (arguments.empty() || (arguments[0] != "show" && !help)) {
-    throw UsageError(arguments.empty() ? "tokenizer: an action must follow; there is one: show"
-                                       : "tokenizer: '" + arguments[0] + "' is not an action; there is one: show");
+    throw UsageError(arguments.empty()
+                         ? "tokenizer: an action must follow; there is one: show"
+                         : "tokenizer: '" + arguments[0] + "' is not an action; there is one: show");
   }
   std::string path;
   std::string text;
   CommonOptions common;
-  Args args("tokenizer show", "Shows the tokens of a text: their ids, their bytes in the text, and how the vocabulary writes them.");
+  Args args(
+      "tokenizer show",
+      "Shows the tokens of a text: their ids, their bytes in the text, and how the vocabulary writes them.");
   args.positional("DIR|FILE", path, "a run folder or a tokenizer.json");
   args.positional("TEXT", text, "the text");
   common.add(args);
@@ -46,7 +49,8 @@ int run_tokenizer(const Arguments& arguments) {
   }
   flush_out();
   if (!common.quiet) {
-    say(std::to_string(pieces.size()) + " tokens for " + std::to_string(text.size()) + " bytes, tokenizer " + tokenizer.kind());
+    say(std::to_string(pieces.size()) + " tokens for " + std::to_string(text.size()) + " bytes, tokenizer " +
+        tokenizer.kind());
   }
   return 0;
 }

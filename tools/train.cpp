@@ -30,13 +30,15 @@ void bind(Args& args, TrainArguments& a) {
   args.positionals("TEXT", a.paths, "text files, each one a document");
   args.text("-o,--out", a.out, "run folder; default runs/NAME, from the first text's name");
   args.text("--tokenizer", a.tokenizer, "char, byte, bpe:N (learned from the text) or a tokenizer.json");
-  args.text("--init", a.init, "model:DIR: start from that model's weights and tokenizer, with a fresh optimiser");
+  args.text("--init", a.init,
+            "model:DIR: start from that model's weights and tokenizer, with a fresh optimiser");
   args.flag("--dry-run", a.dry_run, "say what the training would take, write nothing");
   args.config_file();
   a.model.add(args);
   args.heading("Training");
   args.integer("--max-iters", t.max_iters, "steps");
-  args.text("--time", a.time, "instead of --max-iters: as many steps as fit, e.g. 3m; decided before the first step");
+  args.text("--time", a.time,
+            "instead of --max-iters: as many steps as fit, e.g. 3m; decided before the first step");
   args.integer("--grad-accum", t.grad_accum, "batches of one step");
   args.number("--learning-rate", t.learning_rate, "the highest learning rate");
   args.number("--min-lr", t.min_lr, "the learning rate at the end");
@@ -49,7 +51,8 @@ void bind(Args& args, TrainArguments& a) {
   args.seed("--seed", t.seed, "seed of weights, batches, dropout and samples");
   args.heading("Reports");
   args.number("--val-fraction", t.val_fraction, "part of the text, at its end, that is held out");
-  args.integer("--eval-interval", t.eval_interval, "steps between evaluations of the held-out part; 0: never");
+  args.integer("--eval-interval", t.eval_interval,
+               "steps between evaluations of the held-out part; 0: never");
   args.integer("--sample-every", t.sample_every, "steps between samples of text; 0: never");
   args.integer("--checkpoint-every", t.checkpoint_every, "steps between checkpoints");
   args.integer("--keep", t.keep, "older checkpoints to keep");
@@ -80,7 +83,9 @@ Tokenizer make_tokenizer(const TrainArguments& a, const Corpus& corpus) {
       if (end != kind.size() - 4) size = 0;
     } catch (const std::exception&) {
     }
-    check(size >= 257, "--tokenizer: bpe:N needs a number of at least 257 (256 bytes and <|endoftext|>); it is '", kind, "'");
+    check(size >= 257,
+          "--tokenizer: bpe:N needs a number of at least 257 (256 bytes and <|endoftext|>); it is '", kind,
+          "'");
     const Tokenizer tokenizer = Tokenizer::train_bpe(corpus.training, size, [&](int64_t done, int64_t total) {
       if (interrupted()) throw Interrupted{};
       if (!a.common.quiet && total > 0) {
@@ -96,16 +101,19 @@ Tokenizer make_tokenizer(const TrainArguments& a, const Corpus& corpus) {
        near.empty() ? "" : "; did you mean " + near + "?");
 }
 
-std::string model_card(const TrainArguments& a, const Config& config, const Corpus& corpus, const Tokenizer& tokenizer,
-                       const std::string& command) {
+std::string model_card(const TrainArguments& a, const Config& config, const Corpus& corpus,
+                       const Tokenizer& tokenizer, const std::string& command) {
   std::string card = "# " + corpus.name + "\n\n";
-  card += "A language model trained by Gradus; `gradus info` shows its parameters, `metrics.jsonl` its course.\n\n";
+  card +=
+      "A language model trained by Gradus; `gradus info` shows its parameters, `metrics.jsonl` its "
+      "course.\n\n";
   card += "| | |\n|---|---|\n";
   card += "| command | `" + command + "` |\n";
-  card += "| text | " + bytes_text(static_cast<double>(corpus.bytes)) + " in " + std::to_string(corpus.documents.size()) +
-          " file(s), sha256 `" + corpus.sha256 + "` |\n";
-  card += "| model | " + std::string(name_of(config.arch)) + ", " + std::to_string(config.n_layer) + " layers, width " +
-          std::to_string(config.n_embd) + ", " + std::to_string(parameter_count(config)) + " parameters |\n";
+  card += "| text | " + bytes_text(static_cast<double>(corpus.bytes)) + " in " +
+          std::to_string(corpus.documents.size()) + " file(s), sha256 `" + corpus.sha256 + "` |\n";
+  card += "| model | " + std::string(name_of(config.arch)) + ", " + std::to_string(config.n_layer) +
+          " layers, width " + std::to_string(config.n_embd) + ", " + std::to_string(parameter_count(config)) +
+          " parameters |\n";
   card += "| tokenizer | " + tokenizer.kind() + ", " + std::to_string(tokenizer.vocab_size()) + " tokens |\n";
   card += "| seed | " + std::to_string(a.training.seed) + " |\n";
   card += "| build | gradus " GRADUS_VERSION ", " GRADUS_COMPILER ", " GRADUS_BUILD_TYPE " |\n\n";
@@ -119,7 +127,8 @@ std::string default_folder(const Corpus& corpus) { return "runs/" + corpus.name;
 
 int run_train(const Arguments& arguments) {
   TrainArguments a;
-  Args args("train", "Trains a language model on text files and leaves a run folder that other tools can open.");
+  Args args("train",
+            "Trains a language model on text files and leaves a run folder that other tools can open.");
   bind(args, a);
   if (!args.parse(arguments)) return 0;
   a.common.apply();
@@ -136,8 +145,10 @@ int run_train(const Arguments& arguments) {
 
   Corpus corpus = load_corpus(a.paths, options.val_fraction);
   const std::string folder = a.out.empty() ? default_folder(corpus) : a.out;
-  check(a.dry_run || !(file_exists(folder + "/" + kConfigFile) || file_exists(folder + "/" + kWeightsFile)), "train: ",
-        folder, " must not hold a run already; it does; choose another with -o, or continue it with gradus resume ", folder);
+  check(a.dry_run || !(file_exists(folder + "/" + kConfigFile) || file_exists(folder + "/" + kWeightsFile)),
+        "train: ", folder,
+        " must not hold a run already; it does; choose another with -o, or continue it with gradus resume ",
+        folder);
 
   LanguageModel base;
   if (!a.init.empty()) base = load_language_model(a.init.substr(6));
@@ -162,13 +173,14 @@ int run_train(const Arguments& arguments) {
   }
 
   const RunText text = encode_corpus(std::move(corpus), a.paths, tokenizer);
-  check(static_cast<int64_t>(text.training.ids.size()) > config.block_size, "train: the text must be longer than a block; ",
-        "its training part has ", text.training.ids.size(), " tokens and --block-size is ", config.block_size,
-        "; give more text or a smaller --block-size");
+  check(static_cast<int64_t>(text.training.ids.size()) > config.block_size,
+        "train: the text must be longer than a block; ", "its training part has ", text.training.ids.size(),
+        " tokens and --block-size is ", config.block_size, "; give more text or a smaller --block-size");
   const int64_t held_out_tokens = static_cast<int64_t>(text.held_out.ids.size());
   if (!a.common.quiet) {
-    say("text   " + a.paths.front() + (a.paths.size() > 1 ? " and " + std::to_string(a.paths.size() - 1) + " more" : "") +
-        ", " + bytes_text(static_cast<double>(text.corpus.bytes)) + ": " +
+    say("text   " + a.paths.front() +
+        (a.paths.size() > 1 ? " and " + std::to_string(a.paths.size() - 1) + " more" : "") + ", " +
+        bytes_text(static_cast<double>(text.corpus.bytes)) + ": " +
         count_text(static_cast<double>(text.training.ids.size())) + " tokens to learn from, " +
         count_text(static_cast<double>(held_out_tokens)) + " held out, " + fixed(text.bytes_per_token(), 2) +
         " bytes a token");
@@ -181,9 +193,11 @@ int run_train(const Arguments& arguments) {
   plan = plan_training(config, options, held_out_tokens);
   if (!a.time.empty()) {
     const double seconds = parse_duration(a.time, "--time");
-    const double evaluations =
-        options.eval_interval > 0 ? plan.seconds_per_evaluation / static_cast<double>(options.eval_interval) : 0;
-    options.max_iters = std::max<int64_t>(1, static_cast<int64_t>(seconds / (plan.seconds_per_step + evaluations)));
+    const double evaluations = options.eval_interval > 0
+                                   ? plan.seconds_per_evaluation / static_cast<double>(options.eval_interval)
+                                   : 0;
+    options.max_iters =
+        std::max<int64_t>(1, static_cast<int64_t>(seconds / (plan.seconds_per_step + evaluations)));
     plan.tokens = plan.tokens / std::max<int64_t>(plan.steps, 1) * options.max_iters;
     plan.steps = options.max_iters;
     plan.seconds = static_cast<double>(plan.steps) * (plan.seconds_per_step + evaluations);
@@ -192,7 +206,8 @@ int run_train(const Arguments& arguments) {
   if (a.dry_run) {
     if (a.common.json) {
       Json json = Json::object();
-      json.set("parameters", plan.parameters).set("peak_memory_bytes", static_cast<int64_t>(plan.peak_memory_bytes));
+      json.set("parameters", plan.parameters)
+          .set("peak_memory_bytes", static_cast<int64_t>(plan.peak_memory_bytes));
       json.set("disk_bytes", static_cast<int64_t>(plan.disk_bytes)).set("seconds", plan.seconds);
       json.set("seconds_per_step", plan.seconds_per_step).set("steps", plan.steps).set("tokens", plan.tokens);
       print_json(json);

@@ -52,7 +52,8 @@ std::string sample_prompt(const Tokenizer& tokenizer) {
 }  // namespace
 
 double RunText::bytes_per_token() const {
-  return static_cast<double>(training.bytes) / static_cast<double>(std::max<std::size_t>(training.ids.size(), 1));
+  return static_cast<double>(training.bytes) /
+         static_cast<double>(std::max<std::size_t>(training.ids.size(), 1));
 }
 
 RunText encode_corpus(Corpus corpus, const std::vector<std::string>& paths, const Tokenizer& tokenizer) {
@@ -114,12 +115,14 @@ void RunProgress::on_step(const StepEvent& event) {
   // What the step itself did not take went to the evaluation (and to checkpoints and samples before it).
   evaluation_seconds_ += std::max(0.0, now - last_event_ - event.seconds);
   last_event_ = now;
-  const double left = static_cast<double>(options_.max_iters - event.step) * (now - begin_) / static_cast<double>(steps_);
+  const double left =
+      static_cast<double>(options_.max_iters - event.step) * (now - begin_) / static_cast<double>(steps_);
   Json line = Json::object();
   line.set("step", event.step).set("loss", event.loss).set("bits_per_byte", event.bits_per_byte);
   line.set("lr", event.learning_rate).set("grad_norm", event.grad_norm);
   line.set("tokens_per_second", std::round(event.tokens_per_second));
-  line.set("rss_bytes", static_cast<int64_t>(resident_bytes())).set("eta_seconds", std::round(left * 10) / 10);
+  line.set("rss_bytes", static_cast<int64_t>(resident_bytes()))
+      .set("eta_seconds", std::round(left * 10) / 10);
   if (event.held_out) {
     line.set("val_loss", event.held_out->loss).set("val_bits_per_byte", event.held_out->bits_per_byte);
   }
@@ -145,7 +148,8 @@ std::string RunProgress::step_line(const StepEvent& event) const {
   if (event.held_out) line += ", held out " + fixed(event.held_out->bits_per_byte, 3);
   line += "  " + count_text(event.tokens_per_second) + " tok/s";
   if (peak_gflops_ > 0) {
-    line += "  " + fixed(100 * event.tokens_per_second * flops_per_token_ / (peak_gflops_ * 1e9), 0) + " % of peak";
+    line += "  " + fixed(100 * event.tokens_per_second * flops_per_token_ / (peak_gflops_ * 1e9), 0) +
+            " % of peak";
   }
   return line;
 }
@@ -176,14 +180,17 @@ int finish_run(Trainer& trainer, RunProgress& progress, const std::string& folde
   }
   if (!common.quiet) {
     if (complete) {
-      say("done   step " + std::to_string(trainer.step()) + ", training loss " + fixed(trainer.last_loss(), 4) +
-          (held_out ? ", held out " + fixed(held_out->loss, 4) + " (" + fixed(held_out->bits_per_byte, 3) + " bits/byte)"
+      say("done   step " + std::to_string(trainer.step()) + ", training loss " +
+          fixed(trainer.last_loss(), 4) +
+          (held_out ? ", held out " + fixed(held_out->loss, 4) + " (" + fixed(held_out->bits_per_byte, 3) +
+                          " bits/byte)"
                     : "") +
           (trainer.step() > first ? " in " + duration_text(progress.seconds()) : ", finished before"));
       say("bits   run hash " + hash.substr(0, 16) + ", the same for any number of threads");
       say("next   gradus generate " + folder + " -p TEXT");
     } else {
-      say("stopped after step " + std::to_string(trainer.step()) + ", checkpointed; continue with: gradus resume " + folder);
+      say("stopped after step " + std::to_string(trainer.step()) +
+          ", checkpointed; continue with: gradus resume " + folder);
     }
   }
   return complete ? 0 : kExitInterrupted;
@@ -191,10 +198,10 @@ int finish_run(Trainer& trainer, RunProgress& progress, const std::string& folde
 
 std::string plan_text(const Config& config, const std::string& tokenizer, const Plan& plan) {
   return tokenizer + ", " + std::string(name_of(config.arch)) + " " + std::to_string(config.n_layer) + "×" +
-         std::to_string(config.n_embd) + ", " + count_text(static_cast<double>(plan.parameters)) + " parameters, " +
-         bytes_text(static_cast<double>(plan.peak_memory_bytes)) + " of memory, " +
-         bytes_text(static_cast<double>(plan.disk_bytes)) + " on disk, " + std::to_string(plan.steps) + " steps, about " +
-         duration_text(plan.seconds);
+         std::to_string(config.n_embd) + ", " + count_text(static_cast<double>(plan.parameters)) +
+         " parameters, " + bytes_text(static_cast<double>(plan.peak_memory_bytes)) + " of memory, " +
+         bytes_text(static_cast<double>(plan.disk_bytes)) + " on disk, " + std::to_string(plan.steps) +
+         " steps, about " + duration_text(plan.seconds);
 }
 
 void check_plan_fits(const Plan& plan, const std::string& folder) {
@@ -207,8 +214,8 @@ void check_plan_fits(const Plan& plan, const std::string& folder) {
               " are available; use a smaller --batch-size with --grad-accum, or a smaller model");
   const uint64_t disk = free_disk_bytes(folder);
   check_world(plan.disk_bytes <= disk, "train: the run must fit on the disk of ", folder, "; it needs ",
-              bytes_text(static_cast<double>(plan.disk_bytes)), " and ", bytes_text(static_cast<double>(disk)),
-              " are free");
+              bytes_text(static_cast<double>(plan.disk_bytes)), " and ",
+              bytes_text(static_cast<double>(disk)), " are free");
 }
 
 }  // namespace gradus::tools

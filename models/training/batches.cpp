@@ -10,8 +10,8 @@ namespace gradus {
 Batches::Batches(std::span<const int32_t> tokens, int64_t block_size, uint64_t seed)
     : tokens_(tokens), block_size_(block_size), random_(seed, stream_of("training.batches")) {
   check(static_cast<int64_t>(tokens.size()) > block_size,
-        "train: the text must be longer than a block; its training part has ", tokens.size(), " tokens and --block-size is ",
-        block_size, "; give more text or a smaller --block-size");
+        "train: the text must be longer than a block; its training part has ", tokens.size(),
+        " tokens and --block-size is ", block_size, "; give more text or a smaller --block-size");
 }
 
 int64_t Batches::start_of(int64_t sequence) const {
@@ -20,7 +20,8 @@ int64_t Batches::start_of(int64_t sequence) const {
 }
 
 Batches::Batch Batches::sequences(int64_t first, int64_t count) const {
-  Batch batch{Tensor::empty({count * block_size_}, DType::i32), Tensor::empty({count * block_size_}, DType::i32)};
+  Batch batch{Tensor::empty({count * block_size_}, DType::i32),
+              Tensor::empty({count * block_size_}, DType::i32)};
   if (GhostMemory::active()) return batch;
   int32_t* inputs = batch.inputs.mutable_data<int32_t>();
   int32_t* targets = batch.targets.mutable_data<int32_t>();

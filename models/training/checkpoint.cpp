@@ -21,7 +21,8 @@ std::string in(const std::string& folder, const std::string& name) { return fold
 
 int64_t step_of(const SafetensorsFile& file) {
   const auto entry = file.metadata().find("step");
-  check_world(entry != file.metadata().end(), file.path(), ": the metadata must give the step of its checkpoint; it does not");
+  check_world(entry != file.metadata().end(), file.path(),
+              ": the metadata must give the step of its checkpoint; it does not");
   int64_t step = 0;
   const std::string& text = entry->second;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), step);
@@ -48,7 +49,8 @@ void keep_current(const std::string& folder, int64_t keep) {
     const std::string name = entry.path().filename().string();
     int64_t number = 0;
     if (name.starts_with("step-") &&
-        std::from_chars(name.data() + 5, name.data() + name.size(), number).ptr == name.data() + name.size()) {
+        std::from_chars(name.data() + 5, name.data() + name.size(), number).ptr ==
+            name.data() + name.size()) {
       kept.emplace_back(number, entry.path());
     }
   }
@@ -88,7 +90,8 @@ void write_checkpoint(const std::string& folder, int64_t step, CheckpointFiles f
 int64_t recover_checkpoint(const std::string& folder) {
   const std::string model = in(folder, kWeightsFile);
   const std::string state = in(folder, kStateFile);
-  check_world(file_exists(model), folder, ": the run folder must hold ", kWeightsFile, "; it does not; train a model first");
+  check_world(file_exists(model), folder, ": the run folder must hold ", kWeightsFile,
+              "; it does not; train a model first");
   const int64_t model_step = step_of(SafetensorsFile::open(model));
   const auto finish = [&] {
     remove_file(model + kStaged);
@@ -99,11 +102,13 @@ int64_t recover_checkpoint(const std::string& folder) {
   };
   if (file_exists(state) && step_of(SafetensorsFile::open(state)) == model_step) return finish();
   // The model took its place and the state did not: the staged state was complete by then.
-  check_world(file_exists(state + kStaged), state, ": the state must belong to step ", model_step, " as ", kWeightsFile,
-              " does; it does not, and there is no staged file to finish with; restore both files of one checkpoint");
+  check_world(
+      file_exists(state + kStaged), state, ": the state must belong to step ", model_step, " as ",
+      kWeightsFile,
+      " does; it does not, and there is no staged file to finish with; restore both files of one checkpoint");
   const int64_t staged_step = step_of(SafetensorsFile::open(state + kStaged));
-  check_world(staged_step == model_step, state, kStaged, ": the staged state must belong to step ", model_step,
-              "; it belongs to step ", staged_step);
+  check_world(staged_step == model_step, state, kStaged, ": the staged state must belong to step ",
+              model_step, "; it belongs to step ", staged_step);
   rename_synced(state + kStaged, state);
   return finish();
 }

@@ -17,10 +17,10 @@ namespace gradus {
 /// leaves either the old pair, or the new model beside a staged state that is complete: recover_checkpoint() finishes the
 /// second rename. So a crash loses at most the steps since the last checkpoint, and no moment leaves a torn pair.
 struct CheckpointFiles {
-  std::vector<NamedTensor> model;   ///< in the layout and under the names of the model file
-  Metadata model_metadata;          ///< gets "step"
+  std::vector<NamedTensor> model;  ///< in the layout and under the names of the model file
+  Metadata model_metadata;         ///< gets "step"
   std::vector<NamedTensor> state;
-  Metadata state_metadata;          ///< gets "step"
+  Metadata state_metadata;  ///< gets "step"
 };
 
 /// Publishes a checkpoint. With keep > 0 the last `keep` older ones stay as checkpoints/step-N/.

@@ -29,7 +29,9 @@ Corpus load_corpus(const std::vector<std::string>& paths, double held_out) {
     const std::string_view text = document;
     const int64_t size = static_cast<int64_t>(text.size());
     int64_t cut = std::min(training_left, size);
-    const auto continues = [&](int64_t at) { return (static_cast<unsigned char>(text[static_cast<std::size_t>(at)]) & 0xc0) == 0x80; };
+    const auto continues = [&](int64_t at) {
+      return (static_cast<unsigned char>(text[static_cast<std::size_t>(at)]) & 0xc0) == 0x80;
+    };
     // A character is at most four bytes; in text that is not UTF-8 the cut stays where it is.
     for (int back = 0; back < 3 && cut > 0 && cut < size && continues(cut); ++back) --cut;
     if (cut > 0) corpus.training.push_back(text.substr(0, static_cast<std::size_t>(cut)));

@@ -14,12 +14,12 @@ namespace gradus {
 /// Each file is a document. The bytes of all documents in order are cut once: the last `held_out` fraction is held out
 /// for validation (at a character's beginning), whichever document that falls into.
 struct Corpus {
-  std::vector<std::string> documents;    ///< the files' contents
+  std::vector<std::string> documents;  ///< the files' contents
   std::vector<std::string_view> training;
   std::vector<std::string_view> held_out;
-  int64_t bytes = 0;                     ///< of all documents
-  std::string sha256;                    ///< of the documents, each preceded by its length
-  std::string name;                      ///< the first file's name without folder and extension
+  int64_t bytes = 0;   ///< of all documents
+  std::string sha256;  ///< of the documents, each preceded by its length
+  std::string name;    ///< the first file's name without folder and extension
 
   Corpus() = default;
   Corpus(Corpus&&) = default;

@@ -37,9 +37,10 @@ Evaluation evaluate(const Transformer& model, const Tokenizer& tokenizer, std::s
     for (int64_t w = first; w < last; ++w) lengths.push_back(std::min(block, predicted - w * block));
     const int64_t begin = first * block;
     const int64_t rows = std::min(last * block, predicted) - begin;
-    const Tensor inputs = Tensor::from(ids.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(rows)), {rows});
-    const Tensor targets =
-        Tensor::from(ids.subspan(static_cast<std::size_t>(begin + 1), static_cast<std::size_t>(rows)), {rows});
+    const Tensor inputs =
+        Tensor::from(ids.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(rows)), {rows});
+    const Tensor targets = Tensor::from(
+        ids.subspan(static_cast<std::size_t>(begin + 1), static_cast<std::size_t>(rows)), {rows});
     const Tensor losses =
         token_losses(model.logits(model.forward(inputs, Context::of_lengths(lengths))), targets);  // (rows)
     for (const float loss : losses.to_vector<float>()) nats += static_cast<double>(loss);

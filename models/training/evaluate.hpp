@@ -11,11 +11,12 @@ namespace gradus {
 
 /// How well a model predicts a text.
 struct Evaluation {
-  double loss = 0;           ///< mean nats a predicted token
-  double perplexity = 0;     ///< e^loss
-  double bits_per_byte = 0;  ///< nats / ln 2 / bytes: comparable between tokenizers, and with compression programs
-  int64_t tokens = 0;        ///< predicted tokens: all but the first
-  int64_t bytes = 0;         ///< that these stand for; `<|endoftext|>` stands for none
+  double loss = 0;        ///< mean nats a predicted token
+  double perplexity = 0;  ///< e^loss
+  double bits_per_byte =
+      0;               ///< nats / ln 2 / bytes: comparable between tokenizers, and with compression programs
+  int64_t tokens = 0;  ///< predicted tokens: all but the first
+  int64_t bytes = 0;   ///< that these stand for; `<|endoftext|>` stands for none
 };
 
 /// Evaluates over consecutive windows of block_size inputs, so that every token but the first is predicted exactly once.

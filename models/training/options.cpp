@@ -52,7 +52,8 @@ void from_json(const Json& json, uint64_t& value) {
 
 void TrainingOptions::validate() const {
   const auto in_range = [](const char* name, auto value, auto low, auto high) {
-    check(value >= low && value <= high, "train: --", name, " must be in [", low, ", ", high, "]; it is ", value);
+    check(value >= low && value <= high, "train: --", name, " must be in [", low, ", ", high, "]; it is ",
+          value);
   };
   constexpr int64_t kMany = int64_t{1} << 40;
   in_range("batch-size", batch_size, int64_t{1}, int64_t{1} << 20);

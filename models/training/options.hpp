@@ -12,23 +12,23 @@ namespace gradus {
 /// Everything besides the model's Config that a training's result depends on, and how often it reports.
 /// note: names and defaults follow nanoGPT where it has them; `seed` also draws the initial weights.
 struct TrainingOptions {
-  int64_t batch_size = 12;      ///< sequences that go through the model at once
-  int64_t grad_accum = 1;       ///< such batches of one step
-  int64_t max_iters = 2000;     ///< steps
+  int64_t batch_size = 12;   ///< sequences that go through the model at once
+  int64_t grad_accum = 1;    ///< such batches of one step
+  int64_t max_iters = 2000;  ///< steps
   double learning_rate = 1e-3;
   double min_lr = 1e-4;
-  int64_t warmup = 100;         ///< steps
+  int64_t warmup = 100;  ///< steps
   std::string schedule = "cosine";
-  double weight_decay = 0.1;    ///< on matrices, embeddings included
+  double weight_decay = 0.1;  ///< on matrices, embeddings included
   double beta1 = 0.9;
   double beta2 = 0.99;
-  double grad_clip = 1.0;       ///< largest global norm of the gradient; 0: no limit
+  double grad_clip = 1.0;  ///< largest global norm of the gradient; 0: no limit
   uint64_t seed = 1337;
   double val_fraction = 0.1;
   int64_t eval_interval = 250;  ///< steps between evaluations; 0: never
   int64_t sample_every = 0;     ///< steps between printed samples; 0: never
   int64_t checkpoint_every = 250;
-  int64_t keep = 0;             ///< older checkpoints that stay
+  int64_t keep = 0;  ///< older checkpoints that stay
 
   bool operator==(const TrainingOptions&) const = default;
 

@@ -43,7 +43,8 @@ uint64_t walk(const Config& config, const TrainingOptions& options, int64_t held
   for (int step = 0; step < 3; ++step) trainer.train_step();
   if (held_out_tokens >= 2 && options.eval_interval > 0) {
     // An evaluation repeats itself after its first windows.
-    const int64_t length = std::min<int64_t>(held_out_tokens, 2 * std::max<int64_t>(4096, config.block_size) + 2);
+    const int64_t length =
+        std::min<int64_t>(held_out_tokens, 2 * std::max<int64_t>(4096, config.block_size) + 2);
     const std::vector<int32_t> text(static_cast<std::size_t>(length), 0);
     evaluate(model, tokenizer, text);
   }
@@ -63,7 +64,8 @@ struct Timing {
 /// Times a few steps of a model, at most `budget` seconds but at least two steps.
 Timing time_steps(const Config& config, const TrainingOptions& options, double budget) {
   const Tokenizer tokenizer = Tokenizer::bytes();
-  const std::vector<int32_t> ids = any_tokens(4 * config.block_size + 1, std::min<int64_t>(config.vocab_size, 256));
+  const std::vector<int32_t> ids =
+      any_tokens(4 * config.block_size + 1, std::min<int64_t>(config.vocab_size, 256));
   Transformer model(config);
   model.init(options.seed);
   TrainingOptions quiet = options;
@@ -87,9 +89,9 @@ Timing time_steps(const Config& config, const TrainingOptions& options, double b
 }  // namespace
 
 double training_flops_per_token(const Config& config) {
-  return 6.0 * static_cast<double>(matrix_weight_count(config)) +
-         6.0 * static_cast<double>(config.n_layer) * static_cast<double>(config.n_embd) *
-             static_cast<double>(config.block_size);
+  return 6.0 * static_cast<double>(matrix_weight_count(config)) + 6.0 * static_cast<double>(config.n_layer) *
+                                                                      static_cast<double>(config.n_embd) *
+                                                                      static_cast<double>(config.block_size);
 }
 
 uint64_t plan_memory(const Config& config, const TrainingOptions& options, int64_t held_out_tokens) {
@@ -149,23 +151,27 @@ Plan plan_training(const Config& config, const TrainingOptions& options, int64_t
     const double layer = std::max(two.step - first.step, 0.1 * two.step);
     const double head = std::max(first.step - layer, 0.0);
     const auto head_flops = [](const Config& c) {
-      return static_cast<double>(c.vocab_size) * static_cast<double>(c.n_embd) * static_cast<double>(c.block_size);
+      return static_cast<double>(c.vocab_size) * static_cast<double>(c.n_embd) *
+             static_cast<double>(c.block_size);
     };
     const auto layer_flops = [&](const Config& c) {
       return (step_flops(c, 1) - 6 * head_flops(c)) / static_cast<double>(c.n_layer);
     };
-    const double sequence = head * head_flops(full) / head_flops(small) +
-                            layer * static_cast<double>(full.n_layer) * layer_flops(full) / layer_flops(small);
+    const double sequence =
+        head * head_flops(full) / head_flops(small) +
+        layer * static_cast<double>(full.n_layer) * layer_flops(full) / layer_flops(small);
     const double update =
         two.update * static_cast<double>(plan.parameters) / static_cast<double>(parameter_count(small));
     plan.seconds_per_step = sequence * static_cast<double>(options.sequences_per_step()) + update;
     evaluation_per_token = two.evaluation * training_flops_per_token(full) / training_flops_per_token(small);
   }
-  plan.seconds_per_evaluation =
-      held_out_tokens >= 2 && options.eval_interval > 0 ? evaluation_per_token * static_cast<double>(held_out_tokens) : 0;
-  const double evaluations = options.eval_interval > 0
-                                 ? static_cast<double>((options.max_iters + options.eval_interval - 1) / options.eval_interval)
-                                 : 0;
+  plan.seconds_per_evaluation = held_out_tokens >= 2 && options.eval_interval > 0
+                                    ? evaluation_per_token * static_cast<double>(held_out_tokens)
+                                    : 0;
+  const double evaluations =
+      options.eval_interval > 0
+          ? static_cast<double>((options.max_iters + options.eval_interval - 1) / options.eval_interval)
+          : 0;
   plan.seconds =
       plan.seconds_per_step * static_cast<double>(plan.steps) + plan.seconds_per_evaluation * evaluations;
   return plan;

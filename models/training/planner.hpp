@@ -13,9 +13,9 @@ struct Plan {
   uint64_t peak_memory_bytes = 0;  ///< resident, of the whole process
   uint64_t disk_bytes = 0;         ///< of the run folder at its fullest
   int64_t steps = 0;
-  int64_t tokens = 0;              ///< that training passes through the model
-  double seconds = 0;              ///< from the first step to the last checkpoint, evaluations included
-  double seconds_per_step = 0;     ///< of a step alone
+  int64_t tokens = 0;           ///< that training passes through the model
+  double seconds = 0;           ///< from the first step to the last checkpoint, evaluations included
+  double seconds_per_step = 0;  ///< of a step alone
   double seconds_per_evaluation = 0;
 };
 

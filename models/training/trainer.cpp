@@ -22,7 +22,8 @@ int64_t decay_steps(const TrainingOptions& options) { return options.max_iters *
 }  // namespace
 
 Trainer::Trainer(Transformer& model, const TrainingOptions& options, const Tokenizer& tokenizer,
-                 std::span<const int32_t> training_ids, double bytes_per_token, std::span<const int32_t> held_out_ids)
+                 std::span<const int32_t> training_ids, double bytes_per_token,
+                 std::span<const int32_t> held_out_ids)
     : model_(model),
       options_((options.validate(), options)),
       tokenizer_(tokenizer),
@@ -30,9 +31,14 @@ Trainer::Trainer(Transformer& model, const TrainingOptions& options, const Token
       bytes_per_token_(bytes_per_token),
       batches_(training_ids, model.config().block_size, options.seed),
       parameters_((model.set_requires_grad(true), model.parameters())),
-      optimizer_(parameters_, {.beta1 = options.beta1, .beta2 = options.beta2, .weight_decay = options.weight_decay}),
-      schedule_{schedule_kind(options.schedule), options.learning_rate, options.min_lr, options.warmup,
-                options.max_iters, decay_steps(options)} {}
+      optimizer_(parameters_,
+                 {.beta1 = options.beta1, .beta2 = options.beta2, .weight_decay = options.weight_decay}),
+      schedule_{schedule_kind(options.schedule),
+                options.learning_rate,
+                options.min_lr,
+                options.warmup,
+                options.max_iters,
+                decay_steps(options)} {}
 
 StepEvent Trainer::train_step() {
   const double begin = now_seconds();
@@ -106,14 +112,15 @@ void Trainer::restore(const std::string& folder) {
   optimizer_.load_state(tensors, step);
   step_ = step;
   const auto entry = state.metadata().find("last");
-  check_world(entry != state.metadata().end(), state.path(), ": the metadata must say how training stood; 'last' is missing");
+  check_world(entry != state.metadata().end(), state.path(),
+              ": the metadata must say how training stood; 'last' is missing");
   const Json last = Json::parse(entry->second, state.path());
   last_loss_ = last.at("loss").as_number();
   last_evaluation_.reset();
   if (last.find("val_loss")) {
     last_evaluation_ = Evaluation{last.at("val_loss").as_number(), math::exp(last.at("val_loss").as_number()),
-                                  last.at("val_bits_per_byte").as_number(), last.at("val_tokens").as_integer(),
-                                  last.at("val_bytes").as_integer()};
+                                  last.at("val_bits_per_byte").as_number(),
+                                  last.at("val_tokens").as_integer(), last.at("val_bytes").as_integer()};
   }
 }
 

@@ -26,9 +26,9 @@ struct StepEvent {
   double loss = 0;           ///< mean nats a token of the step's sequences, before the update
   double bits_per_byte = 0;  ///< the same per byte, at the training text's mean bytes a token
   double learning_rate = 0;
-  double grad_norm = 0;      ///< before clipping
-  double seconds = 0;        ///< of this step, without evaluation
-  double update_seconds = 0; ///< of these: norm, clipping and optimiser
+  double grad_norm = 0;       ///< before clipping
+  double seconds = 0;         ///< of this step, without evaluation
+  double update_seconds = 0;  ///< of these: norm, clipping and optimiser
   double tokens_per_second = 0;
   std::optional<Evaluation> held_out;  ///< where an evaluation was due, of the updated model
 };
@@ -60,7 +60,8 @@ using Reducer = std::function<void(const std::vector<NamedTensor>& parameters)>;
 class Trainer {
  public:
   Trainer(Transformer& model, const TrainingOptions& options, const Tokenizer& tokenizer,
-          std::span<const int32_t> training_ids, double bytes_per_token, std::span<const int32_t> held_out_ids);
+          std::span<const int32_t> training_ids, double bytes_per_token,
+          std::span<const int32_t> held_out_ids);
 
   int64_t step() const { return step_; }
   const TrainingOptions& options() const { return options_; }

@@ -45,18 +45,18 @@ GRADUS_INLINE Mask16<T> first_lanes(int64_t n) {
 
 /// o (rows, n) = p (rows, keys) · values, row r over its first visible[r] keys, which never decrease with r.
 template <class T>
-void weigh_values(const T* p, int64_t p_row, const T* values, int64_t value_row, int64_t rows, const int64_t* visible,
-                  int64_t n, T* o, int64_t o_row) {
+void weigh_values(const T* p, int64_t p_row, const T* values, int64_t value_row, int64_t rows,
+                  const int64_t* visible, int64_t n, T* o, int64_t o_row) {
   for (int64_t first = 0; first < rows; first += kAttentionStrip) {
     const int64_t strip = rows - first < kAttentionStrip ? rows - first : kAttentionStrip;
     const int64_t common = visible[first];
-    run_gemm<T>({p + first * p_row, p_row, 1, values, 16, value_row, o + first * o_row, o_row, strip, n, common, false,
-                 nullptr});
+    run_gemm<T>({p + first * p_row, p_row, 1, values, 16, value_row, o + first * o_row, o_row, strip, n,
+                 common, false, nullptr});
     // Where keys are masked, a strip's later rows see a few more: their chains continue alone.
     for (int64_t r = first + 1; r < first + strip; ++r) {
       if (visible[r] == common) continue;
-      run_gemm<T>({p + r * p_row + common, p_row, 1, values + common * value_row, 16, value_row, o + r * o_row, o_row, 1,
-                   n, visible[r] - common, true, nullptr});
+      run_gemm<T>({p + r * p_row + common, p_row, 1, values + common * value_row, 16, value_row,
+                   o + r * o_row, o_row, 1, n, visible[r] - common, true, nullptr});
     }
   }
 }
@@ -93,8 +93,8 @@ void run_attention(const AttentionArgs<T>& g) {
         visible[r] = left < 0 ? 0 : (left < keys ? left : keys);
         if (visible[r] == 0) skip = r + 1;
       }
-      run_gemm<T>({q + skip * g.q_row, g.q_row, 1, g.key_panels + key * d, d * 16, 16, scores + skip * kKeyBlock,
-                   kKeyBlock, rows - skip, keys, d, false, nullptr});
+      run_gemm<T>({q + skip * g.q_row, g.q_row, 1, g.key_panels + key * d, d * 16, 16,
+                   scores + skip * kKeyBlock, kKeyBlock, rows - skip, keys, d, false, nullptr});
       for (int64_t r = skip; r < rows; ++r) {
         T* s = scores + r * kKeyBlock;
         const V scale = V::set(g.scale);
@@ -117,8 +117,8 @@ void run_attention(const AttentionArgs<T>& g) {
       }
       const bool first_block = key == 0;
       T* out = first_block ? o : block_o;
-      weigh_values<T>(scores + skip * kKeyBlock, kKeyBlock, g.values + key * g.value_row, g.value_row, rows - skip,
-                      visible + skip, d, out + skip * width, width);
+      weigh_values<T>(scores + skip * kKeyBlock, kKeyBlock, g.values + key * g.value_row, g.value_row,
+                      rows - skip, visible + skip, d, out + skip * width, width);
       for (int64_t r = skip; r < rows; ++r) {
         if (first_block) {
           maxima[r] = block_max[r];
@@ -150,7 +150,8 @@ void run_attention(const AttentionArgs<T>& g) {
 template <class T>
 void copy_padded(const T* from, int64_t from_row, int64_t rows, int64_t d, T* to, int64_t width) {
   for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t i = 0; i < width; i += 16) load_some(from + r * from_row + i, d - i).store(to + r * width + i);
+    for (int64_t i = 0; i < width; i += 16)
+      load_some(from + r * from_row + i, d - i).store(to + r * width + i);
   }
 }
 
@@ -199,10 +200,10 @@ void run_attention_grad(const AttentionGradArgs<T>& g) {
         const int64_t reach = g.causal ? tile + rows - key : block;
         const int64_t n = reach < block ? reach : block;
         if (n <= 0) continue;
-        run_gemm<T>({queries + tile * width, width, 1, key_panels + key * d, d * 16, 16, p, kKeyBlock, rows, n, d, false,
-                     nullptr});
-        run_gemm<T>({upstream + tile * width, width, 1, value_panels + key * d, d * 16, 16, dp, kKeyBlock, rows, n, d,
-                     false, nullptr});
+        run_gemm<T>({queries + tile * width, width, 1, key_panels + key * d, d * 16, 16, p, kKeyBlock, rows,
+                     n, d, false, nullptr});
+        run_gemm<T>({upstream + tile * width, width, 1, value_panels + key * d, d * 16, 16, dp, kKeyBlock,
+                     rows, n, d, false, nullptr});
         const V scale = V::set(g.scale);
         for (int64_t r = 0; r < rows; ++r) {
           const int64_t seen = g.causal ? tile + r + 1 - key : n;
@@ -219,10 +220,10 @@ void run_attention_grad(const AttentionGradArgs<T>& g) {
           }
         }
         const bool dv_started = h > 0 || tile > first_tile;
-        run_gemm<T>({p, 1, kKeyBlock, upstream + tile * width, 16, width, g.dv + key * g.dv_row, g.dv_row, n, d, rows,
-                     dv_started, nullptr});
-        run_gemm<T>({dp, 1, kKeyBlock, queries + tile * width, 16, width, g.dk + key * g.dk_row, g.dk_row, n, d, rows,
-                     dv_started, nullptr});
+        run_gemm<T>({p, 1, kKeyBlock, upstream + tile * width, 16, width, g.dv + key * g.dv_row, g.dv_row, n,
+                     d, rows, dv_started, nullptr});
+        run_gemm<T>({dp, 1, kKeyBlock, queries + tile * width, 16, width, g.dk + key * g.dk_row, g.dk_row, n,
+                     d, rows, dv_started, nullptr});
         if (!dv_started && n < block) {
           // The first tile that reaches a block may end before the block does: the rest starts at 0.
           for (int64_t j = n; j < block; ++j) {
@@ -232,8 +233,8 @@ void run_attention_grad(const AttentionGradArgs<T>& g) {
             }
           }
         }
-        run_gemm<T>({dp, kKeyBlock, 1, keys + key * width, 16, width, g.dq + tile * g.dq_row + h * d, g.dq_row, rows, d,
-                     n, key > 0, nullptr});
+        run_gemm<T>({dp, kKeyBlock, 1, keys + key * width, 16, width, g.dq + tile * g.dq_row + h * d,
+                     g.dq_row, rows, d, n, key > 0, nullptr});
       }
     }
   }

@@ -34,8 +34,9 @@ struct Tables {
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) add(gradus_kernels_avx2);
 #endif
 #ifdef GRADUS_HAS_AVX512
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("fma")) {
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("fma")) {
       add(gradus_kernels_avx512);
     }
 #endif
@@ -78,7 +79,8 @@ const Table<float>& table<float>() {
   const Table<float>* current = chosen.load(std::memory_order_acquire);
   if (current == nullptr) [[unlikely]] {
     const char* forced = std::getenv("GRADUS_ISA");
-    current = forced != nullptr && *forced != '\0' ? &tables().find(forced, "GRADUS_ISA") : &tables().all.back();
+    current =
+        forced != nullptr && *forced != '\0' ? &tables().find(forced, "GRADUS_ISA") : &tables().all.back();
     chosen.store(current, std::memory_order_release);
   }
   return *current;
@@ -94,6 +96,8 @@ const char* const* available_isas(int* count) {
   return tables().names.data();
 }
 
-void select_isa(const char* name) { chosen.store(&tables().find(name, "select_isa"), std::memory_order_release); }
+void select_isa(const char* name) {
+  chosen.store(&tables().find(name, "select_isa"), std::memory_order_release);
+}
 
 }  // namespace gradus::kernels

@@ -55,7 +55,8 @@ GRADUS_INLINE Vec<T> unary_gradient(const Vec<T>& v, const Vec<T>& dy) {
   const Vec<T> zero = Vec<T>::zero();
   const Vec<T> one = Vec<T>::set(T(1));
   if constexpr (kind == Unary::neg) return Vec<T>::set(T(-0.0)) - dy;
-  if constexpr (kind == Unary::abs) return dy * select(v > zero, one, select(v < zero, Vec<T>::set(T(-1)), v));
+  if constexpr (kind == Unary::abs)
+    return dy * select(v > zero, one, select(v < zero, Vec<T>::set(T(-1)), v));
   if constexpr (kind == Unary::square) return (v + v) * dy;
   if constexpr (kind == Unary::sqrt) return dy / (v + v);
   if constexpr (kind == Unary::rsqrt) return dy * (Vec<T>::set(T(-0.5)) * v * (v * v));
@@ -76,18 +77,20 @@ GRADUS_INLINE Vec<T> unary_gradient(const Vec<T>& v, const Vec<T>& dy) {
 
 template <class T, Unary kind>
 void run_unary(const UnaryArgs<T>& args) {
-  for_each_vector(args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-    store_some(unary_value<kind>(load_some(args.x + i, n)), args.y + i, n);
-  });
+  for_each_vector(
+      args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
+        store_some(unary_value<kind>(load_some(args.x + i, n)), args.y + i, n);
+      });
 }
 
 template <class T, Unary kind>
 void run_unary_grad(const UnaryGradArgs<T>& args) {
   // neg needs neither x nor y, and reads dy twice instead.
   const T* v = kind == Unary::neg ? args.dy : slope_from_result(kind) ? args.y : args.x;
-  for_each_vector(args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-    store_some(unary_gradient<kind>(load_some(v + i, n), load_some(args.dy + i, n)), args.dx + i, n);
-  });
+  for_each_vector(
+      args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
+        store_some(unary_gradient<kind>(load_some(v + i, n), load_some(args.dy + i, n)), args.dx + i, n);
+      });
 }
 
 // ---- two operands ----
@@ -127,22 +130,26 @@ void run_binary(const BinaryArgs<T>& args) {
   const int64_t sb = args.b_stride;
   T* y = args.y;
   if (sa == 1 && sb == 1) {
-    for_each_vector(args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-      store_some(binary_value<kind>(load_some(a + i, n), load_some(b + i, n)), y + i, n);
-    });
+    for_each_vector(
+        args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
+          store_some(binary_value<kind>(load_some(a + i, n), load_some(b + i, n)), y + i, n);
+        });
   } else if (sa == 1 && sb == 0) {
     const Vec<T> other = Vec<T>::set(load_scalar(b));
-    for_each_vector(args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-      store_some(binary_value<kind>(load_some(a + i, n), other), y + i, n);
-    });
+    for_each_vector(
+        args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
+          store_some(binary_value<kind>(load_some(a + i, n), other), y + i, n);
+        });
   } else if (sa == 0 && sb == 1) {
     const Vec<T> other = Vec<T>::set(load_scalar(a));
-    for_each_vector(args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-      store_some(binary_value<kind>(other, load_some(b + i, n)), y + i, n);
-    });
+    for_each_vector(
+        args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
+          store_some(binary_value<kind>(other, load_some(b + i, n)), y + i, n);
+        });
   } else {
     for_each_vector(args.n, [&](int64_t i, int64_t n) {
-      store_some(binary_value<kind>(load_strided(a + i * sa, sa, n), load_strided(b + i * sb, sb, n)), y + i, n);
+      store_some(binary_value<kind>(load_strided(a + i * sa, sa, n), load_strided(b + i * sb, sb, n)), y + i,
+                 n);
     });
   }
 }
@@ -152,17 +159,20 @@ void run_affine(const AffineArgs<T>& args) {
   const Vec<T> scale = Vec<T>::set(args.scale);
   const Vec<T> offset = Vec<T>::set(args.offset);
   if (args.offset == T(0)) {
-    for_each_vector(args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-      store_some(load_some(args.x + i, n) * scale, args.y + i, n);
-    });
+    for_each_vector(
+        args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
+          store_some(load_some(args.x + i, n) * scale, args.y + i, n);
+        });
   } else if (args.scale == T(1)) {
-    for_each_vector(args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-      store_some(load_some(args.x + i, n) + offset, args.y + i, n);
-    });
+    for_each_vector(
+        args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
+          store_some(load_some(args.x + i, n) + offset, args.y + i, n);
+        });
   } else {
-    for_each_vector(args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-      store_some(load_some(args.x + i, n) * scale + offset, args.y + i, n);
-    });
+    for_each_vector(
+        args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
+          store_some(load_some(args.x + i, n) * scale + offset, args.y + i, n);
+        });
   }
 }
 
@@ -170,22 +180,25 @@ void run_affine(const AffineArgs<T>& args) {
 
 template <class T>
 void run_swiglu(const SwigluArgs<T>& args) {
-  for_each_vector(args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-    store_some(vsilu(load_some(args.gate + i, n)) * load_some(args.up + i, n), args.y + i, n);
-  });
+  for_each_vector(
+      args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
+        store_some(vsilu(load_some(args.gate + i, n)) * load_some(args.up + i, n), args.y + i, n);
+      });
 }
 
 template <class T>
 void run_swiglu_grad(const SwigluArgs<T>& args) {
   const Vec<T> one = Vec<T>::set(T(1));
-  for_each_vector(args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-    const Vec<T> gate = load_some(args.gate + i, n);
-    const Vec<T> up = load_some(args.up + i, n);
-    const Vec<T> dy = load_some(args.dy + i, n);
-    const Vec<T> s = vsigmoid(gate);
-    store_some(dy * up * (s * fma(gate, one - s, one)), args.dgate + i, n);  // as vsilu_slope, with one sigmoid for both
-    store_some(dy * (gate * s), args.dup + i, n);
-  });
+  for_each_vector(
+      args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
+        const Vec<T> gate = load_some(args.gate + i, n);
+        const Vec<T> up = load_some(args.up + i, n);
+        const Vec<T> dy = load_some(args.dy + i, n);
+        const Vec<T> s = vsigmoid(gate);
+        store_some(dy * up * (s * fma(gate, one - s, one)), args.dgate + i,
+                   n);  // as vsilu_slope, with one sigmoid for both
+        store_some(dy * (gate * s), args.dup + i, n);
+      });
 }
 
 // ---- the table ----

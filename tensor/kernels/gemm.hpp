@@ -40,8 +40,8 @@ inline constexpr int64_t kBlockPanels = 24;
 /// One tile: C (Rows, 16·Panels, the last panel only `last` columns) over k steps.
 template <class T, int Rows, int Panels>
 __attribute__((noinline)) void gemm_tile(const T* a, int64_t a_row, int64_t a_k, const T* b, int64_t b_panel,
-                                         int64_t b_row, T* c, int64_t c_row, int64_t k, bool load_c, const T* bias,
-                                         int64_t last) {
+                                         int64_t b_row, T* c, int64_t c_row, int64_t k, bool load_c,
+                                         const T* bias, int64_t last) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
   constexpr int kRegs = V::kRegs;
@@ -109,7 +109,9 @@ template <class T, int Rows>
 void gemm_strip(const GemmArgs<T>& g, int64_t row, int64_t first_panel, int64_t end_panel, int64_t k_begin,
                 int64_t k_size, bool load_c, const T* bias) {
   // Few rows would wait for the latency of a chain: they take more panels at once instead.
-  constexpr int kWide = kAccumulators / Rows > kTilePanels ? (kAccumulators / Rows > 8 ? 8 : kAccumulators / Rows) : kTilePanels;
+  constexpr int kWide = kAccumulators / Rows > kTilePanels
+                            ? (kAccumulators / Rows > 8 ? 8 : kAccumulators / Rows)
+                            : kTilePanels;
   const T* a = g.a + row * g.a_row + k_begin * g.a_k;
   int64_t a_row = g.a_row;
   int64_t a_k = g.a_k;
@@ -127,19 +129,19 @@ void gemm_strip(const GemmArgs<T>& g, int64_t row, int64_t first_panel, int64_t 
   const auto bias_at = [&](int64_t panel) { return bias == nullptr ? nullptr : bias + panel * 16; };
   for (; j + kWide <= end_panel; j += kWide) {
     const int64_t last = columns_left(j + kWide - 1);
-    gemm_tile<T, Rows, kWide>(a, a_row, a_k, b + j * g.b_panel, g.b_panel, g.b_row, c + j * 16, g.c_row, k_size, load_c,
-                              bias_at(j), last < 16 ? last : 16);
+    gemm_tile<T, Rows, kWide>(a, a_row, a_k, b + j * g.b_panel, g.b_panel, g.b_row, c + j * 16, g.c_row,
+                              k_size, load_c, bias_at(j), last < 16 ? last : 16);
   }
   for (; j < end_panel; ++j) {
     const int64_t last = columns_left(j);
-    gemm_tile<T, Rows, 1>(a, a_row, a_k, b + j * g.b_panel, g.b_panel, g.b_row, c + j * 16, g.c_row, k_size, load_c,
-                          bias_at(j), last < 16 ? last : 16);
+    gemm_tile<T, Rows, 1>(a, a_row, a_k, b + j * g.b_panel, g.b_panel, g.b_row, c + j * 16, g.c_row, k_size,
+                          load_c, bias_at(j), last < 16 ? last : 16);
   }
 }
 
 template <class T, int Rows>
-void gemm_rest(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_t first_panel, int64_t end_panel, int64_t k_begin,
-               int64_t k_size, bool load_c, const T* bias) {
+void gemm_rest(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_t first_panel, int64_t end_panel,
+               int64_t k_begin, int64_t k_size, bool load_c, const T* bias) {
   if constexpr (Rows > 0) {
     if (rows == Rows) {
       gemm_strip<T, Rows>(g, row, first_panel, end_panel, k_begin, k_size, load_c, bias);
@@ -192,9 +194,9 @@ GRADUS_INLINE void transpose_block(const T* from, int64_t stride, T* to) {
     }
     // Now r[4q + c] holds, in its 128-bit part h, column 4h + c of rows 4q … 4q+3.
     GRADUS_UNROLL for (int c = 0; c < 4; ++c) {
-      const __m512 low_a = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88);        // parts 0, 2 of rows 0-3, 4-7
-      const __m512 low_b = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88);   // parts 0, 2 of rows 8-11, 12-15
-      const __m512 high_a = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);       // parts 1, 3
+      const __m512 low_a = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88);       // parts 0, 2 of rows 0-3, 4-7
+      const __m512 low_b = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88);  // parts 0, 2 of rows 8-11, 12-15
+      const __m512 high_a = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);      // parts 1, 3
       const __m512 high_b = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xdd);
       _mm512_storeu_ps(to + c * 16, _mm512_shuffle_f32x4(low_a, low_b, 0x88));
       _mm512_storeu_ps(to + (8 + c) * 16, _mm512_shuffle_f32x4(low_a, low_b, 0xdd));

@@ -38,5 +38,7 @@ extern "C" void GRADUS_JOIN(gradus_kernels_, GRADUS_KERNEL_ISA)(gradus::kernels:
 
 #if GRADUS_ISA_ID == GRADUS_ISA_ID_scalar
 // Gradient checks run in double, on plain C++ alone.
-extern "C" void gradus_kernels_scalar_f64(gradus::kernels::Table<double>* table) { gradus::kernels::fill(*table); }
+extern "C" void gradus_kernels_scalar_f64(gradus::kernels::Table<double>* table) {
+  gradus::kernels::fill(*table);
+}
 #endif

@@ -44,7 +44,24 @@ struct PackArgs {
 // ---- elementwise ----
 
 enum class Unary {
-  neg, abs, square, sqrt, rsqrt, exp, log, sin, cos, tanh, erf, sigmoid, relu, relu_squared, gelu, gelu_tanh, silu, count
+  neg,
+  abs,
+  square,
+  sqrt,
+  rsqrt,
+  exp,
+  log,
+  sin,
+  cos,
+  tanh,
+  erf,
+  sigmoid,
+  relu,
+  relu_squared,
+  gelu,
+  gelu_tanh,
+  silu,
+  count
 };
 /// y[i] = f(x[i]).
 template <class T>

@@ -104,12 +104,16 @@ GRADUS_INLINE Float reg_load(const float* p, Float* /*type*/) { return Float::lo
 GRADUS_INLINE void reg_store(float* p, const Float& value) { value.store_unaligned(p); }
 
 #if GRADUS_ISA_ID == GRADUS_ISA_ID_avx512
-GRADUS_INLINE Float reg_fma(const Float& a, const Float& b, const Float& c) { return _mm512_fmadd_ps(a, b, c); }
+GRADUS_INLINE Float reg_fma(const Float& a, const Float& b, const Float& c) {
+  return _mm512_fmadd_ps(a, b, c);
+}
 GRADUS_INLINE Float reg_sqrt(const Float& a) { return _mm512_sqrt_ps(a); }
 GRADUS_INLINE Float reg_max(const Float& a, const Float& b) { return _mm512_max_ps(a, b); }
 GRADUS_INLINE Float reg_min(const Float& a, const Float& b) { return _mm512_min_ps(a, b); }
 #elif GRADUS_ISA_ID == GRADUS_ISA_ID_avx2
-GRADUS_INLINE Float reg_fma(const Float& a, const Float& b, const Float& c) { return _mm256_fmadd_ps(a, b, c); }
+GRADUS_INLINE Float reg_fma(const Float& a, const Float& b, const Float& c) {
+  return _mm256_fmadd_ps(a, b, c);
+}
 GRADUS_INLINE Float reg_sqrt(const Float& a) { return _mm256_sqrt_ps(a); }
 GRADUS_INLINE Float reg_max(const Float& a, const Float& b) { return _mm256_max_ps(a, b); }
 GRADUS_INLINE Float reg_min(const Float& a, const Float& b) { return _mm256_min_ps(a, b); }
@@ -126,7 +130,9 @@ GRADUS_INLINE Float reg_max(const Float& a, const Float& b) { return xsimd::sele
 GRADUS_INLINE Float reg_min(const Float& a, const Float& b) { return xsimd::select(a < b, a, b); }
 #endif
 
-GRADUS_INLINE Float reg_select(const Bool& m, const Float& a, const Float& b) { return xsimd::select(m, a, b); }
+GRADUS_INLINE Float reg_select(const Bool& m, const Float& a, const Float& b) {
+  return xsimd::select(m, a, b);
+}
 GRADUS_INLINE Int reg_bits(const Float& a) { return xsimd::bitwise_cast<Int>(a); }
 GRADUS_INLINE Float reg_from_bits(const Int& a) { return xsimd::bitwise_cast<Float>(a); }
 GRADUS_INLINE Float reg_to_float(const Int& a) { return xsimd::to_float(a); }
@@ -226,11 +232,11 @@ struct Vec {
     for (int64_t i = 0; i < n; ++i) __builtin_memcpy(p + i, &buffer[i], sizeof(T));
   }
 
-#define GRADUS_VEC_BINARY(op)                                                        \
-  friend GRADUS_INLINE Vec operator op(const Vec& a, const Vec& b) {                 \
-    Vec y;                                                                           \
-    GRADUS_UNROLL for (int i = 0; i < kRegs; ++i) y.r[i] = a.r[i] op b.r[i];         \
-    return y;                                                                        \
+#define GRADUS_VEC_BINARY(op)                                                \
+  friend GRADUS_INLINE Vec operator op(const Vec& a, const Vec& b) {         \
+    Vec y;                                                                   \
+    GRADUS_UNROLL for (int i = 0; i < kRegs; ++i) y.r[i] = a.r[i] op b.r[i]; \
+    return y;                                                                \
   }
   GRADUS_VEC_BINARY(+)
   GRADUS_VEC_BINARY(-)
@@ -238,11 +244,11 @@ struct Vec {
   GRADUS_VEC_BINARY(/)
 #undef GRADUS_VEC_BINARY
 
-#define GRADUS_VEC_COMPARE(op)                                                       \
-  friend GRADUS_INLINE Mask operator op(const Vec& a, const Vec& b) {                \
-    Mask y;                                                                          \
-    GRADUS_UNROLL for (int i = 0; i < kRegs; ++i) y.r[i] = a.r[i] op b.r[i];         \
-    return y;                                                                        \
+#define GRADUS_VEC_COMPARE(op)                                               \
+  friend GRADUS_INLINE Mask operator op(const Vec& a, const Vec& b) {        \
+    Mask y;                                                                  \
+    GRADUS_UNROLL for (int i = 0; i < kRegs; ++i) y.r[i] = a.r[i] op b.r[i]; \
+    return y;                                                                \
   }
   GRADUS_VEC_COMPARE(<)
   GRADUS_VEC_COMPARE(<=)

@@ -27,29 +27,35 @@ Ragged ragged_sequences(std::span<const int64_t> lengths) {
 
 namespace {
 
-constexpr int64_t round_up(int64_t n) { return (n + kernels::kLanes - 1) / kernels::kLanes * kernels::kLanes; }
+constexpr int64_t round_up(int64_t n) {
+  return (n + kernels::kLanes - 1) / kernels::kLanes * kernels::kLanes;
+}
 
 /// Rows that kernels can walk: the last axis dense, any distance between rows.
-Tensor dense_rows(const Tensor& x) { return x.strides()[1] == 1 || x.size(1) == 1 ? x.detach() : x.to_contiguous(); }
+Tensor dense_rows(const Tensor& x) {
+  return x.strides()[1] == 1 || x.size(1) == 1 ? x.detach() : x.to_contiguous();
+}
 
 struct Sizes {
   int64_t rows, heads, kv_heads, width;
   double scale;
 };
 
-Sizes check_heads(const char* op, const Tensor& q, const Tensor& k, const Tensor& v, int64_t heads, int64_t kv_heads,
-                  double scale) {
+Sizes check_heads(const char* op, const Tensor& q, const Tensor& k, const Tensor& v, int64_t heads,
+                  int64_t kv_heads, double scale) {
   check_same_dtype(op, q, k);
   check_same_dtype(op, q, v);
-  check(q.rank() == 2 && k.rank() == 2 && v.rank() == 2 && k.shape() == v.shape() && q.size(0) == k.size(0), op,
-        ": q must be (N, H·D), k and v (N, G·D); q is ", q.shape(), ", k is ", k.shape(), ", v is ", v.shape());
+  check(q.rank() == 2 && k.rank() == 2 && v.rank() == 2 && k.shape() == v.shape() && q.size(0) == k.size(0),
+        op, ": q must be (N, H·D), k and v (N, G·D); q is ", q.shape(), ", k is ", k.shape(), ", v is ",
+        v.shape());
   check(heads > 0 && kv_heads > 0 && heads % kv_heads == 0, op,
         ": heads must be a multiple of kv_heads; heads is ", heads, ", kv_heads is ", kv_heads);
   check(q.size(1) > 0 && q.size(1) % heads == 0 && k.size(1) == q.size(1) / heads * kv_heads, op,
-        ": widths must be heads·D and kv_heads·D; q has ", q.size(1), " columns for ", heads, " heads, k has ",
-        k.size(1), " for ", kv_heads);
+        ": widths must be heads·D and kv_heads·D; q has ", q.size(1), " columns for ", heads,
+        " heads, k has ", k.size(1), " for ", kv_heads);
   const int64_t width = q.size(1) / heads;
-  return {q.size(0), heads, kv_heads, width, scale != 0 ? scale : 1.0 / math::sqrt(static_cast<double>(width))};
+  return {q.size(0), heads, kv_heads, width,
+          scale != 0 ? scale : 1.0 / math::sqrt(static_cast<double>(width))};
 }
 
 }  // namespace
@@ -98,7 +104,8 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
       const int64_t b = task / kv_heads;
       const int64_t g = task % kv_heads;
       const int64_t rows = offsets[b + 1] - offsets[b];
-      table.pack({k_in + offsets[b] * k_row + g * d, 1, k_row, d, rows, panels_out + (g * padded + packed[b]) * d});
+      table.pack(
+          {k_in + offsets[b] * k_row + g * d, 1, k_row, d, rows, panels_out + (g * padded + packed[b]) * d});
       T* to = values_out + (g * padded + packed[b]) * width;
       const T* from = v_in + offsets[b] * v_row + g * d;
       for (int64_t r = 0; r < rows; ++r) {
@@ -118,77 +125,98 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
       const int64_t first = offsets[b] + row;
       const typename detail::ScratchPool<T>::Loan room(scratch);
       table.attention({q_in + first * q_row + h * d, q_row, panels_out + (g * padded + packed[b]) * d,
-                       values_out + (g * padded + packed[b]) * width, width, y_out + first * heads * d + h * d, heads * d,
-                       lse_out + first * heads + h, heads, row, std::min(row + kernels::kQueryBlock, rows), rows, d, 0,
-                       causal, static_cast<T>(size.scale), room.data()});
+                       values_out + (g * padded + packed[b]) * width, width,
+                       y_out + first * heads * d + h * d, heads * d, lse_out + first * heads + h, heads, row,
+                       std::min(row + kernels::kQueryBlock, rows), rows, d, 0, causal,
+                       static_cast<T>(size.scale), room.data()});
     });
   });
 
   if (!will_record({&q, &k, &v})) return y;
-  return record(
-      "attention", y, {q, k, v},
-      [saved_q = Saved("attention", queries), saved_k = Saved("attention", keys), saved_v = Saved("attention", values),
-       saved_y = Saved("attention", y), saved_lse = Saved("attention", lse), offsets, size, batch, d,
-       causal](Backward& back) {
-        const int64_t group = size.heads / size.kv_heads;
-        Tensor dq = Tensor::empty(saved_q.get().shape(), back.dy().dtype());
-        Tensor dk = Tensor::empty(saved_k.get().shape(), back.dy().dtype());
-        Tensor dv = Tensor::empty(saved_v.get().shape(), back.dy().dtype());
-        visit_floating(back.dy().dtype(), "attention", [&]<class T>() {
-          int64_t longest = 0;
-          for (int64_t b = 0; b < batch; ++b) longest = std::max(longest, offsets[b + 1] - offsets[b]);
-          detail::ScratchPool<T> scratch(batch * size.kv_heads, kernels::attention_grad_scratch(longest, d));
-          const int64_t y_row = size.heads * d, kv_row = size.kv_heads * d;
-          const kernels::AttentionGradArgs<T> whole{
-              saved_q.get().data<T>(), saved_q.get().strides()[0], saved_k.get().data<T>(), saved_k.get().strides()[0],
-              saved_v.get().data<T>(), saved_v.get().strides()[0], saved_y.get().data<T>(), y_row,
-              back.dy().data<T>(), y_row, saved_lse.get().data<T>(), size.heads,
-              dq.mutable_data<T>(), y_row, dk.mutable_data<T>(), kv_row, dv.mutable_data<T>(), kv_row,
-              0, group, d, causal, static_cast<T>(size.scale), nullptr};
-          const auto run = kernels::table<T>().attention_grad;
-          parallel_for(batch * size.kv_heads, [&](int64_t task) {
-            const int64_t b = task / size.kv_heads;
-            const int64_t g = task % size.kv_heads;
-            const int64_t first = offsets[b];
-            const int64_t h = g * group;
-            const typename detail::ScratchPool<T>::Loan room(scratch);
-            kernels::AttentionGradArgs<T> part = whole;
-            part.q += first * part.q_row + h * d;
-            part.k += first * part.k_row + g * d;
-            part.v += first * part.v_row + g * d;
-            part.y += first * y_row + h * d;
-            part.dy += first * y_row + h * d;
-            part.lse += first * part.lse_row + h;
-            part.dq += first * y_row + h * d;
-            part.dk += first * kv_row + g * d;
-            part.dv += first * kv_row + g * d;
-            part.rows = offsets[b + 1] - first;
-            part.scratch = room.data();
-            run(part);
-          });
-        });
-        if (back.needs(0)) back.add(0, dq);
-        if (back.needs(1)) back.add(1, dk);
-        if (back.needs(2)) back.add(2, dv);
-      });
+  return record("attention", y, {q, k, v},
+                [saved_q = Saved("attention", queries), saved_k = Saved("attention", keys),
+                 saved_v = Saved("attention", values), saved_y = Saved("attention", y),
+                 saved_lse = Saved("attention", lse), offsets, size, batch, d, causal](Backward& back) {
+                  const int64_t group = size.heads / size.kv_heads;
+                  Tensor dq = Tensor::empty(saved_q.get().shape(), back.dy().dtype());
+                  Tensor dk = Tensor::empty(saved_k.get().shape(), back.dy().dtype());
+                  Tensor dv = Tensor::empty(saved_v.get().shape(), back.dy().dtype());
+                  visit_floating(back.dy().dtype(), "attention", [&]<class T>() {
+                    int64_t longest = 0;
+                    for (int64_t b = 0; b < batch; ++b)
+                      longest = std::max(longest, offsets[b + 1] - offsets[b]);
+                    detail::ScratchPool<T> scratch(batch * size.kv_heads,
+                                                   kernels::attention_grad_scratch(longest, d));
+                    const int64_t y_row = size.heads * d, kv_row = size.kv_heads * d;
+                    const kernels::AttentionGradArgs<T> whole{saved_q.get().data<T>(),
+                                                              saved_q.get().strides()[0],
+                                                              saved_k.get().data<T>(),
+                                                              saved_k.get().strides()[0],
+                                                              saved_v.get().data<T>(),
+                                                              saved_v.get().strides()[0],
+                                                              saved_y.get().data<T>(),
+                                                              y_row,
+                                                              back.dy().data<T>(),
+                                                              y_row,
+                                                              saved_lse.get().data<T>(),
+                                                              size.heads,
+                                                              dq.mutable_data<T>(),
+                                                              y_row,
+                                                              dk.mutable_data<T>(),
+                                                              kv_row,
+                                                              dv.mutable_data<T>(),
+                                                              kv_row,
+                                                              0,
+                                                              group,
+                                                              d,
+                                                              causal,
+                                                              static_cast<T>(size.scale),
+                                                              nullptr};
+                    const auto run = kernels::table<T>().attention_grad;
+                    parallel_for(batch * size.kv_heads, [&](int64_t task) {
+                      const int64_t b = task / size.kv_heads;
+                      const int64_t g = task % size.kv_heads;
+                      const int64_t first = offsets[b];
+                      const int64_t h = g * group;
+                      const typename detail::ScratchPool<T>::Loan room(scratch);
+                      kernels::AttentionGradArgs<T> part = whole;
+                      part.q += first * part.q_row + h * d;
+                      part.k += first * part.k_row + g * d;
+                      part.v += first * part.v_row + g * d;
+                      part.y += first * y_row + h * d;
+                      part.dy += first * y_row + h * d;
+                      part.lse += first * part.lse_row + h;
+                      part.dq += first * y_row + h * d;
+                      part.dk += first * kv_row + g * d;
+                      part.dv += first * kv_row + g * d;
+                      part.rows = offsets[b + 1] - first;
+                      part.scratch = room.data();
+                      run(part);
+                    });
+                  });
+                  if (back.needs(0)) back.add(0, dq);
+                  if (back.needs(1)) back.add(1, dk);
+                  if (back.needs(2)) back.add(2, dv);
+                });
 }
 
-KeyValueCache::KeyValueCache(int64_t capacity_rows, int64_t kv_heads, int64_t head_width) : capacity(capacity_rows) {
+KeyValueCache::KeyValueCache(int64_t capacity_rows, int64_t kv_heads, int64_t head_width)
+    : capacity(capacity_rows) {
   check(capacity_rows > 0 && kv_heads > 0 && head_width > 0,
-        "KeyValueCache: sizes must be positive; capacity ", capacity_rows, ", kv_heads ", kv_heads, ", head_width ",
-        head_width);
+        "KeyValueCache: sizes must be positive; capacity ", capacity_rows, ", kv_heads ", kv_heads,
+        ", head_width ", head_width);
   keys = Tensor::zeros({kv_heads, round_up(capacity_rows) / kernels::kLanes, head_width, kernels::kLanes});
   values = Tensor::zeros({kv_heads, capacity_rows, round_up(head_width)});
 }
 
-Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyValueCache& cache, int64_t heads,
-                        int64_t kv_heads, double scale) {
+Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyValueCache& cache,
+                        int64_t heads, int64_t kv_heads, double scale) {
   const Sizes size = check_heads("attention_cached", q, k, v, heads, kv_heads, scale);
   check(q.dtype() == DType::f32, "attention_cached: tensors must be f32; q is ", dtype_name(q.dtype()));
   check(cache.keys.defined() && cache.keys.size(0) == kv_heads && cache.keys.size(2) == size.width,
         "attention_cached: the cache must be made for ", kv_heads, " key/value heads of width ", size.width);
-  check(cache.rows + size.rows <= cache.capacity, "attention_cached: the cache must have room; it holds ", cache.rows,
-        " of ", cache.capacity, " rows and ", size.rows, " are new");
+  check(cache.rows + size.rows <= cache.capacity, "attention_cached: the cache must have room; it holds ",
+        cache.rows, " of ", cache.capacity, " rows and ", size.rows, " are new");
   const int64_t d = size.width;
   const int64_t width = round_up(d);
   const int64_t first = cache.rows;
@@ -203,7 +231,8 @@ Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyVa
   parallel_for(kv_heads, [&](int64_t g) {
     for (int64_t r = 0; r < size.rows; ++r) {
       const int64_t at = first + r;
-      float* panel = key_cache + g * panel_rows * d + at / kernels::kLanes * kernels::kLanes * d + at % kernels::kLanes;
+      float* panel =
+          key_cache + g * panel_rows * d + at / kernels::kLanes * kernels::kLanes * d + at % kernels::kLanes;
       for (int64_t i = 0; i < d; ++i) panel[i * kernels::kLanes] = k_in[r * keys.strides()[0] + g * d + i];
       std::copy_n(v_in + r * values.strides()[0] + g * d, d, value_cache + (g * cache.capacity + at) * width);
     }
@@ -220,9 +249,9 @@ Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyVa
     const int64_t g = h / (heads / kv_heads);
     const detail::ScratchPool<float>::Loan room(scratch);
     table.attention({q_in + row * q_row + h * d, q_row, key_cache + g * panel_rows * d,
-                     value_cache + g * cache.capacity * width, width, y_out + row * heads * d + h * d, heads * d, nullptr,
-                     0, row, std::min(row + kernels::kQueryBlock, size.rows), cache.rows, d, first, true,
-                     static_cast<float>(size.scale), room.data()});
+                     value_cache + g * cache.capacity * width, width, y_out + row * heads * d + h * d,
+                     heads * d, nullptr, 0, row, std::min(row + kernels::kQueryBlock, size.rows), cache.rows,
+                     d, first, true, static_cast<float>(size.scale), room.data()});
   });
   return no_grad("attention_cached", y);
 }

@@ -149,9 +149,8 @@ void visit_any(DType dtype, Function&& function) {
 Tensor cast_forward(const Tensor& x, DType dtype) {
   const Tensor dense = x.to_contiguous();
   Tensor y = Tensor::empty(x.shape(), dtype);
-  visit_any(x.dtype(), [&]<class From>() {
-    visit_any(dtype, [&]<class To>() { cast_elements<To, From>(dense, y); });
-  });
+  visit_any(x.dtype(),
+            [&]<class From>() { visit_any(dtype, [&]<class To>() { cast_elements<To, From>(dense, y); }); });
   return y;
 }
 

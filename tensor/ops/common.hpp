@@ -21,15 +21,16 @@ inline constexpr int64_t kColumnSumGrain = 64;
 /// Calls function.operator()<T>() with the C++ type of an op's operands; an error naming the op for other types.
 template <class Function>
 decltype(auto) visit_floating(DType dtype, const char* op, Function&& function) {
-  check(is_floating(dtype), op, ": element type must be f32 or f64; it is ", dtype_name(dtype), "; use cast()");
+  check(is_floating(dtype), op, ": element type must be f32 or f64; it is ", dtype_name(dtype),
+        "; use cast()");
   if (dtype == DType::f64) return function.template operator()<double>();
   return function.template operator()<float>();
 }
 
 /// An error naming the op unless both have the same element type.
 inline void check_same_dtype(const char* op, const Tensor& a, const Tensor& b) {
-  check(a.dtype() == b.dtype(), op, ": operands must have the same element type; they are ", dtype_name(a.dtype()),
-        " and ", dtype_name(b.dtype()), "; use cast()");
+  check(a.dtype() == b.dtype(), op, ": operands must have the same element type; they are ",
+        dtype_name(a.dtype()), " and ", dtype_name(b.dtype()), "; use cast()");
 }
 
 /// Sums the axes along which `shape` was stretched to the gradient's shape; the gradient itself where none was.
@@ -53,7 +54,7 @@ inline T load_element(const T* p) {
 /// neighbours merged where every operand allows it: dense operands of one shape become a single axis.
 template <int N>
 struct Loop {
-  Shape shape;                    // at least one axis
+  Shape shape;                     // at least one axis
   std::array<Strides, N> strides;  // 0 along stretched axes
 
   Loop(const Shape& full, const std::array<const Tensor*, N>& operands) {

@@ -32,7 +32,8 @@ Tensor binary_forward(Binary kind, const char* op, const Tensor& a, const Tensor
 }
 
 void check_operands(const char* op, const Tensor& a, const Tensor& b) {
-  check(is_floating(a.dtype()), op, ": element type must be f32 or f64; it is ", dtype_name(a.dtype()), "; use cast()");
+  check(is_floating(a.dtype()), op, ": element type must be f32 or f64; it is ", dtype_name(a.dtype()),
+        "; use cast()");
   check_same_dtype(op, a, b);
 }
 
@@ -55,7 +56,8 @@ void map_pairs(const Tensor& a, const Tensor& b, const Tensor& y, Choose&& choos
 Tensor masked(const Tensor& mask, int32_t side, const Tensor& dy) {
   Tensor y = Tensor::empty(dy.shape(), dy.dtype());
   visit_floating(dy.dtype(), "where", [&]<class T>() {
-    map_pairs<int32_t, T, T>(mask, dy, y, [side](int32_t m, T value) { return (m != 0) == (side != 0) ? value : T(0); });
+    map_pairs<int32_t, T, T>(mask, dy, y,
+                             [side](int32_t m, T value) { return (m != 0) == (side != 0) ? value : T(0); });
   });
   return y;
 }
@@ -64,16 +66,18 @@ Tensor masked(const Tensor& mask, int32_t side, const Tensor& dy) {
 template <class Compare>
 Tensor record_choice(const char* op, Tensor y, const Tensor& a, const Tensor& b, Compare first_wins) {
   if (!will_record({&a, &b})) return y;
-  return record(op, std::move(y), {a, b}, [op, sa = Saved(op, a), sb = Saved(op, b), first_wins](Backward& g) {
-    const Tensor saved_a = sa.get();
-    const Tensor saved_b = sb.get();
-    const Tensor mask = Tensor::empty(g.dy().shape(), DType::i32);
-    visit_floating(saved_a.dtype(), op, [&]<class T>() {
-      map_pairs<T, T, int32_t>(saved_a, saved_b, mask, [&](T x, T z) { return first_wins(x, z) ? 1 : 0; });
-    });
-    if (g.needs(0)) add_summed(g, 0, masked(mask, 1, g.dy()), saved_a.shape());
-    if (g.needs(1)) add_summed(g, 1, masked(mask, 0, g.dy()), saved_b.shape());
-  });
+  return record(op, std::move(y), {a, b},
+                [op, sa = Saved(op, a), sb = Saved(op, b), first_wins](Backward& g) {
+                  const Tensor saved_a = sa.get();
+                  const Tensor saved_b = sb.get();
+                  const Tensor mask = Tensor::empty(g.dy().shape(), DType::i32);
+                  visit_floating(saved_a.dtype(), op, [&]<class T>() {
+                    map_pairs<T, T, int32_t>(saved_a, saved_b, mask,
+                                             [&](T x, T z) { return first_wins(x, z) ? 1 : 0; });
+                  });
+                  if (g.needs(0)) add_summed(g, 0, masked(mask, 1, g.dy()), saved_a.shape());
+                  if (g.needs(1)) add_summed(g, 1, masked(mask, 0, g.dy()), saved_b.shape());
+                });
 }
 
 template <class Compare>
@@ -117,8 +121,9 @@ Tensor unary_forward(Unary kind, const char* op, const Tensor& x) {
     const auto kernel = kernels::table<T>().unary[static_cast<int>(kind)];
     const T* px = x.data<T>();
     T* py = y.mutable_data<T>();
-    parallel_ranges(y.numel(), kElementwiseGrain,
-                    [&](int64_t begin, int64_t end) { kernel({px + begin, py + begin, end - begin}); });
+    parallel_ranges(y.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
+      kernel({px + begin, py + begin, end - begin});
+    });
   });
   return y;
 }
@@ -188,15 +193,16 @@ Tensor div(const Tensor& a, const Tensor& b) {
   Tensor y = binary_forward(Binary::div, "div", a, b);
   if (!will_record({&a, &b})) return y;
   const Saved saved_y("div", y);
-  return record("div", std::move(y), {a, b}, [shape_a = a.shape(), sb = Saved("div", b), saved_y](Backward& g) {
-    const Tensor b_kept = sb.get();
-    const Tensor da = binary_forward(Binary::div, "div", g.dy(), b_kept);
-    if (g.needs(1)) {
-      const Tensor db = negated(binary_forward(Binary::mul, "div", da, saved_y.get()));
-      add_summed(g, 1, db, b_kept.shape());
-    }
-    if (g.needs(0)) add_summed(g, 0, da, shape_a);
-  });
+  return record("div", std::move(y), {a, b},
+                [shape_a = a.shape(), sb = Saved("div", b), saved_y](Backward& g) {
+                  const Tensor b_kept = sb.get();
+                  const Tensor da = binary_forward(Binary::div, "div", g.dy(), b_kept);
+                  if (g.needs(1)) {
+                    const Tensor db = negated(binary_forward(Binary::mul, "div", da, saved_y.get()));
+                    add_summed(g, 1, db, b_kept.shape());
+                  }
+                  if (g.needs(0)) add_summed(g, 0, da, shape_a);
+                });
 }
 
 Tensor maximum(const Tensor& a, const Tensor& b) {
@@ -234,10 +240,11 @@ Tensor greater(const Tensor& a, const Tensor& b) {
 }
 
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
-  check(condition.dtype() == DType::i32, "where: condition must be i32; it is ", dtype_name(condition.dtype()),
-        "; compare with equal(), less() or greater(), or use cast()");
+  check(condition.dtype() == DType::i32, "where: condition must be i32; it is ",
+        dtype_name(condition.dtype()), "; compare with equal(), less() or greater(), or use cast()");
   check_operands("where", a, b);
-  const Shape shape = broadcast_shape(condition.shape(), broadcast_shape(a.shape(), b.shape(), "where"), "where");
+  const Shape shape =
+      broadcast_shape(condition.shape(), broadcast_shape(a.shape(), b.shape(), "where"), "where");
   Tensor y = Tensor::empty(shape, a.dtype());
   const Loop<3> loop(shape, {&condition, &a, &b});
   visit_floating(a.dtype(), "where", [&]<class T>() {
@@ -284,8 +291,8 @@ Tensor silu(const Tensor& x) { return unary(Unary::silu, "silu", x, Keeps::x); }
 
 Tensor swiglu(const Tensor& gate, const Tensor& up) {
   check_operands("swiglu", gate, up);
-  check(gate.shape() == up.shape(), "swiglu: gate and up must have the same shape; gate is ", gate.shape(), ", up is ",
-        up.shape(), "; use reshape() or broadcast_to()");
+  check(gate.shape() == up.shape(), "swiglu: gate and up must have the same shape; gate is ", gate.shape(),
+        ", up is ", up.shape(), "; use reshape() or broadcast_to()");
   const Tensor dense_gate = gate.to_contiguous();
   const Tensor dense_up = up.to_contiguous();
   Tensor y = Tensor::empty(gate.shape(), gate.dtype());
@@ -299,26 +306,27 @@ Tensor swiglu(const Tensor& gate, const Tensor& up) {
     });
   });
   if (!will_record({&gate, &up})) return y;
-  return record("swiglu", std::move(y), {gate, up},
-                [sg = Saved("swiglu", dense_gate), su = Saved("swiglu", dense_up)](Backward& g) {
-                  const Tensor kept_gate = sg.get();
-                  const Tensor kept_up = su.get();
-                  Tensor dgate = Tensor::empty(kept_gate.shape(), kept_gate.dtype());
-                  Tensor dup = Tensor::empty(kept_gate.shape(), kept_gate.dtype());
-                  visit_floating(kept_gate.dtype(), "swiglu", [&]<class T>() {
-                    const auto kernel = kernels::table<T>().swiglu_grad;
-                    const T* pg = kept_gate.data<T>();
-                    const T* pu = kept_up.data<T>();
-                    const T* pdy = g.dy().data<T>();
-                    T* pdg = dgate.mutable_data<T>();
-                    T* pdu = dup.mutable_data<T>();
-                    parallel_ranges(dup.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-                      kernel({pg + begin, pu + begin, nullptr, pdy + begin, pdg + begin, pdu + begin, end - begin});
-                    });
-                  });
-                  g.add(0, dgate);
-                  g.add(1, dup);
-                });
+  return record(
+      "swiglu", std::move(y), {gate, up},
+      [sg = Saved("swiglu", dense_gate), su = Saved("swiglu", dense_up)](Backward& g) {
+        const Tensor kept_gate = sg.get();
+        const Tensor kept_up = su.get();
+        Tensor dgate = Tensor::empty(kept_gate.shape(), kept_gate.dtype());
+        Tensor dup = Tensor::empty(kept_gate.shape(), kept_gate.dtype());
+        visit_floating(kept_gate.dtype(), "swiglu", [&]<class T>() {
+          const auto kernel = kernels::table<T>().swiglu_grad;
+          const T* pg = kept_gate.data<T>();
+          const T* pu = kept_up.data<T>();
+          const T* pdy = g.dy().data<T>();
+          T* pdg = dgate.mutable_data<T>();
+          T* pdu = dup.mutable_data<T>();
+          parallel_ranges(dup.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
+            kernel({pg + begin, pu + begin, nullptr, pdy + begin, pdg + begin, pdu + begin, end - begin});
+          });
+        });
+        g.add(0, dgate);
+        g.add(1, dup);
+      });
 }
 
 }  // namespace gradus

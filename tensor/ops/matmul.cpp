@@ -59,7 +59,8 @@ Tensor product_of(const Tensor& a, const Tensor& b) {
     T* to = y.mutable_data<T>();
     const int64_t count = batch.numel();
     for (int64_t i = 0; i < count; ++i) {
-      detail::multiply<T>({m, n, k, matrix_at<T>(a, offset_of(a, i)), matrix_at<T>(b, offset_of(b, i)), to + i * m * n, n});
+      detail::multiply<T>(
+          {m, n, k, matrix_at<T>(a, offset_of(a, i)), matrix_at<T>(b, offset_of(b, i)), to + i * m * n, n});
     }
   });
   return y;
@@ -67,14 +68,14 @@ Tensor product_of(const Tensor& a, const Tensor& b) {
 
 void check_product(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b) {
   check_same_dtype("matmul", a, b);
-  check(a.rank() >= 2 && b.rank() >= 2, "matmul: both operands must have at least 2 axes; a is ", a.shape(), ", b is ",
-        b.shape(), "; use reshape()");
+  check(a.rank() >= 2 && b.rank() >= 2, "matmul: both operands must have at least 2 axes; a is ", a.shape(),
+        ", b is ", b.shape(), "; use reshape()");
   const int64_t inner_a = a.size(transpose_a ? -2 : -1);
   const int64_t inner_b = b.size(transpose_b ? -1 : -2);
   if (inner_a == inner_b) return;
   const bool would_fit = inner_a == b.size(transpose_b ? -2 : -1);
-  fail("matmul: inner dimensions must match; a is ", a.shape(), transpose_a ? " transposed" : "", ", b is ", b.shape(),
-       transpose_b ? " transposed" : "",
+  fail("matmul: inner dimensions must match; a is ", a.shape(), transpose_a ? " transposed" : "", ", b is ",
+       b.shape(), transpose_b ? " transposed" : "",
        would_fit ? (transpose_b ? "; did you mean b as it is?" : "; did you mean transpose(b)?") : "");
 }
 
@@ -114,7 +115,6 @@ kernels::Unary unary_of(Activation activation) {
   }
 }
 
-
 /// Rows of K elements next to each other, whatever lies between the rows.
 Tensor as_rows(const Tensor& x) {
   const int64_t k = x.size(-1);
@@ -146,8 +146,15 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation a
   visit_floating(x.dtype(), "linear", [&]<class T>() {
     // w is read as its transpose: element (k, n) of the second factor stands at n·row + k·column.
     const Matrix<T> transpose{w.data<T>(), w.strides()[1], w.strides()[0]};
-    detail::multiply_parameter<T>({m, n, k, {rows.data<T>(), rows.strides()[0], 1}, transpose, pre.mutable_data<T>(), n,
-                                   false, bias.defined() ? flat_bias.data<T>() : nullptr},
+    detail::multiply_parameter<T>({m,
+                                   n,
+                                   k,
+                                   {rows.data<T>(), rows.strides()[0], 1},
+                                   transpose,
+                                   pre.mutable_data<T>(),
+                                   n,
+                                   false,
+                                   bias.defined() ? flat_bias.data<T>() : nullptr},
                                   w);
   });
   const bool activated = activation != Activation::none;
@@ -158,8 +165,9 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation a
       const auto apply = kernels::table<T>().unary[static_cast<int>(unary_of(activation))];
       const T* from = pre.data<T>();
       T* to = y.mutable_data<T>();
-      parallel_ranges(y.numel(), kElementwiseGrain,
-                      [&](int64_t begin, int64_t end) { apply({from + begin, to + begin, end - begin}); });
+      parallel_ranges(y.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
+        apply({from + begin, to + begin, end - begin});
+      });
     });
   }
   if (!will_record({&x, &w, &bias})) return y;
@@ -168,7 +176,8 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation a
   return record(
       "linear", y, inputs,
       [m, n, k, sx = Saved("linear", rows), sw = Saved("linear", w), activated, activation,
-       spre = activated ? Saved("linear", pre) : Saved(), shape_x = x.shape(), has_bias = bias.defined()](Backward& g) {
+       spre = activated ? Saved("linear", pre) : Saved(), shape_x = x.shape(),
+       has_bias = bias.defined()](Backward& g) {
         const Tensor input = sx.get();
         const Tensor weight = sw.get();
         visit_floating(weight.dtype(), "linear", [&]<class T>() {
@@ -194,7 +203,13 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation a
           if (g.needs(1)) {
             bool fresh = false;
             Tensor dw = g.into(1, fresh);
-            detail::multiply<T>({n, k, m, {du, 1, n}, {input.data<T>(), input.strides()[0], 1}, dw.mutable_data<T>(), k,
+            detail::multiply<T>({n,
+                                 k,
+                                 m,
+                                 {du, 1, n},
+                                 {input.data<T>(), input.strides()[0], 1},
+                                 dw.mutable_data<T>(),
+                                 k,
                                  !fresh});
           }
           if (has_bias && g.needs(2)) {

@@ -12,9 +12,9 @@ namespace {
 
 using kernels::kLanes;
 
-constexpr int64_t kPackPanels = 4;     // panels packed by one chunk
-constexpr int64_t kCachedRows = 128;   // products with fewer rows than this keep a parameter's panels
-constexpr int64_t kEnoughChunks = 8;   // fewer chunks than this are cut once more
+constexpr int64_t kPackPanels = 4;    // panels packed by one chunk
+constexpr int64_t kCachedRows = 128;  // products with fewer rows than this keep a parameter's panels
+constexpr int64_t kEnoughChunks = 8;  // fewer chunks than this are cut once more
 
 template <class T>
 std::shared_ptr<Storage> pack(const Product<T>& p) {
@@ -24,7 +24,8 @@ std::shared_ptr<Storage> pack(const Product<T>& p) {
   const auto& table = kernels::table<T>();
   parallel_ranges(panels, kPackPanels, [&](int64_t begin, int64_t end) {
     const int64_t columns = (end * kLanes < p.n ? end * kLanes : p.n) - begin * kLanes;
-    table.pack({p.b.data + begin * kLanes * p.b.column, p.b.row, p.b.column, p.k, columns, to + begin * kLanes * p.k});
+    table.pack({p.b.data + begin * kLanes * p.b.column, p.b.row, p.b.column, p.k, columns,
+                to + begin * kLanes * p.k});
   });
   return storage;
 }
@@ -48,7 +49,8 @@ void multiply_packed(const Product<T>& p, const T* panels) {
     const int64_t m = i + rows < p.m ? rows : p.m - i;
     const int64_t n = j + columns < p.n ? columns : p.n - j;
     table.gemm({p.a.data + i * p.a.row, p.a.row, p.a.column, panels + j * p.k, p.k * kLanes, kLanes,
-                p.c + i * p.c_row + j, p.c_row, m, n, p.k, p.accumulate, p.bias == nullptr ? nullptr : p.bias + j});
+                p.c + i * p.c_row + j, p.c_row, m, n, p.k, p.accumulate,
+                p.bias == nullptr ? nullptr : p.bias + j});
   });
 }
 

@@ -43,15 +43,16 @@ void sum_middle(const T* x, T* y, const Axes& axes, bool accumulate) {
     return;
   }
   const int64_t columns = (axes.inner + kColumnSumGrain - 1) / kColumnSumGrain;
-  const int64_t per_chunk = std::max<int64_t>(1, kElementwiseGrain / std::max<int64_t>(1, axes.middle * kColumnSumGrain));
+  const int64_t per_chunk =
+      std::max<int64_t>(1, kElementwiseGrain / std::max<int64_t>(1, axes.middle * kColumnSumGrain));
   // One cell is up to 64 columns of one outer index; many small ones share a chunk.
   parallel_ranges(axes.outer * columns, per_chunk, [&](int64_t begin, int64_t end) {
     for (int64_t cell = begin; cell < end; ++cell) {
       const int64_t outer = cell / columns;
       const int64_t column = cell % columns * kColumnSumGrain;
       const int64_t width = std::min(kColumnSumGrain, axes.inner - column);
-      table.column_sum({x + outer * axes.middle * axes.inner + column, axes.inner, y + outer * axes.inner + column,
-                        axes.middle, width, accumulate});
+      table.column_sum({x + outer * axes.middle * axes.inner + column, axes.inner,
+                        y + outer * axes.inner + column, axes.middle, width, accumulate});
     }
   });
 }
@@ -129,7 +130,8 @@ void add_summed(Backward& g, int i, const Tensor& gradient, const Shape& shape) 
   const int64_t inner = shape.numel();
   const int missing = gradient.rank() - shape.rank();
   int same_from = gradient.rank();  // axes from here on have the size that `shape` has
-  while (same_from > missing && gradient.shape()[same_from - 1] == shape[same_from - 1 - missing]) --same_from;
+  while (same_from > missing && gradient.shape()[same_from - 1] == shape[same_from - 1 - missing])
+    --same_from;
   int64_t tail = 1;
   for (int axis = same_from; axis < gradient.rank(); ++axis) tail *= gradient.shape()[axis];
   if (tail != inner || inner <= 1) {
@@ -201,8 +203,8 @@ namespace {
 /// Runs row_max over the last axis of a dense x; y or index may be undefined.
 void largest_of_rows(const char* op, const Tensor& x, const Tensor& y, const Tensor& index) {
   const int64_t n = x.size(-1);
-  check(n > 0 && n <= int64_t{1} << 31, op, ": the axis must have between 1 and 2^31 elements; it has ", n, " in shape ",
-        x.shape(), "; check what was selected");
+  check(n > 0 && n <= int64_t{1} << 31, op, ": the axis must have between 1 and 2^31 elements; it has ", n,
+        " in shape ", x.shape(), "; check what was selected");
   const int64_t rows = x.numel() / n;
   visit_floating(x.dtype(), op, [&]<class T>() {
     const auto kernel = kernels::table<T>().row_max;

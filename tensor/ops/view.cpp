@@ -18,22 +18,24 @@ Shape resolve_shape(const Tensor& x, const Shape& shape) {
   int64_t known = 1;
   for (int i = 0; i < shape.rank(); ++i) {
     if (shape[i] == -1) {
-      check(open < 0, "reshape: at most one size may be -1; the new shape is ", shape, "; give the other sizes");
+      check(open < 0, "reshape: at most one size may be -1; the new shape is ", shape,
+            "; give the other sizes");
       open = i;
     } else {
       check(shape[i] >= 0, "reshape: sizes must not be negative (but for one -1); the new shape is ", shape);
-      check(!__builtin_mul_overflow(known, shape[i], &known), "reshape: the number of elements must fit in 63 bits; ",
-            "the new shape is ", shape);
+      check(!__builtin_mul_overflow(known, shape[i], &known),
+            "reshape: the number of elements must fit in 63 bits; ", "the new shape is ", shape);
     }
   }
   if (open >= 0) {
-    check(known > 0 && x.numel() % known == 0, "reshape: the sizes given must divide the number of elements; x is ",
-          x.shape(), " (", x.numel(), " elements), the new shape is ", shape, "; give all sizes");
+    check(known > 0 && x.numel() % known == 0,
+          "reshape: the sizes given must divide the number of elements; x is ", x.shape(), " (", x.numel(),
+          " elements), the new shape is ", shape, "; give all sizes");
     result[open] = x.numel() / known;
     return result;
   }
-  check(known == x.numel(), "reshape: the number of elements must stay the same; x is ", x.shape(), " (", x.numel(),
-        " elements), the new shape is ", shape, " (", known, "); use -1 for one size");
+  check(known == x.numel(), "reshape: the number of elements must stay the same; x is ", x.shape(), " (",
+        x.numel(), " elements), the new shape is ", shape, " (", known, "); use -1 for one size");
   return result;
 }
 
@@ -91,11 +93,12 @@ Tensor permute(const Tensor& x, std::span<const int> order) {
   std::array<bool, Shape::kMaxRank> seen{};
   const auto text = [&] {
     Shape numbers;  // for its text alone
-    for (int axis : order.first(std::min<std::size_t>(order.size(), Shape::kMaxRank))) numbers.push_back(axis);
+    for (int axis : order.first(std::min<std::size_t>(order.size(), Shape::kMaxRank)))
+      numbers.push_back(axis);
     return numbers.to_string();
   };
-  check(static_cast<int>(order.size()) == x.rank(), "permute: the order must name each axis once; x is ", x.shape(),
-        ", the order has ", order.size(), " entries; give one for each axis");
+  check(static_cast<int>(order.size()) == x.rank(), "permute: the order must name each axis once; x is ",
+        x.shape(), ", the order has ", order.size(), " entries; give one for each axis");
   for (int i = 0; i < x.rank(); ++i) {
     axes[i] = x.shape().normalize_axis(order[i], "permute");
     if (seen[axes[i]]) {
@@ -122,8 +125,9 @@ Tensor transpose(const Tensor& x, int axis_a, int axis_b) {
 
 Tensor slice(const Tensor& x, int axis, int64_t begin, int64_t end) {
   const int at = x.shape().normalize_axis(axis, "slice");
-  check(begin >= 0 && begin <= end && end <= x.shape()[at], "slice: 0 <= begin <= end <= size must hold; begin is ",
-        begin, ", end is ", end, ", axis ", at, " of shape ", x.shape(), "; the size is ", x.shape()[at]);
+  check(begin >= 0 && begin <= end && end <= x.shape()[at],
+        "slice: 0 <= begin <= end <= size must hold; begin is ", begin, ", end is ", end, ", axis ", at,
+        " of shape ", x.shape(), "; the size is ", x.shape()[at]);
   return record("slice", region(x, at, begin, end), {x}, [at, begin, end](Backward& g) {
     if (!g.needs(0)) return;
     // In place: the slices of one tensor together touch each element of its gradient once.
@@ -150,8 +154,8 @@ Tensor concat(std::span<const Tensor> parts, int axis) {
     check_same_dtype("concat", first, part);
     bool fits = part.rank() == first.rank();
     for (int i = 0; i < first.rank() && fits; ++i) fits = i == at || part.shape()[i] == first.shape()[i];
-    check(fits, "concat: all sizes but that of axis ", at, " must be equal; part 0 is ", first.shape(), ", part ",
-          ends.size(), " is ", part.shape(), "; use reshape() or slice()");
+    check(fits, "concat: all sizes but that of axis ", at, " must be equal; part 0 is ", first.shape(),
+          ", part ", ends.size(), " is ", part.shape(), "; use reshape() or slice()");
     shape[at] += part.shape()[at];
     ends.push_back(shape[at]);
   }
@@ -159,22 +163,24 @@ Tensor concat(std::span<const Tensor> parts, int axis) {
   for (std::size_t i = 0; i < parts.size(); ++i) {
     region(y, at, i == 0 ? 0 : ends[i - 1], ends[i]).copy_from(parts[i]);
   }
-  return record("concat", std::move(y), {parts.begin(), parts.end()}, [at, ends = std::move(ends)](Backward& g) {
-    for (std::size_t i = 0; i < ends.size(); ++i) {
-      const int input = static_cast<int>(i);
-      if (g.needs(input)) g.add(input, region(g.dy(), at, i == 0 ? 0 : ends[i - 1], ends[i]));
-    }
-  });
+  return record("concat", std::move(y), {parts.begin(), parts.end()},
+                [at, ends = std::move(ends)](Backward& g) {
+                  for (std::size_t i = 0; i < ends.size(); ++i) {
+                    const int input = static_cast<int>(i);
+                    if (g.needs(input)) g.add(input, region(g.dy(), at, i == 0 ? 0 : ends[i - 1], ends[i]));
+                  }
+                });
 }
 
 std::vector<Tensor> split(const Tensor& x, std::span<const int64_t> sizes, int axis) {
   const int at = x.shape().normalize_axis(axis, "split");
   int64_t total = 0;
   for (int64_t size : sizes) {
-    check(size >= 0 && !__builtin_add_overflow(total, size, &total), "split: sizes must not be negative; size ", size);
+    check(size >= 0 && !__builtin_add_overflow(total, size, &total),
+          "split: sizes must not be negative; size ", size);
   }
-  check(total == x.shape()[at], "split: the sizes must add up to the size of the axis; they add up to ", total, ", axis ",
-        at, " of shape ", x.shape());
+  check(total == x.shape()[at], "split: the sizes must add up to the size of the axis; they add up to ",
+        total, ", axis ", at, " of shape ", x.shape());
   std::vector<Tensor> parts;
   int64_t begin = 0;
   for (int64_t size : sizes) {
