@@ -59,6 +59,8 @@ GRADUS_INLINE float reg_fma(float a, float b, float c) { return a * b + c; }
 GRADUS_INLINE double reg_fma(double a, double b, double c) { return a * b + c; }
 GRADUS_INLINE float reg_sqrt(float a) { return __builtin_sqrtf(a); }
 GRADUS_INLINE double reg_sqrt(double a) { return __builtin_sqrt(a); }
+GRADUS_INLINE float reg_div(float a, float b) { return a / b; }
+GRADUS_INLINE double reg_div(double a, double b) { return a / b; }
 GRADUS_INLINE float reg_max(float a, float b) { return a > b ? a : b; }
 GRADUS_INLINE double reg_max(double a, double b) { return a > b ? a : b; }
 GRADUS_INLINE float reg_min(float a, float b) { return a < b ? a : b; }
@@ -128,6 +130,13 @@ GRADUS_INLINE Float reg_sqrt(const Float& a) { return vsqrtq_f32(a); }
 // NEON's own maximum treats NaN differently from x86's; a > b ? a : b is the same everywhere.
 GRADUS_INLINE Float reg_max(const Float& a, const Float& b) { return xsimd::select(a > b, a, b); }
 GRADUS_INLINE Float reg_min(const Float& a, const Float& b) { return xsimd::select(a < b, a, b); }
+#endif
+
+#if GRADUS_ISA_ID == GRADUS_ISA_ID_neon
+// xsimd divides by an approximate reciprocal with two corrections, which is not correctly rounded.
+GRADUS_INLINE Float reg_div(const Float& a, const Float& b) { return vdivq_f32(a, b); }
+#else
+GRADUS_INLINE Float reg_div(const Float& a, const Float& b) { return a / b; }
 #endif
 
 GRADUS_INLINE Float reg_select(const Bool& m, const Float& a, const Float& b) {
@@ -221,12 +230,26 @@ struct Vec {
   }
   /// The first n < 16 elements, `fill` in the other lanes; reads nothing beyond.
   static GRADUS_INLINE Vec load(const T* p, int64_t n, T fill = T(0)) {
+#if GRADUS_ISA_ID == GRADUS_ISA_ID_avx512
+    // Through memory, a row of 65 floats costs several times one of 64.
+    if constexpr (sizeof(T) == 4) {
+      Vec y;
+      y.r[0] = _mm512_mask_loadu_ps(_mm512_set1_ps(fill), static_cast<__mmask16>((1u << n) - 1), p);
+      return y;
+    }
+#endif
     alignas(64) T buffer[16];
     for (int i = 0; i < 16; ++i) buffer[i] = fill;
     for (int64_t i = 0; i < n; ++i) __builtin_memcpy(&buffer[i], p + i, sizeof(T));
     return load(buffer);
   }
   GRADUS_INLINE void store(T* p, int64_t n) const {
+#if GRADUS_ISA_ID == GRADUS_ISA_ID_avx512
+    if constexpr (sizeof(T) == 4) {
+      _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), r[0]);
+      return;
+    }
+#endif
     alignas(64) T buffer[16];
     store(buffer);
     for (int64_t i = 0; i < n; ++i) __builtin_memcpy(p + i, &buffer[i], sizeof(T));
@@ -241,8 +264,12 @@ struct Vec {
   GRADUS_VEC_BINARY(+)
   GRADUS_VEC_BINARY(-)
   GRADUS_VEC_BINARY(*)
-  GRADUS_VEC_BINARY(/)
 #undef GRADUS_VEC_BINARY
+  friend GRADUS_INLINE Vec operator/(const Vec& a, const Vec& b) {
+    Vec y;
+    GRADUS_UNROLL for (int i = 0; i < kRegs; ++i) y.r[i] = reg_div(a.r[i], b.r[i]);
+    return y;
+  }
 
 #define GRADUS_VEC_COMPARE(op)                                               \
   friend GRADUS_INLINE Mask operator op(const Vec& a, const Vec& b) {        \
