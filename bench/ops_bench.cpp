@@ -51,15 +51,17 @@ void forward_backward(benchmark::State& state, const Case& test) {
 void register_rows() {
   for (const testing::Row& row : testing::op_rows()) {
     for (const Case& test : row.benches) {
-      benchmark::RegisterBenchmark(("forward/" + test.name).c_str(),
-                                   [&test](benchmark::State& state) { forward(state, test); })
-          ->UseRealTime()
-          ->Unit(benchmark::kMicrosecond);
-      if (!test.gradient) continue;
-      benchmark::RegisterBenchmark(("gradient/" + test.name).c_str(),
-                                   [&test](benchmark::State& state) { forward_backward(state, test); })
-          ->UseRealTime()
-          ->Unit(benchmark::kMicrosecond);
+      // Without the parameter types: "softmax of (1024, 1000)".
+      const std::string name =
+          row.signature.substr(0, row.signature.find('(')) + test.name.substr(row.signature.size());
+      const auto add = [&](const char* kind, void (*body)(benchmark::State&, const Case&)) {
+        benchmark::RegisterBenchmark((kind + name).c_str(),
+                                     [&test, body](benchmark::State& state) { body(state, test); })
+            ->UseRealTime()
+            ->Unit(benchmark::kMicrosecond);
+      };
+      add("forward/", forward);
+      if (test.gradient) add("gradient/", forward_backward);
     }
   }
 }

@@ -50,7 +50,7 @@ std::vector<float> twin_logits(const Transformer& model, std::span<const int32_t
   return slice(model.logits(hidden), 0, rows - 1, rows).to_vector<float>();
 }
 
-bool same_bits(std::span<const float> a, std::span<const float> b) {
+bool equal_bits(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 
@@ -196,7 +196,7 @@ TEST_CASE("cached generation has the bits of one training forward, past several 
     const std::vector<float> all = model.logits(hidden).to_vector<float>();
     TextState state(model, std::span(ids).first(5));  // the cache has to grow several times
     for (size_t t = 4;; ++t) {
-      REQUIRE(same_bits(state.logits(), std::span(all).subspan(t * 256, 256)));
+      REQUIRE(equal_bits(state.logits(), std::span(all).subspan(t * 256, 256)));
       if (t + 1 == ids.size()) break;
       state.push(ids[t + 1]);
     }
@@ -240,7 +240,7 @@ TEST_CASE("past block_size the oldest quarter is forgotten and the rest is read 
   for (size_t n = 4; n <= ids.size(); ++n) {
     state.push(ids[n - 1]);
     if (n - begin > 32) begin = n - 24;
-    REQUIRE(same_bits(state.logits(), twin_logits(model, std::span(ids).subspan(begin, n - begin))));
+    REQUIRE(equal_bits(state.logits(), twin_logits(model, std::span(ids).subspan(begin, n - begin))));
   }
   CHECK(state.refills() == 7);
   CHECK(state.ids() == ids);
@@ -248,7 +248,7 @@ TEST_CASE("past block_size the oldest quarter is forgotten and the rest is read 
   const Transformer narrow = byte_model(Arch::gpt, 1);
   TextState single(narrow, std::span(ids).first(1));
   single.push(ids[1]);
-  CHECK(same_bits(single.logits(), twin_logits(narrow, std::span(ids).subspan(1, 1))));
+  CHECK(equal_bits(single.logits(), twin_logits(narrow, std::span(ids).subspan(1, 1))));
 }
 
 TEST_CASE("generation ends before a stop text, and none of it is ever shown") {

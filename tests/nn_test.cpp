@@ -64,9 +64,9 @@ TEST_CASE("an embedding looks rows up and scores rows with the same table") {
   Embedding table("e", 5, 3);
   randomise(table);
   const Tensor x = table(ids_tensor({4, 0, 4}));
-  CHECK(same_bits(slice(x, 0, 0, 1), slice(table.weight, 0, 4, 5)));
-  CHECK(same_bits(slice(x, 0, 1, 2), slice(table.weight, 0, 0, 1)));
-  CHECK(same_bits(table.logits(x), matmul(x, table.weight, false, true)));
+  CHECK(equal_bits(slice(x, 0, 0, 1), slice(table.weight, 0, 4, 5)));
+  CHECK(equal_bits(slice(x, 0, 1, 2), slice(table.weight, 0, 0, 1)));
+  CHECK(equal_bits(table.logits(x), matmul(x, table.weight, false, true)));
 }
 
 TEST_CASE("positions are added where learned or sinusoidal, and change nothing where there are none") {
@@ -78,7 +78,7 @@ TEST_CASE("positions are added where learned or sinusoidal, and change nothing w
   Position learned("p", PositionKind::learned, 5, 6, 2, 1e4);
   randomise(learned);
   CHECK(names_of(learned) == std::vector<std::string>{"weight"});
-  CHECK(same_bits(learned.add_to(x, at), x + embedding(learned.weight, at)));
+  CHECK(equal_bits(learned.add_to(x, at), x + embedding(learned.weight, at)));
   CHECK_THROWS_WITH(learned.add_to(x, ids_tensor({0, 1, 5})), ContainsSubstring("p: "));
 
   Position sinusoidal("p", PositionKind::sinusoidal, 5, 6, 2, 100.0);
@@ -196,7 +196,7 @@ TEST_CASE("a sequence's rows are the same bits alone, among others, and token by
     const Tensor rows = slice(x, 0, begin, begin + length);
     const Tensor expected = slice(together, 0, begin, begin + length);
     const int64_t alone[] = {length};
-    CHECK(same_bits(layer(rows, position, Context::of_lengths(alone)), expected));
+    CHECK(equal_bits(layer(rows, position, Context::of_lengths(alone)), expected));
 
     const NoGrad quiet;
     std::vector<KeyValueCache> caches = {KeyValueCache(length, 2, 8)};
@@ -204,7 +204,7 @@ TEST_CASE("a sequence's rows are the same bits alone, among others, and token by
       const int64_t step = t == 0 ? std::min<int64_t>(length, 37) : 1;  // a prompt, then one at a time
       const Context context = Context::of_caches(caches, step);
       const Tensor y = layer(slice(rows, 0, t, t + step), position, context, &caches[0]);
-      REQUIRE(same_bits(y, slice(expected, 0, t, t + step)));
+      REQUIRE(equal_bits(y, slice(expected, 0, t, t + step)));
       t += step;
     }
     begin += length;
@@ -220,8 +220,8 @@ TEST_CASE("a token sees nothing of those after it") {
   for (int c = 0; c < 16; ++c) changed.mutable_data<float>()[5 * 16 + c] += 1;
   const Tensor y = block(x, none, Context::of_batch(1, 9));
   const Tensor z = block(changed, none, Context::of_batch(1, 9));
-  CHECK(same_bits(slice(y, 0, 0, 5), slice(z, 0, 0, 5)));
-  for (int64_t t = 5; t < 9; ++t) CHECK_FALSE(same_bits(slice(y, 0, t, t + 1), slice(z, 0, t, t + 1)));
+  CHECK(equal_bits(slice(y, 0, 0, 5), slice(z, 0, 0, 5)));
+  for (int64_t t = 5; t < 9; ++t) CHECK_FALSE(equal_bits(slice(y, 0, t, t + 1), slice(z, 0, t, t + 1)));
 }
 
 TEST_CASE("a dropout mask follows a row's global number and the layer's path, not the batch") {
@@ -232,10 +232,10 @@ TEST_CASE("a dropout mask follows a row's global number and the layer's path, no
     return Context::for_training(batch, 4, 99, step, 6, first_sequence);
   };
   const Tensor whole = dropout_a(x, context(3, 0, 6));
-  CHECK(same_bits(dropout_a(slice(x, 0, 0, 8), context(3, 0, 2)), slice(whole, 0, 0, 8)));
-  CHECK(same_bits(dropout_a(slice(x, 0, 8, 24), context(3, 2, 4)), slice(whole, 0, 8, 24)));
-  CHECK_FALSE(same_bits(dropout_a(x, context(4, 0, 6)), whole));
-  CHECK_FALSE(same_bits(dropout_b(x, context(3, 0, 6)), whole));
+  CHECK(equal_bits(dropout_a(slice(x, 0, 0, 8), context(3, 0, 2)), slice(whole, 0, 0, 8)));
+  CHECK(equal_bits(dropout_a(slice(x, 0, 8, 24), context(3, 2, 4)), slice(whole, 0, 8, 24)));
+  CHECK_FALSE(equal_bits(dropout_a(x, context(4, 0, 6)), whole));
+  CHECK_FALSE(equal_bits(dropout_b(x, context(3, 0, 6)), whole));
   CHECK(dropout_a(x, Context::of_batch(6, 4)).same(x));
   CHECK(Dropout("a", 0.0)(x, context(3, 0, 6)).same(x));
 
@@ -243,4 +243,18 @@ TEST_CASE("a dropout mask follows a row's global number and the layer's path, no
   CHECK(first.first_row == (3 * 6 + 2) * 4);
   CHECK(first.positions.to_vector<int32_t>() ==
         std::vector<int32_t>{0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3});
+}
+
+TEST_CASE("a block adds what attention and the feed-forward layer find, each with a dropout of its own") {
+  Block block("b", {.width = 16, .heads = 2, .kv_heads = 1, .inner = 24, .dropout = 0.3});
+  randomise(block);
+  const Position position("p", PositionKind::rotary, 8, 16, 8, 1e4);
+  const Tensor x = normal("x", {12, 16});
+  const Context context = Context::for_training(2, 6, 1, 2, 2, 0);
+  const Tensor found = block.attention(block.attention_norm(x), position, context);
+  const Tensor y = x + Dropout("b.attention.dropout", 0.3)(found, context);
+  const Tensor expected = y + Dropout("b.mlp.dropout", 0.3)(block.mlp(block.mlp_norm(y)), context);
+  CHECK(equal_bits(block(x, position, context), expected));
+  CHECK(names_of(block).front() == "attention_norm.weight");
+  CHECK(names_of(block).size() == 12);
 }

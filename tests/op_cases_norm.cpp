@@ -21,10 +21,10 @@ std::vector<int> all_but_scalars(const Shape& shape) {
 
 std::vector<Row> softmax_rows() {
   std::vector<Row> rows;
-  rows.push_back(Row("softmax(Tensor)", {"softmax", "softmax_grad"}, 4));
+  rows.push_back(Row("softmax(Tensor)", {"softmax", "softmax_grad"}, 2));
   rows.back().of([](const Tensors& in, DType) { return softmax(in[0]); },
                  [](const Arrays& in) { return reference::softmax(in[0]); });
-  rows.push_back(Row("log_softmax(Tensor)", {"log_softmax", "log_softmax_grad"}, 4, 32));
+  rows.push_back(Row("log_softmax(Tensor)", {"log_softmax", "log_softmax_grad"}, 1.5, 32));
   rows.back().of([](const Tensors& in, DType) { return log_softmax(in[0]); },
                  [](const Arrays& in) { return reference::log_softmax(in[0]); });
   const Input masked = values({5, 21}, {1, -kInf, 0.5, 2, -kInf, -kInf, -1}),
@@ -64,7 +64,7 @@ std::vector<Row> layer_norm_rows() {
   std::vector<Row> rows;
   // Rows of 1 and 2 are left to the value: their gradient is a difference of equals that epsilon alone keeps from 0.
   rows.push_back(
-      Row("layer_norm(Tensor, Tensor, Tensor, double)", {"norm", "norm_grad", "norm_weight_grad"}, 4, 64));
+      Row("layer_norm(Tensor, Tensor, Tensor, double)", {"norm", "norm_grad", "norm_weight_grad"}, 2, 64));
   Row& layer = rows.back();
   const auto with_bias = [&layer](double epsilon) {
     layer.of([=](const Tensors& in, DType) { return layer_norm(in[0], in[1], in[2], epsilon); },
@@ -90,7 +90,7 @@ std::vector<Row> layer_norm_rows() {
            "without bias");
   layer.test({normal({3, 5}), normal({5})}, {0}).test({normal({150, 257}), normal({257})}, {0});
 
-  rows.push_back(Row("rms_norm(Tensor, Tensor, double)", {"norm", "norm_grad", "norm_weight_grad"}, 4, 64));
+  rows.push_back(Row("rms_norm(Tensor, Tensor, double)", {"norm", "norm_grad", "norm_weight_grad"}, 2.5, 16));
   Row& rms = rows.back();
   const auto with_epsilon = [&rms](double epsilon) {
     rms.of([=](const Tensors& in, DType) { return rms_norm(in[0], in[1], epsilon); },
@@ -135,7 +135,7 @@ std::vector<Row> loss_rows() {
   // A saved lse of 520 is rounded to multiples of 2^-14: so much is lost of each probability.
   loss.gradient_scale(0.1).test({uniform({9, 40}, 500, 520), ids({9}, 0, 40)}, {0, 1}).gradient_scale(0);
 
-  rows.push_back(Row("token_losses(Tensor, Tensor)", {"cross_entropy"}, 4));
+  rows.push_back(Row("token_losses(Tensor, Tensor)", {"cross_entropy"}, 1.5));
   rows.back().no_gradient().of([](const Tensors& in, DType) { return token_losses(in[0], in[1]); },
                                [](const Arrays& in) { return reference::token_losses(in[0], in[1]); });
   rows.back()
@@ -210,7 +210,7 @@ std::vector<Row> kernel_rows() {
   for (const int64_t n : {0, 1, 5, 15, 16, 17, 31, 48, 1100, 10007}) rows.back().test({normal({n})});
   rows.back().bench({normal({1 << 20})}, 2.0 * (1 << 20));
 
-  rows.push_back(Row("kernels::adamw", {"adamw"}, 4));
+  rows.push_back(Row("kernels::adamw", {"adamw"}, 2));
   // Powers of two where a rounded setting would hide the kernel's own rounding.
   const reference::AdamW settings = {0.5, 0.125, 0.0625, 0.984375, 0.0078125, 2, 0x1p-20};
   rows.back().no_gradient().of(

@@ -12,7 +12,7 @@ namespace {
 constexpr double kChain = 3;
 
 Row matmul_row() {
-  Row row("matmul(Tensor, Tensor, bool, bool)", {"gemm", "pack"}, kChain, 128);
+  Row row("matmul(Tensor, Tensor, bool, bool)", {"gemm", "pack"}, kChain, 32);
   const auto form = [&row](bool ta, bool tb) {
     row.of([=](const Tensors& in, DType) { return matmul(in[0], in[1], ta, tb); },
            [=](const Arrays& in) { return reference::matmul(in[0], in[1], ta, tb); },
@@ -62,7 +62,7 @@ Row matmul_row() {
 }
 
 Row linear_row() {
-  Row row("linear(Tensor, Tensor, Tensor, Activation)", {"gemm", "pack", "column_sum"}, kChain + 2, 128);
+  Row row("linear(Tensor, Tensor, Tensor, Activation)", {"gemm", "pack", "column_sum"}, kChain, 32);
   struct Kind {
     Activation activation;
     const char* name;
@@ -186,7 +186,7 @@ std::vector<Row> attention_rows() {
   rows.back().test({});
 
   rows.push_back(Row("attention(Tensor, Tensor, Tensor, Ragged, int64_t, int64_t, bool, double)",
-                     {"attention", "attention_grad", "gemm", "pack"}, 4, 256));
+                     {"attention", "attention_grad", "gemm", "pack"}, 2, 128));
   const auto attended = [&](std::vector<int64_t> lengths, Heads heads, bool causal, double scale = 0) {
     std::string label = std::to_string(heads.query) + "/" + std::to_string(heads.kv) + " heads of " +
                         std::to_string(heads.width) + (causal ? ", causal," : ",") + " lengths";

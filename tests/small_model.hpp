@@ -59,7 +59,7 @@ inline Tensor ids_tensor(const std::vector<int32_t>& ids) {
 }
 
 /// Equal to the last bit, not merely equal as numbers.
-inline bool same_bits(const Tensor& a, const Tensor& b) {
+inline bool equal_bits(const Tensor& a, const Tensor& b) {
   if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) return false;
   const Tensor x = a.to_contiguous();
   const Tensor y = b.to_contiguous();

@@ -304,10 +304,10 @@ TEST_CASE("initial values have their deviations and depend on their own name alo
   CHECK(deviation(model.blocks[3].mlp.down.weight) == Approx(0.02 / std::sqrt(8.0)).epsilon(0.02));
   CHECK(deviation(model.blocks[3].attention.output.weight) == Approx(0.02 / std::sqrt(8.0)).epsilon(0.02));
   CHECK(deviation(model.blocks[0].attention.qkv.bias) == 0);
-  CHECK(same_bits(model.blocks[2].mlp_norm.weight, Tensor::full({128}, 1.0)));
-  CHECK(same_bits(model.blocks[2].mlp.up.weight, deeper.blocks[2].mlp.up.weight));
-  CHECK_FALSE(same_bits(model.blocks[2].mlp.up.weight, model.blocks[1].mlp.up.weight));
-  CHECK_FALSE(same_bits(model.blocks[2].mlp.up.weight, other.blocks[2].mlp.up.weight));
+  CHECK(equal_bits(model.blocks[2].mlp_norm.weight, Tensor::full({128}, 1.0)));
+  CHECK(equal_bits(model.blocks[2].mlp.up.weight, deeper.blocks[2].mlp.up.weight));
+  CHECK_FALSE(equal_bits(model.blocks[2].mlp.up.weight, model.blocks[1].mlp.up.weight));
+  CHECK_FALSE(equal_bits(model.blocks[2].mlp.up.weight, other.blocks[2].mlp.up.weight));
 }
 
 TEST_CASE("two micro-batches give the loss and gradients of one batch bit for bit, with dropout") {
@@ -332,9 +332,21 @@ TEST_CASE("two micro-batches give the loss and gradients of one batch bit for bi
     const auto parts = gradients({1, 3});
     for (size_t i = 0; i < whole.size(); ++i) {
       INFO(whole[i].name);
-      CHECK(same_bits(whole[i].tensor.grad(), parts[i].tensor.grad()));
+      CHECK(equal_bits(whole[i].tensor.grad(), parts[i].tensor.grad()));
     }
   }
+}
+
+TEST_CASE("the embeddings drop out by the path of the table while training") {
+  Config config = small_config(Arch::gpt);
+  config.dropout = 0.3;
+  const Transformer model = small_model(config);
+  const Tensor ids = ids_tensor(some_ids(12, 29));
+  const Context context = Context::for_training(2, 6, 1, 2, 2, 0);
+  const Tensor entering = model.hidden_states(ids, Context::of_batch(2, 6))[0];
+  const Dropout dropout("token_embedding.dropout", 0.3);
+  CHECK(equal_bits(model.hidden_states(ids, context)[0], dropout(entering, context)));
+  CHECK_FALSE(equal_bits(model.hidden_states(ids, context)[0], entering));
 }
 
 TEST_CASE("hidden states are named, and a text's are the same bits in any company") {
@@ -344,12 +356,12 @@ TEST_CASE("hidden states are named, and a text's are the same bits in any compan
     const int64_t lengths[] = {5, 1, 24};
     const std::vector<Tensor> together = model.hidden_states(ids_tensor(ids), Context::of_lengths(lengths));
     REQUIRE(together.size() == 4);
-    CHECK(same_bits(together[3], model.forward(ids_tensor(ids), Context::of_lengths(lengths))));
+    CHECK(equal_bits(together[3], model.forward(ids_tensor(ids), Context::of_lengths(lengths))));
     const int64_t alone_length[] = {24};
     const std::vector<int32_t> last(ids.begin() + 6, ids.end());
     const std::vector<Tensor> alone =
         model.hidden_states(ids_tensor(last), Context::of_lengths(alone_length));
-    for (size_t l = 0; l < 4; ++l) CHECK(same_bits(slice(together[l], 0, 6, 30), alone[l]));
+    for (size_t l = 0; l < 4; ++l) CHECK(equal_bits(slice(together[l], 0, 6, 30), alone[l]));
   }
   CHECK(layer_name(0, 2) == "layer_0");
   CHECK(layer_name(2, 2) == "layer_2");
@@ -406,7 +418,7 @@ TEST_CASE("a model that is saved and loaded is the same, in both layouts and wit
     REQUIRE(before.size() == after.size());
     for (size_t i = 0; i < before.size(); ++i) {
       CHECK(before[i].name == after[i].name);
-      CHECK(same_bits(before[i].tensor, after[i].tensor));
+      CHECK(equal_bits(before[i].tensor, after[i].tensor));
     }
     CHECK(SafetensorsFile::open(folder / kWeightsFile).metadata().at("note") == "a test");
   }
@@ -422,9 +434,9 @@ TEST_CASE("files have the names and orientation of the Hugging Face library") {
     CHECK_FALSE(file.contains("lm_head.weight"));
     CHECK(file.info("transformer.h.1.attn.c_attn.weight").shape == Shape{24, 72});
     CHECK(file.info("transformer.h.0.mlp.c_proj.weight").shape == Shape{40, 24});
-    CHECK(same_bits(file.tensor("transformer.h.1.attn.c_attn.weight"),
+    CHECK(equal_bits(file.tensor("transformer.h.1.attn.c_attn.weight"),
                     transpose(gpt.blocks[1].attention.qkv.weight)));
-    CHECK(same_bits(file.tensor("transformer.wte.weight"), gpt.token_embedding.weight));
+    CHECK(equal_bits(file.tensor("transformer.wte.weight"), gpt.token_embedding.weight));
     const Json json = Json::parse(read_file(folder / kConfigFile), "config.json");
     CHECK(json.at("model_type").as_string() == "gpt2");
     CHECK(json.at("architectures").as_array()[0].as_string() == "GPT2LMHeadModel");
@@ -439,9 +451,10 @@ TEST_CASE("files have the names and orientation of the Hugging Face library") {
     const SafetensorsFile file = SafetensorsFile::open(folder / kWeightsFile);
     CHECK(file.info("lm_head.weight").shape == Shape{29, 24});
     CHECK(file.info("model.layers.1.self_attn.k_proj.weight").shape == Shape{12, 24});
-    CHECK(same_bits(file.tensor("model.layers.1.self_attn.k_proj.weight"),
+    CHECK(equal_bits(file.tensor("model.layers.1.self_attn.k_proj.weight"),
                     slice(llama.blocks[1].attention.qkv.weight, 0, 24, 36)));
     CHECK(load_config(folder.path()) == config);
+    CHECK(config_to_json(config).at("hidden_act").as_string() == "silu");
     CHECK(Json::parse(read_file(folder / kConfigFile), "config.json").at("model_type").as_string() ==
           "llama");
   }
@@ -494,7 +507,7 @@ TEST_CASE("tensors that are missing, unexpected or of another shape are errors t
   }
   tensors.push_back({"h.0.attn.bias", Tensor::zeros({1, 1, 32, 32})});
   save_safetensors(path, tensors);
-  CHECK(same_bits(load().token_embedding.weight, cast(cast(good[0].tensor, DType::bf16), DType::f32)));
+  CHECK(equal_bits(load().token_embedding.weight, cast(cast(good[0].tensor, DType::bf16), DType::f32)));
 
   // A configuration that asks for more memory than there is must not get any.
   Json json = config_to_json(model.config());

@@ -2,8 +2,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <map>
 #include <memory>
 #include <set>
@@ -22,6 +24,23 @@ std::string trimmed(const std::string& text) {
   return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
 }
 
+/// Checks for CLI11, which by itself takes "-1" for a large seed and cuts down what is too large: empty, or what is wrong.
+template <class T>
+std::string whole_number(const std::string& text) {
+  T value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size()) return "";
+  return "must be a whole number from " + std::to_string(std::numeric_limits<T>::min()) + " to " +
+         std::to_string(std::numeric_limits<T>::max()) + "; it is '" + text + "'";
+}
+
+std::string decimal_number(const std::string& text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size()) return "";
+  return "must be a number; it is '" + text + "'";
+}
+
 }  // namespace
 
 struct Args::Impl {
@@ -30,6 +49,13 @@ struct Args::Impl {
   std::string group = "Options";
   std::map<std::string, CLI::Option*> options;  // by each of its names, with dashes
   std::set<std::string> flags;
+  // Texts go around CLI11, which reads "[a, b]" as two values and "{}" as none, and for an empty one takes the next
+  // argument: it sees the number of each in `given_texts`.
+  std::vector<std::string> given_texts;
+  std::map<CLI::Option*, std::string*> texts;
+  std::map<CLI::Option*, std::vector<std::string>*> text_lists;
+  std::string positional_names;
+  std::size_t positional_limit = 0;
   std::string config;
   bool has_config = false;
 
@@ -51,6 +77,30 @@ struct Args::Impl {
     }
   }
 
+  std::string number_of(const std::string& text) {
+    given_texts.push_back(text);
+    return std::to_string(given_texts.size() - 1);
+  }
+
+  /// An option with its value as CLI11 is to see them.
+  std::string joined(const std::string& name, const std::string& value) {
+    CLI::Option* option = options.at(name);
+    const bool is_text = texts.contains(option) || text_lists.contains(option);
+    if (!is_text && value.empty()) throw UsageError(name + " needs a value; it is empty");
+    return "--" + option->get_lnames().at(0) + "=" + (is_text ? number_of(value) : value);
+  }
+
+  /// Puts the texts where CLI11 left their numbers.
+  void restore_texts() {
+    for (const auto& [option, value] : texts) {
+      if (option->count() > 0) *value = given_texts.at(std::stoul(*value));
+    }
+    for (const auto& [option, values] : text_lists) {
+      if (option->count() == 0) continue;
+      for (std::string& value : *values) value = given_texts.at(std::stoul(value));
+    }
+  }
+
   [[noreturn]] void unknown(const std::string& name, const std::string& where) const {
     std::vector<std::string> names;
     for (const auto& [known, option] : options) names.push_back(known);
@@ -64,17 +114,24 @@ struct Args::Impl {
   /// option ("--layers -1").
   std::vector<std::string> normalized(const std::vector<std::string>& arguments) {
     std::vector<std::string> result;
+    std::size_t positional_count = 0;
+    bool only_positional = false;
     for (std::size_t i = 0; i < arguments.size(); ++i) {
       const std::string& word = arguments[i];
-      if (word == "--") {
-        result.insert(result.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i), arguments.end());
-        break;
+      if (word == "--" && !only_positional) {
+        only_positional = true;
+        continue;
       }
       const bool is_long = word.size() > 2 && word[0] == '-' && word[1] == '-';
       const bool is_short =
           word.size() > 1 && word[0] == '-' && !is_long && !(word[1] >= '0' && word[1] <= '9');
-      if (!is_long && !is_short) {
-        result.push_back(word);
+      if (only_positional || (!is_long && !is_short)) {
+        if (++positional_count > positional_limit) {
+          throw UsageError("gradus " + verb + " takes " +
+                           (positional_limit == 0 ? "only options" : positional_names + " and options") + "; '" +
+                           word + "' is one argument too many");
+        }
+        result.push_back(number_of(word));
         continue;
       }
       const auto equals = word.find('=');
@@ -94,7 +151,7 @@ struct Args::Impl {
       } else {
         throw UsageError(name + " needs a value; none was given");
       }
-      result.push_back("--" + option->second->get_lnames().at(0) + "=" + value);
+      result.push_back(joined(name, value));
     }
     return result;
   }
@@ -124,7 +181,7 @@ struct Args::Impl {
       });
       if (on_command_line) continue;
       if (!flags.contains(name)) {
-        result.push_back(name + "=" + value);
+        result.push_back(joined(name, value));
       } else if (value == "true" || value == "on" || value == "1") {
         result.push_back(name);
       } else if (value != "false" && value != "off" && value != "0") {
@@ -141,34 +198,37 @@ Args::~Args() = default;
 void Args::heading(const std::string& title) { impl_->group = title; }
 
 void Args::text(const std::string& names, std::string& value, const std::string& help) {
-  impl_->remember(names, impl_->app.add_option(names, value, help)->capture_default_str(), false);
+  auto* option = impl_->app.add_option(names, value, help)->capture_default_str();
+  impl_->texts[option] = &value;
+  impl_->remember(names, option, false);
 }
 
 void Args::texts(const std::string& names, std::vector<std::string>& values, const std::string& help) {
   auto* option = impl_->app.add_option(names, values, help + " (may be repeated)");
-  option->expected(1)->take_all();
+  option->expected(1)->take_all()->allow_extra_args(false);
+  impl_->text_lists[option] = &values;
   impl_->remember(names, option, false);
 }
 
 void Args::integer(const std::string& names, int64_t& value, const std::string& help) {
-  impl_->remember(names, impl_->app.add_option(names, value, help)->capture_default_str()->type_name("INT"),
-                  false);
+  auto* option = impl_->app.add_option(names, value, help)->capture_default_str();
+  impl_->remember(names, option->type_name("INT")->check(whole_number<int64_t>), false);
 }
 
 void Args::integer(const std::string& names, std::optional<int64_t>& value, const std::string& help) {
   auto* option = impl_->app.add_option_function<int64_t>(
       names, [&value](const int64_t& given) { value = given; }, help);
-  impl_->remember(names, option->type_name("INT"), false);
+  impl_->remember(names, option->type_name("INT")->check(whole_number<int64_t>), false);
 }
 
 void Args::seed(const std::string& names, uint64_t& value, const std::string& help) {
-  impl_->remember(names, impl_->app.add_option(names, value, help)->capture_default_str()->type_name("INT"),
-                  false);
+  auto* option = impl_->app.add_option(names, value, help)->capture_default_str();
+  impl_->remember(names, option->type_name("INT")->check(whole_number<uint64_t>), false);
 }
 
 void Args::number(const std::string& names, double& value, const std::string& help) {
-  impl_->remember(
-      names, impl_->app.add_option(names, value, help)->capture_default_str()->type_name("NUMBER"), false);
+  auto* option = impl_->app.add_option(names, value, help)->capture_default_str();
+  impl_->remember(names, option->type_name("NUMBER")->check(decimal_number), false);
 }
 
 void Args::choice(const std::string& names, std::string& value, const std::vector<std::string>& choices,
@@ -193,12 +253,15 @@ void Args::flag(const std::string& names, bool& value, const std::string& help) 
 }
 
 void Args::positional(const std::string& name, std::string& value, const std::string& help, bool required) {
-  impl_->app.add_option(name, value, help)->required(required)->type_name("");
+  impl_->texts[impl_->app.add_option(name, value, help)->required(required)->type_name("")] = &value;
+  impl_->positional_names += (impl_->positional_names.empty() ? "" : " ") + name;
+  ++impl_->positional_limit;
 }
 
 void Args::positionals(const std::string& name, std::vector<std::string>& values, const std::string& help,
                        bool required) {
-  impl_->app.add_option(name, values, help)->required(required)->type_name("");
+  impl_->text_lists[impl_->app.add_option(name, values, help)->required(required)->type_name("")] = &values;
+  impl_->positional_limit = std::numeric_limits<std::size_t>::max();
 }
 
 void Args::config_file() {
@@ -219,7 +282,7 @@ bool Args::parse(const std::vector<std::string>& arguments) {
   std::vector<std::string> words = impl_->normalized(arguments);
   if (impl_->has_config) {
     for (const std::string& word : words) {
-      if (word.rfind("--config=", 0) == 0) impl_->config = word.substr(9);
+      if (word.rfind("--config=", 0) == 0) impl_->config = impl_->given_texts.at(std::stoul(word.substr(9)));
     }
     if (!impl_->config.empty()) {
       const std::vector<std::string> more = impl_->from_config(words);
@@ -232,6 +295,7 @@ bool Args::parse(const std::vector<std::string>& arguments) {
   } catch (const CLI::ParseError& error) {
     throw UsageError(error.what());
   }
+  impl_->restore_texts();
   return true;
 }
 

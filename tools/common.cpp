@@ -109,11 +109,14 @@ std::string one_line(const std::string& text, std::size_t characters) {
 
 void print_out(const std::string& text) {
   close_status();
-  check_world(std::fwrite(text.data(), 1, text.size(), stdout) == text.size(), "stdout: cannot write; ",
-              std::strerror(errno));
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  check_world(written, "stdout: cannot write; ", std::strerror(errno));
 }
 
-void flush_out() { check_world(std::fflush(stdout) == 0, "stdout: cannot write; ", std::strerror(errno)); }
+void flush_out() {
+  const bool written = std::fflush(stdout) == 0;
+  check_world(written, "stdout: cannot write; ", std::strerror(errno));
+}
 
 void print_json(const Json& json) {
   print_out(json.dump() + "\n");

@@ -84,7 +84,8 @@ int run_resume(const Arguments& arguments) {
   Transformer model(config);
   Trainer trainer(model, options, tokenizer, text.training.ids, text.bytes_per_token(), text.held_out.ids);
   trainer.restore(folder);
-  RunProgress progress(folder, model, tokenizer, options, trainer.step(), plan, common.quiet || left <= 0);
+  RunProgress progress(folder, model, tokenizer, options, trainer.step(), plan,
+                       common.quiet || options.max_iters <= step);
   return finish_run(trainer, progress, folder, source_metadata(source), common);
 }
 

@@ -101,11 +101,13 @@ Tokenizer make_tokenizer(const TrainArguments& a, const Corpus& corpus) {
        near.empty() ? "" : "; did you mean " + near + "?");
 }
 
+constexpr const char* kCardSentence = "A language model trained by Gradus";
+
 std::string model_card(const TrainArguments& a, const Config& config, const Corpus& corpus,
                        const Tokenizer& tokenizer, const std::string& command) {
   std::string card = "# " + corpus.name + "\n\n";
   card +=
-      "A language model trained by Gradus; `gradus info` shows its parameters, `metrics.jsonl` its "
+      std::string(kCardSentence) + "; `gradus info` shows its parameters, `metrics.jsonl` its "
       "course.\n\n";
   card += "| | |\n|---|---|\n";
   card += "| command | `" + command + "` |\n";
@@ -119,6 +121,15 @@ std::string model_card(const TrainArguments& a, const Config& config, const Corp
   card += "| build | gradus " GRADUS_VERSION ", " GRADUS_COMPILER ", " GRADUS_BUILD_TYPE " |\n\n";
   card += "Continue the training: `gradus resume DIR`. Write with it: `gradus generate DIR -p TEXT`.\n";
   return card;
+}
+
+/// Whether a training here would replace something. What one leaves that was killed before its first checkpoint, its
+/// description, is not kept: there is nothing to resume.
+bool holds_run(const std::string& folder) {
+  if (file_exists(folder + "/" + kWeightsFile) || file_exists(folder + "/" + kStateFile)) return true;
+  const std::string card = folder + "/README.md";
+  return file_exists(folder + "/" + kConfigFile) &&
+         !(file_exists(card) && read_file(card).find(kCardSentence) != std::string::npos);
 }
 
 std::string default_folder(const Corpus& corpus) { return "runs/" + corpus.name; }
@@ -145,8 +156,7 @@ int run_train(const Arguments& arguments) {
 
   Corpus corpus = load_corpus(a.paths, options.val_fraction);
   const std::string folder = a.out.empty() ? default_folder(corpus) : a.out;
-  check(a.dry_run || !(file_exists(folder + "/" + kConfigFile) || file_exists(folder + "/" + kWeightsFile)),
-        "train: ", folder,
+  check(a.dry_run || !holds_run(folder), "train: ", folder,
         " must not hold a run already; it does; choose another with -o, or continue it with gradus resume ",
         folder);
 

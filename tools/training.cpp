@@ -59,7 +59,10 @@ double RunText::bytes_per_token() const {
 RunText encode_corpus(Corpus corpus, const std::vector<std::string>& paths, const Tokenizer& tokenizer) {
   RunText text;
   text.training = tokenize_documents(tokenizer, corpus.training, paths);
-  text.held_out = tokenize_documents(tokenizer, corpus.held_out);
+  // What is held out is the end of the last documents.
+  std::vector<std::string> names(paths.end() - static_cast<std::ptrdiff_t>(corpus.held_out.size()), paths.end());
+  if (!names.empty()) names.front() += " (from where it is held out)";
+  text.held_out = tokenize_documents(tokenizer, corpus.held_out, names);
   text.corpus = std::move(corpus);
   return text;
 }

@@ -33,7 +33,9 @@ Corpus load_corpus(const std::vector<std::string>& paths, double held_out) {
       return (static_cast<unsigned char>(text[static_cast<std::size_t>(at)]) & 0xc0) == 0x80;
     };
     // A character is at most four bytes; in text that is not UTF-8 the cut stays where it is.
-    for (int back = 0; back < 3 && cut > 0 && cut < size && continues(cut); ++back) --cut;
+    int64_t begin = cut;
+    while (begin > 0 && begin > cut - 3 && begin < size && continues(begin)) --begin;
+    if (begin < size && !continues(begin)) cut = begin;
     if (cut > 0) corpus.training.push_back(text.substr(0, static_cast<std::size_t>(cut)));
     if (cut < size) corpus.held_out.push_back(text.substr(static_cast<std::size_t>(cut)));
     training_left = cut < size ? 0 : training_left - size;

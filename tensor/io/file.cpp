@@ -17,6 +17,8 @@
 namespace gradus {
 namespace {
 
+/// note: errno has to be read after the call that sets it, and the arguments of one call have no order: no system call
+///       stands beside reason(errno).
 std::string reason(int error) { return std::generic_category().message(error); }
 
 std::string folder_of(const std::string& path) {
@@ -56,7 +58,8 @@ int open_to_read(const std::string& path) {
 
 struct stat status_of(int descriptor, const std::string& path) {
   struct stat status {};
-  check_world(::fstat(descriptor, &status) == 0, path, ": cannot be examined; ", reason(errno));
+  const bool known = ::fstat(descriptor, &status) == 0;
+  check_world(known, path, ": cannot be examined; ", reason(errno));
   check_world(!S_ISDIR(status.st_mode), path, ": must be a file; it is a directory");
   return status;
 }
@@ -66,12 +69,13 @@ void sync_folder(const std::string& folder) {
   const Descriptor descriptor(open_retrying(folder, O_RDONLY | O_DIRECTORY));
   check_world(descriptor.get() >= 0, folder, ": the folder cannot be opened; ", reason(errno));
   // Some file systems cannot sync a folder and say so with EINVAL: their renames are as safe as they get.
-  check_world(::fsync(descriptor.get()) == 0 || errno == EINVAL, folder, ": the folder cannot be synced; ",
-              reason(errno));
+  const bool synced = ::fsync(descriptor.get()) == 0 || errno == EINVAL;
+  check_world(synced, folder, ": the folder cannot be synced; ", reason(errno));
 }
 
 void rename_checked(const std::string& from, const std::string& to) {
-  check_world(::rename(from.c_str(), to.c_str()) == 0, to, ": cannot be put in place of the old file; ", from,
+  const bool renamed = ::rename(from.c_str(), to.c_str()) == 0;
+  check_world(renamed, to, ": cannot be put in place of the old file; ", from,
               " was written, but renaming it failed: ", reason(errno));
 }
 
@@ -136,13 +140,14 @@ uint64_t free_disk_bytes(const std::string& path) {
   std::string folder = path;
   while (!is_directory(folder) && folder != "." && folder != "/") folder = folder_of(folder);
   struct statvfs status {};
-  check_world(::statvfs(folder.c_str(), &status) == 0, folder, ": the free space cannot be read; ",
-              reason(errno));
+  const bool known = ::statvfs(folder.c_str(), &status) == 0;
+  check_world(known, folder, ": the free space cannot be read; ", reason(errno));
   return static_cast<uint64_t>(status.f_bavail) * static_cast<uint64_t>(status.f_frsize);
 }
 
 void remove_file(const std::string& path) {
-  check_world(::unlink(path.c_str()) == 0 || errno == ENOENT, path, ": cannot be removed; ", reason(errno));
+  const bool gone = ::unlink(path.c_str()) == 0 || errno == ENOENT;
+  check_world(gone, path, ": cannot be removed; ", reason(errno));
 }
 
 void rename_synced(const std::string& from, const std::string& to) {
@@ -263,13 +268,13 @@ void AppendFile::append(std::string_view lines) {
 }
 
 void AppendFile::sync() {
-  check_world(::fsync(descriptor_) == 0, path_, ": what was appended could not be brought to disk; ",
-              reason(errno));
+  const bool synced = ::fsync(descriptor_) == 0;
+  check_world(synced, path_, ": what was appended could not be brought to disk; ", reason(errno));
 }
 
 void AppendFile::truncate(uint64_t bytes) {
-  check_world(::ftruncate(descriptor_, static_cast<off_t>(bytes)) == 0, path_, ": cannot be cut to ", bytes,
-              " bytes; ", reason(errno));
+  const bool cut = ::ftruncate(descriptor_, static_cast<off_t>(bytes)) == 0;
+  check_world(cut, path_, ": cannot be cut to ", bytes, " bytes; ", reason(errno));
 }
 
 uint64_t AppendFile::size() const { return static_cast<uint64_t>(status_of(descriptor_, path_).st_size); }

@@ -1,0 +1,213 @@
+#include "models/training/checkpoint.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "models/transformer/files.hpp"
+#include "tensor/io/file.hpp"
+#include "tests/catch.hpp"
+#include "tests/temporary_folder.hpp"
+
+/// Checkpoints through every moment at which a process can die: each is arranged by hand from the files of two whole ones.
+
+using namespace gradus;
+using Catch::Matchers::ContainsSubstring;
+using gradus::test::TemporaryFolder;
+using gradus::test::write_quickly;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+void checkpoint(const std::string& folder, int64_t step, int64_t keep = 0) {
+  CheckpointFiles files;
+  files.model = {{"w", Tensor::full({3, 5}, static_cast<double>(step))}};
+  files.model_metadata = {{"format", "pt"}};
+  files.state = {{"m.w", Tensor::full({3, 5}, static_cast<double>(step) + 0.5)}};
+  files.state_metadata = {{"options", "{}"}};
+  write_checkpoint(folder, step, std::move(files), keep);
+}
+
+/// The step that both files of a folder tell, by their metadata and by what they hold; -1 where they disagree.
+int64_t whole_step(const std::string& folder) {
+  const SafetensorsFile model = SafetensorsFile::open(folder + "/" + kWeightsFile);
+  const SafetensorsFile state = SafetensorsFile::open(folder + "/" + kStateFile);
+  const std::string step = model.metadata().at("step");
+  const double value = model.tensor("w").to_vector<double>().at(14);
+  const bool agree = state.metadata().at("step") == step && value == std::stod(step) &&
+                     state.tensor("m.w").to_vector<double>().at(14) == value + 0.5;
+  return agree ? std::stoll(step) : -1;
+}
+
+/// The names in a folder, sorted.
+std::string listing(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  std::string all;
+  for (const std::string& name : names) all += (all.empty() ? "" : " ") + name;
+  return all;
+}
+const std::string kPair = "model.safetensors state.safetensors";
+
+/// A folder that holds step 10, and the files of step 20 to die with.
+struct Torn {
+  TemporaryFolder folder, next;
+  Torn() {
+    checkpoint(folder.path(), 10);
+    checkpoint(next.path(), 20);
+  }
+  /// Puts a file of step 20 into the folder under a name.
+  void put(const std::string& file, const std::string& name) {
+    fs::copy_file(next / file, folder / name, fs::copy_options::overwrite_existing);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a checkpoint is two files of one step, and nothing else stays") {
+  const TemporaryFolder folder;
+  checkpoint(folder.path(), 7);
+  CHECK(listing(folder.path()) == kPair);
+  CHECK(recover_checkpoint(folder.path()) == 7);
+  checkpoint(folder.path(), 8);
+  CHECK(listing(folder.path()) == kPair);
+  CHECK(recover_checkpoint(folder.path()) == 8);
+  CHECK(whole_step(folder.path()) == 8);
+  CHECK(SafetensorsFile::open(folder / kStateFile).metadata().at("options") == "{}");
+  CHECK(SafetensorsFile::open(folder / kWeightsFile).metadata().at("format") == "pt");
+}
+
+TEST_CASE("a checkpoint cut off before its first rename leaves the one before") {
+  Torn torn;
+  SECTION("while the model was written") {
+    write_quickly(torn.folder / "model.safetensors.partial", "half of a head");
+  }
+  SECTION("while the state was written") {
+    write_quickly(torn.folder / "model.safetensors.partial", read_file(torn.next / kWeightsFile));
+    write_quickly(torn.folder / "state.safetensors.partial", "");
+  }
+  SECTION("when the model was staged") {
+    torn.put(kWeightsFile, "model.safetensors.next");
+    write_quickly(torn.folder / "state.safetensors.partial", read_file(torn.next / kStateFile));
+  }
+  SECTION("when both were staged") {
+    torn.put(kWeightsFile, "model.safetensors.next");
+    torn.put(kStateFile, "state.safetensors.next");
+  }
+  CHECK(recover_checkpoint(torn.folder.path()) == 10);
+  CHECK(whole_step(torn.folder.path()) == 10);
+  CHECK(listing(torn.folder.path()) == kPair);
+}
+
+TEST_CASE("a checkpoint cut off between its renames is finished") {
+  Torn torn;
+  torn.put(kWeightsFile, kWeightsFile);
+  torn.put(kStateFile, "state.safetensors.next");
+  SECTION("of a later checkpoint") {}
+  SECTION("of the first one") { fs::remove(torn.folder / kStateFile); }
+  CHECK(recover_checkpoint(torn.folder.path()) == 20);
+  CHECK(whole_step(torn.folder.path()) == 20);
+  CHECK(listing(torn.folder.path()) == kPair);
+  CHECK(recover_checkpoint(torn.folder.path()) == 20);
+}
+
+TEST_CASE("two files that belong to different steps are an error naming file and steps") {
+  Torn torn;
+  torn.put(kWeightsFile, kWeightsFile);
+  SECTION("with nothing staged") {
+    CHECK_THROWS_WITH(recover_checkpoint(torn.folder.path()),
+                      ContainsSubstring("state.safetensors: the state must belong to step 20") &&
+                          ContainsSubstring("no staged file"));
+  }
+  SECTION("with something else staged") {
+    checkpoint(torn.next.path(), 30);
+    torn.put(kStateFile, "state.safetensors.next");
+    CHECK_THROWS_WITH(recover_checkpoint(torn.folder.path()),
+                      ContainsSubstring("state.safetensors.next: the staged state must belong to step 20") &&
+                          ContainsSubstring("it belongs to step 30"));
+  }
+  SECTION("with half a file staged") {
+    write_quickly(torn.folder / "state.safetensors.next", read_file(torn.next / kStateFile).substr(0, 300));
+    CHECK_THROWS_WITH(recover_checkpoint(torn.folder.path()), ContainsSubstring("state.safetensors.next"));
+  }
+  CHECK_THROWS_AS(recover_checkpoint(torn.folder.path()), std::runtime_error);
+}
+
+TEST_CASE("a run folder without a usable model is an error naming the file") {
+  const TemporaryFolder folder;
+  CHECK_THROWS_WITH(recover_checkpoint(folder.path()), ContainsSubstring("must hold model.safetensors"));
+  checkpoint(folder.path(), 1);
+  const std::string model = read_file(folder / kWeightsFile);
+  for (const std::size_t bytes : {std::size_t{0}, std::size_t{7}, std::size_t{100}, model.size() - 1}) {
+    CAPTURE(bytes);
+    write_quickly(folder / kWeightsFile, model.substr(0, bytes));
+    CHECK_THROWS_WITH(recover_checkpoint(folder.path()), ContainsSubstring(folder / kWeightsFile));
+  }
+  for (const char* step : {"", "x", "-3", "1 ", "99999999999999999999"}) {
+    CAPTURE(step);
+    save_safetensors(folder / kWeightsFile, std::vector<NamedTensor>{{"w", Tensor::full({2}, 1)}},
+                     {{"step", step}});
+    CHECK_THROWS_WITH(recover_checkpoint(folder.path()),
+                      ContainsSubstring("model.safetensors: the metadata's step must be a number"));
+  }
+  save_safetensors(folder / kWeightsFile, std::vector<NamedTensor>{{"w", Tensor::full({2}, 1)}}, {});
+  CHECK_THROWS_WITH(recover_checkpoint(folder.path()),
+                    ContainsSubstring("the metadata must give the step of its checkpoint"));
+}
+
+TEST_CASE("what an earlier attempt staged is never taken for a later one's") {
+  Torn torn;
+  checkpoint(torn.next.path(), 15);
+  torn.put(kWeightsFile, "model.safetensors.next");
+  torn.put(kStateFile, "state.safetensors.next");
+  write_quickly(torn.folder / "model.safetensors.partial", "old");
+  checkpoint(torn.folder.path(), 30);
+  CHECK(listing(torn.folder.path()) == kPair);
+  CHECK(recover_checkpoint(torn.folder.path()) == 30);
+  CHECK(whole_step(torn.folder.path()) == 30);
+}
+
+TEST_CASE("a checkpoint that cannot be written leaves the one before as it was") {
+  const TemporaryFolder folder;
+  checkpoint(folder.path(), 10);
+  // A folder in the way of each name that the writer needs.
+  for (const char* name : {"model.safetensors.partial", "state.safetensors.partial", "model.safetensors.next",
+                           "state.safetensors.next"}) {
+    CAPTURE(name);
+    fs::create_directory(folder / name);
+    CHECK_THROWS_AS(checkpoint(folder.path(), 20), std::runtime_error);
+    CHECK(whole_step(folder.path()) == 10);
+    fs::remove(folder / name);
+    CHECK(listing(folder.path()) == kPair);
+    CHECK(recover_checkpoint(folder.path()) == 10);
+  }
+  checkpoint(folder.path(), 20);
+  CHECK(whole_step(folder.path()) == 20);
+}
+
+TEST_CASE("older checkpoints stay as long as keep says, each whole") {
+  const TemporaryFolder folder;
+  const std::string old = folder / "checkpoints";
+  for (const int64_t step : {0, 10, 20, 100}) checkpoint(folder.path(), step, 2);
+  CHECK(listing(old) == "step-10 step-20");
+  fs::create_directories(old + "/step-by-step");  // somebody else's
+  write_quickly(old + "/notes", "mine");
+  checkpoint(folder.path(), 110, 2);
+  CHECK(listing(old) == "notes step-100 step-20 step-by-step");  // by number, not by name
+  for (const int64_t step : {20, 100}) {
+    const std::string kept = old + "/step-" + std::to_string(step);
+    CHECK(listing(kept) == kPair);
+    CHECK(recover_checkpoint(kept) == step);
+    CHECK(whole_step(kept) == step);
+  }
+  CHECK(whole_step(folder.path()) == 110);
+  // A checkpoint that is written again, as after a crash, replaces its own old copy.
+  checkpoint(folder.path(), 110, 2);
+  checkpoint(folder.path(), 120, 2);
+  CHECK(whole_step(old + "/step-110") == 110);
+  checkpoint(folder.path(), 130, 0);
+  CHECK(whole_step(folder.path()) == 130);
+}
