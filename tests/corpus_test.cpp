@@ -210,11 +210,12 @@ TEST_CASE("training options with an unknown, missing or unusable key are an erro
   unknown.set("momentum", 0.9);
   CHECK_THROWS_WITH(options_from_json(Json::parse(unknown.dump(), "state")),
                     ContainsSubstring("state") && ContainsSubstring("momentum"));
-  for (const auto& [key, value] : options_to_json({}).as_object()) {
+  const Json whole = options_to_json({});
+  for (const auto& [key, value] : whole.as_object()) {
     CAPTURE(key);
     Json missing = Json::object();
     Json wrong = Json::object();
-    for (const auto& [other, kept] : options_to_json({}).as_object()) {
+    for (const auto& [other, kept] : whole.as_object()) {
       if (other != key) missing.set(other, kept);
       wrong.set(other, other == key ? Json::array() : kept);
     }

@@ -253,6 +253,22 @@ TEST_CASE("each broken rule of safetensors is named with file and tensor", "[io]
              ContainsSubstring("tensor a have changed"));
 }
 
+TEST_CASE("metadata with any bit flipped is refused", "[io]") {
+  const TemporaryFolder folder;
+  const Metadata metadata = {{"options", "{\"learning_rate\":0.001}"}, {"step", "12"}};
+  save_safetensors(folder / "a", sample(), metadata);
+  const std::string bytes = read_file(folder / "a");
+  CHECK(SafetensorsFile::open(folder / "a").metadata() == metadata);
+  const std::size_t begin = bytes.find("\"options\"");
+  const std::size_t end = bytes.find("\"step\":\"12\"") + 11;
+  for (std::size_t i = begin * 8; i < end * 8; ++i) {
+    std::string damaged = bytes;
+    damaged[i / 8] = static_cast<char>(damaged[i / 8] ^ (1 << (i % 8)));
+    INFO(i);
+    CHECK(message_of(folder, damaged) != "no error");
+  }
+}
+
 TEST_CASE("files that are no safetensors files are told by what they are", "[io]") {
   const TemporaryFolder folder;
   CHECK_THAT(message_of(folder, ""), ContainsSubstring("at least 8 bytes; it has 0"));

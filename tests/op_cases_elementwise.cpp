@@ -76,8 +76,8 @@ std::vector<Row> unary_rows() {
                                                                                    : x; },
                        0, off_zero, {0, kInf, -kInf, -3, 3}));
   // In the left tail 1 + erf cancels, which leaves an error of the size of x.
-  rows.push_back(
-      unary("gelu", gelu, reference::gelu, 1.5, between(-4, 4), {0, 1e-20, -9, 9, -50, 50, -1e30, 1e30}, size));
+  rows.push_back(unary("gelu", gelu, reference::gelu, 1.5, between(-4, 4),
+                       {0, 1e-20, -9, 9, -50, 50, -1e30, 1e30}, size));
   rows.push_back(unary("gelu_tanh", gelu_tanh, reference::gelu_tanh, 2, between(-4, 4),
                        {0, 1e-20, -9, 9, -50, 50, -1e4, 1e4}, size));
   rows.push_back(

@@ -224,7 +224,7 @@ std::vector<Row> attention_rows() {
   rows.back().bench(attended(std::vector<int64_t>(12, 64), {4, 4, 32}, true), 2.0 * 12 * 64 * 64 * 4 * 32);
 
   rows.push_back(Row("attention_cached(Tensor, Tensor, Tensor, KeyValueCache, int64_t, int64_t, double)",
-                     {"attention", "pack"}, 4));
+                     {"attention", "pack"}, 2));
   rows.back().no_gradient();
   // A prompt, then the rest in pieces.
   const auto cached = [&](std::vector<int64_t> pieces, Heads heads) {

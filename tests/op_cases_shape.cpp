@@ -155,9 +155,9 @@ std::vector<Row> view_rows() {
   permuted({2, 3, 4}, {2, 0, 1});
   permuted({2, 3, 4, 5}, {0, 2, 1, 3});
   permuted({2, 3, 1, 2, 1, 2, 2, 3}, {7, 6, 5, 4, 3, 2, 1, 0});
-  permuted({20, 30, 40}, {1, 2, 0});
   permuted({}, {});
-  rows.back().bench({normal({1})});
+  permuted({20, 30, 40}, {1, 2, 0});
+  rows.back().bench({normal({64, 128, 128})});
 
   rows.push_back(Row("slice(Tensor, int, int64_t, int64_t)", {}, 0));
   const auto sliced = [&](const Shape& shape, int axis, int64_t begin, int64_t end) {
@@ -232,7 +232,7 @@ std::vector<Row> view_rows() {
   stretched({1, 3}, {0, 3});
   stretched({1, 33}, {300, 33});
   stretched({129, 1}, {129, 1100});
-  rows.back().bench({normal({1024, 1})});
+  rows.back().bench({normal({129, 1})});
 
   rows.push_back(Row("contiguous(Tensor)", {}, 0));
   rows.back().of([](const Tensors& in, DType) { return contiguous(in[0]); },
@@ -243,7 +243,7 @@ std::vector<Row> view_rows() {
       .test({normal({})})
       .test({normal({0, 2})})
       .test({normal({300, 129})});
-  rows.back().bench({normal({1})});
+  rows.back().bench({normal(kBenchShape)});
   rows.back().of([](const Tensors& in, DType) { return contiguous(transpose(in[0], 0, 1)); },
                  [](const Arrays& in) {
                    return reference::permute(in[0], {1, 0});

@@ -1,4 +1,4 @@
-#include <cctype>
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <fstream>
@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tensor/autodiff.hpp"
 #include "tensor/kernels/kernels.hpp"
 #include "tests/catch.hpp"
 #include "tests/op_cases.hpp"
@@ -152,6 +153,20 @@ TEST_CASE("every row has cases and a benchmark, and every differentiable op a gr
     CHECK(gradient == differentiable);
     const bool takes_sizes_only = row.signature.find("_sequences(") != std::string::npos;
     CHECK(row.benches.empty() == takes_sizes_only);
+  }
+}
+
+TEST_CASE("every benchmark's inputs fit its op") {
+  const NoGrad quiet;
+  for (const Row& row : op_rows()) {
+    for (const Case& test : row.benches) {
+      Tensors inputs;
+      for (const Input& input : test.inputs) {
+        inputs.push_back(Tensor::zeros(input.shape, input.ids ? DType::i32 : DType::f32));
+      }
+      INFO(test.name);
+      CHECK_NOTHROW(test.op(inputs, DType::f32));
+    }
   }
 }
 

@@ -470,7 +470,7 @@ TEST_CASE("special tokens are predicted, and count no bytes") {
   CHECK(result.bits_per_byte == Approx(result.loss * 12 / std::log(2.0) / 11));
 }
 
-TEST_CASE("an evaluation needs two tokens, stops when progress throws, and records nothing") {
+TEST_CASE("an evaluation needs two tokens, stops when progress throws, and leaves no gradient") {
   Transformer model = small_model(small_config(Arch::gpt, kVocab, 16));
   model.set_requires_grad(true);
   const std::vector<int32_t> ids = some_ids(40, kVocab);

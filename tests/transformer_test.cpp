@@ -300,9 +300,10 @@ TEST_CASE("initial values have their deviations and depend on their own name alo
     return std::sqrt(squares / static_cast<double>(tensor.numel()));
   };
   CHECK(deviation(model.token_embedding.weight) == Approx(0.02).epsilon(0.02));
-  CHECK(deviation(model.blocks[1].attention.qkv.weight) == Approx(0.02).epsilon(0.02));
-  CHECK(deviation(model.blocks[3].mlp.down.weight) == Approx(0.02 / std::sqrt(8.0)).epsilon(0.02));
-  CHECK(deviation(model.blocks[3].attention.output.weight) == Approx(0.02 / std::sqrt(8.0)).epsilon(0.02));
+  const double matrix = 0.02 * std::sqrt(768.0 / 128);
+  CHECK(deviation(model.blocks[1].attention.qkv.weight) == Approx(matrix).epsilon(0.02));
+  CHECK(deviation(model.blocks[3].mlp.down.weight) == Approx(matrix / std::sqrt(8.0)).epsilon(0.02));
+  CHECK(deviation(model.blocks[3].attention.output.weight) == Approx(matrix / std::sqrt(8.0)).epsilon(0.02));
   CHECK(deviation(model.blocks[0].attention.qkv.bias) == 0);
   CHECK(equal_bits(model.blocks[2].mlp_norm.weight, Tensor::full({128}, 1.0)));
   CHECK(equal_bits(model.blocks[2].mlp.up.weight, deeper.blocks[2].mlp.up.weight));

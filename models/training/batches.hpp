@@ -8,8 +8,10 @@
 
 namespace gradus {
 
-/// Windows of a token text for training: sequence n of a run starts at a place drawn by n alone, so that a batch is a
-/// function of (seed, step) and resuming needs no position.
+/// Windows of a token text for training. An epoch cuts the text into windows of T tokens, from a first place that differs
+/// between epochs, and goes through all of them in a shuffled order; so a text is read evenly, where independent draws
+/// would leave out a third of it in the first epoch. Which window sequence n of a run is follows from the seed and n
+/// alone: resuming needs no position.
 class Batches {
  public:
   /// `tokens` must outlive this and hold more than `block_size` ids.
@@ -21,13 +23,13 @@ class Batches {
   };
   /// Sequences first … first+count-1, counted from the beginning of the run.
   Batch sequences(int64_t first, int64_t count) const;
-  /// Where a sequence starts: uniform over the places that leave room for T + 1 ids.
+  /// Where a sequence starts; T + 1 ids follow from there.
   int64_t start_of(int64_t sequence) const;
 
  private:
   std::span<const int32_t> tokens_;
   int64_t block_size_;
-  Random random_;
+  uint64_t seed_;
 };
 
 }  // namespace gradus

@@ -1,6 +1,8 @@
 #include "models/training/options.hpp"
 
+#include <charconv>
 #include <set>
+#include <system_error>
 
 #include "tensor/error.hpp"
 
@@ -39,13 +41,10 @@ void from_json(const Json& json, std::string& value) { value = json.as_string();
 void from_json(const Json& json, int64_t& value) { value = json.as_integer(); }
 void from_json(const Json& json, double& value) { value = json.as_number(); }
 void from_json(const Json& json, uint64_t& value) {
-  try {
-    std::size_t end = 0;
-    value = std::stoull(json.as_string(), &end);
-    if (end == json.as_string().size()) return;
-  } catch (const std::logic_error&) {
-  }
-  fail_world(json.path(), ": must be a number below 2^64 in quotes; it is '", json.as_string(), "'");
+  const std::string& text = json.as_string();
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  check_world(error == std::errc() && end == text.data() + text.size(), json.path(),
+              ": must be a number below 2^64 in quotes; it is '", text, "'");
 }
 
 }  // namespace

@@ -35,16 +35,19 @@ Transformer::Transformer(const Config& config) : config_(config.resolved()) {
 
 void Transformer::init(uint64_t seed) {
   constexpr double kDeviation = 0.02;
-  const double residual_deviation = kDeviation / math::sqrt(2.0 * static_cast<double>(config_.n_layer));
+  constexpr double kGpt2Width = 768;
+  const double deviation = kDeviation * math::sqrt(kGpt2Width / static_cast<double>(config_.n_embd));
+  const double residual_deviation = deviation / math::sqrt(2.0 * static_cast<double>(config_.n_layer));
   visit("", [&](const std::string& name, Tensor& tensor) {
     if (name.ends_with(".bias")) {
       init_zeros(tensor);
     } else if (tensor.rank() == 1) {
       init_ones(tensor);  // of a norm
     } else {
+      const bool in_block = name.starts_with("blocks.");
       const bool ends_branch =
           name.ends_with(".attention.output.weight") || name.ends_with(".mlp.down.weight");
-      init_normal(tensor, ends_branch ? residual_deviation : kDeviation,
+      init_normal(tensor, ends_branch ? residual_deviation : (in_block ? deviation : kDeviation),
                   Random(seed, stream_of(name + ".init")));
     }
   });

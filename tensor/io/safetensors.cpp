@@ -37,6 +37,13 @@ bool parse_hex8(std::string_view text, uint32_t& value) {
   return error == std::errc() && end == text.data() + 8;
 }
 
+/// The checksum of what the writer had to say: each key and value, ended by a zero byte.
+uint32_t metadata_checksum(const Metadata& metadata) {
+  std::string all;
+  for (const auto& [key, value] : metadata) all += key + '\0' + value + '\0';
+  return crc32(all.data(), all.size());
+}
+
 /// What other files that are taken for safetensors begin with.
 const char* foreign_format(std::string_view bytes) {
   const auto begins = [&](std::string_view magic) { return bytes.substr(0, magic.size()) == magic; };
@@ -179,6 +186,14 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
     }
     contents->arrays.push_back(std::move(entry.array));
   }
+  const auto about = contents->metadata.find(std::string(kChecksumPrefix) + std::string(kMetadataKey));
+  if (about != contents->metadata.end()) {
+    const std::string expected = about->second;
+    contents->metadata.erase(about);
+    const std::string found = hex8(metadata_checksum(contents->metadata));
+    check_world(expected == found, path, ": the metadata in its header has changed since it was written: ",
+                "checksum ", expected, " expected, ", found, " found");
+  }
   SafetensorsFile result;
   result.contents_ = std::move(contents);
   return result;
@@ -246,6 +261,9 @@ void write_safetensors(AtomicFile& file, const std::vector<RawTensor>& arrays, c
           "save_safetensors: metadata keys must not begin with ", kChecksumPrefix,
           ", which is for checksums; ", key, " was given");
     about.emplace_back(key, value);
+  }
+  if (!metadata.empty()) {
+    about.emplace_back(std::string(kChecksumPrefix) + std::string(kMetadataKey), hex8(metadata_checksum(metadata)));
   }
   Json::Object members;
   uint64_t reached = 0;

@@ -13,8 +13,8 @@
 
 /// safetensors: 8 bytes with the length of a JSON header, the header (for each tensor its type, its shape and where its
 /// bytes begin and end), and the bytes, without gaps. No code can hide in it, unlike in a pickle.
-/// note: each tensor's CRC-32 stands in the header's `__metadata__` as `crc32.NAME`, eight hexadecimal digits; other
-///       programs pass over it, and files without are read as well.
+/// note: each tensor's CRC-32 stands in the header's `__metadata__` as `crc32.NAME`, eight hexadecimal digits, and that of
+///       the other metadata as `crc32.__metadata__`; other programs pass over them, and files without are read as well.
 /// ref: the format's own description, github.com/huggingface/safetensors
 
 namespace gradus {

@@ -303,7 +303,7 @@ struct AdamWArgs {
 
 // ---- the machine's limits, for measuring ----
 
-/// Runs `rounds` times 16·24 independent fused multiply-adds on registers; returns a number that depends on all of them.
+/// Runs `rounds` times 16 · Table::registers independent fused multiply-adds on registers; returns a number that depends on all of them.
 struct PeakArgs {
   int64_t rounds;
 };

@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# Killed at any moment and resumed, a training ends with the bytes of one that never stopped. SLOW=1: 20 moments.
+. "$(dirname "${BASH_SOURCE[0]}")/cli.bash"
+
+kills=8
+[ -z "${SLOW:-}" ] || kills=20
+every=5
+steps=$((kills * 12))
+make_text 400 > text
+options="--tokenizer char --n-layer 2 --n-head 2 --n-embd 32 --block-size 32 --batch-size 4 --dropout 0.1 --warmup 5
+  --max-iters $steps --checkpoint-every $every --eval-interval 20 --sample-every 0 --seed 3 --threads 2"
+# Moments come from a fixed seed, but count steps and files, not seconds: they are the same on slow machines.
+RANDOM=20241
+
+# The metrics without what differs from run to run: times and memory.
+measured() { sed 's/,"tokens_per_second.*eta_seconds":[^,}]*//' "$1/metrics.jsonl"; }
+same_run() {
+  same_file "$1: model" whole/model.safetensors "$2/model.safetensors"
+  same_file "$1: metrics" <(measured whole) <(measured "$2")
+  equal "$1: steps listed" "$(seq "$steps")" "$(sed 's/{"step":\([0-9]*\),.*/\1/' "$2/metrics.jsonl")"
+}
+# start COMMAND...: in the background; `pid` is the program's own.
+start() {
+  "$@" > out 2> err &
+  pid=$!
+}
+alive() { kill -0 "$pid" 2> kill_error; }
+wait_for_lines() {
+  while alive && [ "$(lines run/metrics.jsonl)" -lt "$1" ]; do sleep 0.01; done
+}
+writing() {
+  [ -e run/model.safetensors.partial ] || [ -e run/model.safetensors.next ] || [ -e run/state.safetensors.partial ] ||
+    [ -e run/state.safetensors.next ]
+}
+step_of() { head -c 400 "$1" | sed 's/.*"step":"\([0-9]*\)".*/\1/' | head -n 1; }
+
+# shellcheck disable=SC2086
+succeeds 'the whole run' "$GRADUS" train text -o whole $options
+equal 'the whole run: steps listed' "$(seq "$steps")" "$(sed 's/{"step":\([0-9]*\),.*/\1/' whole/metrics.jsonl)"
+
+# shellcheck disable=SC2086
+start "$GRADUS" train text -o run $options
+inside=0
+for ((i = 0; i < kills; ++i)); do
+  reached=$(lines run/metrics.jsonl)
+  if ((i % 2 == 0)); then
+    wait_for_lines $((reached + 3 + RANDOM % 8))
+  else
+    wait_for_lines $((reached + 1 + RANDOM % 5))
+    while alive && ! writing; do :; done
+  fi
+  kill -KILL "$pid" 2> kill_error
+  wait "$pid" 2> wait_error
+  code=$?
+  [ $code -eq 137 ] || fail "kill $i" 'a run that is still going' "exit $code after $(lines run/metrics.jsonl) of $steps steps: $(tail -c 300 err)"
+  ! writing || inside=$((inside + 1))
+  done_before=$(lines run/metrics.jsonl)
+  start "$GRADUS" resume run
+  while alive && ! grep -q 'at step' err; do sleep 0.01; done
+  from=$(sed -n 's/.*at step \([0-9]*\):.*/\1/p' err)
+  [ -n "$from" ] || fail "resume after kill $i" 'to say at which step' "$(cat err)"
+  [ $((done_before - from)) -le $every ] || fail "kill $i" "at most $every steps repeated" "$((done_before - from)): from $done_before back to $from"
+done
+wait "$pid" || fail 'the last resume' 'exit 0' "$(cat err)"
+same_run "after $kills kills" run
+[ -z "$(ls run | grep -E 'partial|next')" ] || fail 'a finished run' 'no staged files' "$(ls run)"
+ok "killed $kills times, $inside times inside a checkpoint's write, and resumed to the same bytes; at most $every steps repeated"
+# The spinning wait may still lose a race now and then; never landing inside would mean that nothing was tested.
+[ "$inside" -gt 0 ] || fail 'kills' "some inside a checkpoint's write" none
+
+cp run/metrics.jsonl metrics.before
+cp run/state.safetensors state.before
+succeeds 'resuming a finished run' "$GRADUS" resume run
+same_run 'resuming a finished run' run
+same_file 'resuming a finished run: metrics' metrics.before run/metrics.jsonl
+same_file 'resuming a finished run: state' state.before run/state.safetensors
+grep -q 'finished before' err || fail 'resuming a finished run' 'to say so' "$(cat err)"
+succeeds 'resuming a finished run, --json' "$GRADUS" resume run --json -q
+has_keys 'resume --json' out steps train_loss val_loss val_bits_per_byte seconds tokens_per_second peak_rss_bytes run_hash
+equal 'its steps' "$steps" "$(json out steps)"
+ok 'resuming a finished run changes nothing and exits 0'
+
+# Ctrl-C, and the same for SIGTERM.
+for signal in INT TERM; do
+  rm -rf run
+  # shellcheck disable=SC2086
+  start "$GRADUS" train text -o run $options --json
+  wait_for_lines 13
+  kill -$signal "$pid"
+  wait "$pid"
+  code=$?
+  equal "exit code after SIG$signal" 130 $code
+  reached=$(lines run/metrics.jsonl)
+  [ "$reached" -lt "$steps" ] || fail "SIG$signal" 'to come before the end' "$reached steps"
+  equal "SIG$signal: the checkpoint is of the last step" "$reached" "$(step_of run/model.safetensors)"
+  grep -q "stopped after step $reached, checkpointed" err || fail "SIG$signal" "to say 'stopped after step $reached'" "$(cat err)"
+  has_keys "train --json after SIG$signal" out steps complete
+  equal "steps after SIG$signal" "$reached" "$(json out steps)"
+  equal "complete after SIG$signal" false "$(json out complete)"
+  succeeds "resume after SIG$signal" "$GRADUS" resume run -q
+  same_run "SIG$signal and resume" run
+  ok "SIG$signal at step $reached: exit 130, checkpointed there, resumed to the same bytes"
+done
+
+# A process that died before its first checkpoint has nothing to resume, and is in nobody's way.
+rm -rf run
+mkdir run
+cp whole/README.md whole/config.json whole/tokenizer.json run
+refuses 1 'must hold model.safetensors' "$GRADUS" resume run
+# shellcheck disable=SC2086
+succeeds 'training where one died before its first checkpoint' "$GRADUS" train text -o run $options -q
+same_run 'training where one died before its first checkpoint' run
+ok 'a run that died before its first checkpoint can be started again'
+
+# A line of metrics that a crash cut in half, and lines of steps that were lost.
+rm -rf run
+# shellcheck disable=SC2086
+start "$GRADUS" train text -o run $options
+wait_for_lines 12
+kill -KILL "$pid"
+wait "$pid" 2> wait_error
+printf '{"step":99,"loss":1,"bits' >> run/metrics.jsonl
+succeeds 'resume after half a line' "$GRADUS" resume run -q
+same_run 'resume after half a line of metrics' run
+ok 'half a line at the end of metrics.jsonl is cut off'
+
+# More steps than the run was started with.
+succeeds 'resume --max-iters' "$GRADUS" resume run --max-iters $((steps + 3)) --json -q
+equal 'steps after resume --max-iters' $((steps + 3)) "$(json out steps)"
+equal 'lines after resume --max-iters' $((steps + 3)) "$(lines run/metrics.jsonl)"
+refuses 2 "--max-iters must not lie before the checkpoint, which is at step $((steps + 3))" "$GRADUS" resume run --max-iters 5
+ok 'resume --max-iters continues a finished run'
+
+# The text and the tokenizer must be those of the run.
+cp text text.kept
+printf 'x' >> text
+refuses 1 'text: must be the text that the run was started with; it has changed' "$GRADUS" resume run
+rm text
+refuses 1 'text: cannot be opened' "$GRADUS" resume run
+mv text.kept text
+sed 's/"k":/"j":/' run/tokenizer.json > tokenizer.other
+mv tokenizer.other run/tokenizer.json
+refuses 1 'run/tokenizer.json|must be the tokenizer that the run was started with' "$GRADUS" resume run
+ok 'a text or tokenizer that has changed is refused'

@@ -1,0 +1,214 @@
+#!/usr/bin/env bash
+# What each verb gives, held against what the others give.
+. "$(dirname "${BASH_SOURCE[0]}")/cli.bash"
+
+make_text 500 > text
+size="--n-layer 2 --n-head 2 --n-embd 32 --block-size 32 --batch-size 4"
+# shellcheck disable=SC2086
+succeeds 'train char' "$GRADUS" train text -o char $size --tokenizer char --max-iters 30 --warmup 5 --eval-interval 15 \
+  --learning-rate 1e-2 --json
+cp out train.json
+has_keys 'train --json' out steps train_loss val_loss val_bits_per_byte seconds tokens_per_second peak_rss_bytes run_hash
+grep -q '^plan .*parameters.*memory.*disk.*30 steps, about' err || fail train 'to say its plan' "$(cat err)"
+grep -q '^next .*gradus generate char' err || fail train 'to name the next command' "$(cat err)"
+for file in README.md config.json metrics.jsonl model.safetensors state.safetensors tokenizer.json; do
+  [ -s char/$file ] || fail 'a run folder' "$file" "$(ls char)"
+done
+while read -r line; do
+  echo "$line" > line
+  has_keys metrics.jsonl line step loss bits_per_byte lr grad_norm tokens_per_second rss_bytes eta_seconds
+done < <(sed -n '1p;15p;$p' char/metrics.jsonl)
+for word in 'gradus train text' "$(sha256sum < <(printf '%s:' "$(wc -c < text)"; cat text) | cut -d' ' -f1)" 1337; do
+  grep -qF -- "$word" char/README.md || fail 'the model card' "$word" "$(cat char/README.md)"
+done
+ok 'train leaves a run folder with metrics and a model card, and says plan and next command'
+
+# The held-out bytes by hand: the last tenth.
+bytes=$(wc -c < text)
+tail -c $((bytes / 10)) text > held_out
+succeeds eval "$GRADUS" eval char --input held_out --json
+has_keys 'eval --json' out loss perplexity bits_per_byte tokens bytes
+equal 'eval: loss' "$(json train.json val_loss)" "$(json out loss)"
+equal 'eval: bits per byte' "$(json train.json val_bits_per_byte)" "$(json out bits_per_byte)"
+equal 'eval: tokens' $((bytes / 10 - 1)) "$(json out tokens)"
+equal 'eval: bytes' $((bytes / 10 - 1)) "$(json out bytes)"
+cp out eval.json
+succeeds 'eval on one thread' "$GRADUS" eval char --input held_out --json --threads 1
+same_file 'eval on one thread' eval.json out
+ok 'eval gives the validation loss of train, to the last digit, on any number of threads'
+
+# Byte-level BPE on two documents, one of them far from ASCII.
+printf 'Gr\303\274\303\237e, \346\227\245\346\234\254\350\252\236! \360\237\230\200 \377\376 <|endoftext|>\n%.0s' 1 2 3 4 5 6 7 8 9 > other
+# shellcheck disable=SC2086
+succeeds 'train bpe' "$GRADUS" train text other -o bpe $size --arch llama --tokenizer bpe:300 --max-iters 30 --warmup 5 \
+  --learning-rate 1e-2 -q
+[ ! -s err ] || fail 'train -q' 'nothing on stderr' "$(cat err)"
+
+succeeds 'tokenizer show' "$GRADUS" tokenizer show bpe 'the king' --json
+has_keys 'tokenizer show --json' out ids pieces offsets
+succeeds 'tokenizer show' "$GRADUS" tokenizer show bpe/tokenizer.json 'the king was'
+awk '{ split($2, range, "-"); if (range[1] != at) exit 1; at = range[2] } END { exit at != 12 }' out ||
+  fail 'tokenizer show' 'ranges from 0 to 12 without gaps' "$(cat out)"
+succeeds 'tokenizer show' "$GRADUS" tokenizer show char 'king' -q
+equal 'tokenizer show, char' '0-1 1-2 2-3 3-4' "$(awk '{ print $2 }' out | xargs)"
+equal 'tokenizer show, char' 'k i n g' "$(awk '{ print $3 }' out | xargs)"
+ok 'tokenizer show: pieces, ids and byte ranges that cover the text'
+
+# Generation.
+generate() { "$GRADUS" generate "$@" 2> err || fail "generate $*" 'exit 0' "$(cat err)"; }
+generate bpe -p 'the king' -n 40 --temp 0 -q > greedy
+equal 'generate: the prompt comes first' 'the king' "$(head -c 8 greedy)"
+generate bpe -p 'the king' -n 40 --temp 0 -q --threads 1 > again
+same_file 'greedy, one thread' greedy again
+generate bpe -p 'the king' -n 40 --temp 0 -q --seed 99 > again
+same_file 'greedy, another seed' greedy again
+generate bpe -p 'the king' -n 40 --temp 5 --top-k 1 -q > again
+same_file '--top-k 1 is greedy' greedy again
+generate bpe -p 'the king' -n 40 --seed 5 -q > five
+generate bpe -p 'the king' -n 40 --seed 5 -q --threads 4 > again
+same_file 'sampling, four threads' five again
+generate bpe -p 'the king' -n 40 --seed 6 -q > six
+cmp -s five six && fail 'another seed' 'another text' "$(cat six)"
+generate bpe -p 'the king' -n 40 --seed 5 --json > out
+has_keys 'generate --json' out text tokens stop_reason prompt_tokens
+generate bpe -p 'the' -n 3 --show-probs 2 > out
+equal '--show-probs: a line a token' 3 "$(lines out)"
+generate bpe -p '' -n 3 -q > out
+generate bpe -p $'\377\200 raw' -n 3 -q > out
+equal 'a prompt that is not UTF-8 comes back as it is' "$(printf '\377\200 raw' | od -An -tx1)" "$(head -c 6 out | od -An -tx1)"
+generate bpe -p '[a, b]' -n 0 -q > out
+equal 'a prompt in brackets' '[a, b]' "$(cat out)"
+generate char -p 'the king' -n 200 --temp 0 -q > out
+equal 'past the window' 208 "$(tr -d '\n' < out | wc -c)"
+stop=$(cut -c12-14 greedy | head -n 1)
+if [ -n "$stop" ]; then
+  generate bpe -p 'the king' -n 40 --temp 0 -q --stop "$stop" > out
+  [ "$(wc -c < out)" -lt "$(wc -c < greedy)" ] || fail '--stop' "to end before '$stop'" "$(cat out)"
+  tail -c +9 out | grep -qF -- "$stop" && fail '--stop' "no '$stop'" "$(cat out)"
+fi
+ok 'generate: greedy and seeded texts do not depend on threads; any prompt; stop texts; probabilities'
+
+# Embeddings.
+succeeds 'embed npz' "$GRADUS" embed bpe 'the king went' 'sea' '[a, b]' --level token -o out.npz
+rows=$(lines out.npz.tokens.jsonl)
+grep -q "$rows rows of 32 from 4 layers" err || fail embed "to say $rows rows of 32 from 4 layers" "$(cat err)"
+while read -r line; do
+  echo "$line" > line
+  has_keys tokens.jsonl line text token id start end
+done < out.npz.tokens.jsonl
+equal 'texts' '0 1 2' "$(sed 's/.*"text":\([0-9]*\).*/\1/' out.npz.tokens.jsonl | sort -u | xargs)"
+if command -v python3 > /dev/null && python3 -c 'import numpy' 2> python_error; then
+  python3 - "$rows" << 'END' || fail 'npz' 'arrays as described' 'see above'
+import json, sys, numpy
+arrays = numpy.load("out.npz")
+rows = int(sys.argv[1])
+assert sorted(arrays) == ["final", "layer_0", "layer_1", "layer_2", "meta", "offsets"], sorted(arrays)
+for name in ("layer_0", "layer_1", "layer_2", "final"):
+    assert arrays[name].shape == (rows, 32) and arrays[name].dtype == numpy.float32, name
+assert arrays["offsets"].dtype == numpy.int64 and arrays["offsets"].tolist()[::3] == [0, rows]
+meta = json.loads(arrays["meta"].tobytes())
+assert set(meta) >= {"model_sha256", "level", "pooling", "layers", "normalized"}, meta
+END
+else
+  # A zip archive lists its members' names at its end.
+  for name in layer_0 layer_1 layer_2 final offsets meta; do
+    grep -qa "$name.npy" out.npz || fail npz "an array $name" "$(tail -c 400 out.npz | strings)"
+  done
+fi
+succeeds 'embed safetensors' "$GRADUS" embed bpe 'the king went' 'sea' '[a, b]' --level token -o out.safetensors -q
+same_file 'rows of both formats' out.npz.tokens.jsonl out.safetensors.tokens.jsonl
+succeeds 'info of the vectors' "$GRADUS" info out.safetensors
+for word in "layer_0 .*($rows, 32)" "final .*($rows, 32)" 'offsets .*(4)' 'level: token'; do
+  grep -q "$word" out || fail 'info of the vectors' "$word" "$(cat out)"
+done
+# The same text, alone and on another number of threads: the same bytes.
+succeeds 'embed alone' "$GRADUS" embed bpe 'the king went' --level sentence -o alone.safetensors -q --threads 1
+succeeds 'embed together' "$GRADUS" embed bpe 'the king went' 'and the great sea and the small land' --level sentence -o both.safetensors -q --threads 4
+printf 'the king went\r\nand the great sea and the small land\n' > list
+succeeds 'embed --input' "$GRADUS" embed bpe --input list --level sentence -o list.safetensors -q
+same_file 'embed --input' both.safetensors list.safetensors
+# `row FILE`: the first row of layer_0 (32 floats), by where the header puts it.
+row() {
+  local header begin
+  header=$(od -An -tu8 -N 8 "$1" | tr -d ' ')
+  begin=$(head -c $((header + 8)) "$1" | sed 's/.*"layer_2":{[^}]*"data_offsets":\[\([0-9]*\),.*/\1/' | tail -n 1)
+  od -An -tx1 -j $((8 + header + begin)) -N 128 "$1"
+}
+equal 'a text alone and in company' "$(row alone.safetensors)" "$(row both.safetensors)"
+for layers in 0 final -1 0,final all; do
+  succeeds "--layers $layers" "$GRADUS" embed bpe 'the king' --layers $layers -o layers.npz -q
+done
+succeeds 'embed --compare' "$GRADUS" embed bpe 'the left hand' 'he left' --compare left -q
+equal 'embed --compare: a line a layer' 'layer_0 layer_1 layer_2 final' "$(awk '{ print $1 }' out | xargs)"
+ok 'embed: npz and safetensors, rows described, the same bits alone and in company'
+
+# Words: the table is kept, and made again for another model.
+succeeds neighbors "$GRADUS" neighbors bpe king sea -k 3
+cp out neighbors.first
+cp bpe/words.safetensors words.first
+equal 'neighbors: a line a word' 'king sea' "$(awk '{ print $1 }' out | xargs)"
+equal 'neighbors: three each' 7 "$(head -n 1 out | wc -w)"
+mv text text.away
+succeeds 'neighbors again, without the text' "$GRADUS" neighbors bpe king sea -k 3
+same_file 'neighbors twice' neighbors.first out
+same_file 'the kept table' words.first bpe/words.safetensors
+mv text.away text
+succeeds 'neighbors of a layer' "$GRADUS" neighbors bpe king --layer 0 --json
+is_json out || fail 'neighbors --json' 'one JSON object' "$(cat out)"
+succeeds 'neighbors --text' "$GRADUS" neighbors bpe king --text text -k 3
+same_file 'another text keeps nothing' words.first bpe/words.safetensors
+succeeds 'training on' "$GRADUS" resume bpe --max-iters 32 -q
+succeeds 'neighbors of another model' "$GRADUS" neighbors bpe king -k 3
+cmp -s words.first bpe/words.safetensors && fail 'neighbors of another model' 'a new table' 'the old one'
+ok 'neighbors: the table of words is kept beside the model, and made again for another'
+
+# Fine-tuning.
+make_text 200 77 > more
+succeeds 'train --init' "$GRADUS" train more -o tuned --init model:bpe --max-iters 5 --batch-size 4 --learning-rate 1e-4 -q
+same_file 'fine-tuning keeps the tokenizer' bpe/tokenizer.json tuned/tokenizer.json
+cmp -s bpe/model.safetensors tuned/model.safetensors && fail 'fine-tuning' 'other weights' 'the same file'
+succeeds 'train --init, no step' "$GRADUS" train more -o copied --init model:bpe --max-iters 0 -q
+succeeds 'eval of the base' "$GRADUS" eval bpe --input more --json
+base=$(json out loss)
+succeeds 'eval of the copy' "$GRADUS" eval copied --input more --json
+equal 'fine-tuning begins with the model it was given' "$base" "$(json out loss)"
+succeeds 'info of the tuned model' "$GRADUS" info tuned --json
+equal 'the tuned model is of the same family' 'llama run' "$(json out kind)"
+refuses 2 '--init needs the shape of bpe' "$GRADUS" train more -o tuned2 --init model:bpe --n-layer 3
+refuses 2 '--init takes that model' "$GRADUS" train more -o tuned2 --init model:bpe --tokenizer char
+ok 'train --init keeps tokenizer and shape, and begins with the given weights'
+
+succeeds info "$GRADUS" info char
+for word in 'gpt run' '2 layers' 'width 32' 'transformer.wte.weight' '30 steps'; do
+  grep -q "$word" out || fail info "$word" "$(cat out)"
+done
+succeeds 'info --json' "$GRADUS" info char --json
+has_keys 'info --json' out kind config parameters embedding tensors history
+succeeds 'info of a file' "$GRADUS" info char/state.safetensors
+grep -q 'm.token_embedding.weight' out || fail 'info of a file' m.token_embedding.weight "$(cat out)"
+ok 'info of a run and of a file'
+
+# The plan.
+# shellcheck disable=SC2086
+succeeds 'train --dry-run' "$GRADUS" train text -o dry $size --tokenizer char --max-iters 100 --dry-run --json
+has_keys 'train --dry-run --json' out parameters peak_memory_bytes seconds steps tokens
+equal 'steps' 100 "$(json out steps)"
+equal 'tokens' $((100 * 4 * 32)) "$(json out tokens)"
+parameters=$(json out parameters)
+[ ! -e dry ] || fail '--dry-run' 'to write nothing' "$(ls -R dry)"
+succeeds 'info --json' "$GRADUS" info char --json
+equal 'parameters of plan and model' "$(json out parameters)" "$parameters"
+# shellcheck disable=SC2086
+succeeds 'train --time' "$GRADUS" train text -o timed $size --tokenizer char --time 1s --eval-interval 0 --json -q
+equal '--time is a number of steps' "$(lines timed/metrics.jsonl)" "$(json out steps)"
+ok '--dry-run plans and writes nothing; --time becomes a number of steps'
+
+succeeds 'doctor --json' "$GRADUS" doctor --json
+has_keys 'doctor --json' out cores isa_available isa_chosen threads
+succeeds 'doctor' "$GRADUS" doctor
+succeeds 'bench gemm' "$GRADUS" bench gemm --m 64 --n 64 --k 64 --form nn --threads 1 --json
+has_keys 'bench gemm --json' out results m n k form gflops fraction_of_peak
+# shellcheck disable=SC2086
+succeeds 'bench train' "$GRADUS" bench train $size --vocab-size 100 --steps 2 --json -q
+has_keys 'bench train --json' out tokens_per_second step_seconds fraction_of_peak peak_gflops peak_rss_bytes
+ok 'doctor and bench give the figures they promise'
