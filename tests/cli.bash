@@ -84,4 +84,4 @@ flip() {
   # shellcheck disable=SC2059
   printf "\\$(printf %03o $((value ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc 2> dd_error
 }
-lines() { wc -l < "$1" 2> wc_error || echo 0; }
+lines() { if [ -e "$1" ]; then wc -l < "$1"; else echo 0; fi; }

@@ -3,7 +3,8 @@
 . "$(dirname "${BASH_SOURCE[0]}")/cli.bash"
 
 make_text 400 > text
-sets=$("$GRADUS" doctor --json | sed 's/.*"isa_available":\[\([^]]*\)\].*/\1/; s/[",]/ /g')
+sets=$("$GRADUS" doctor --json | sed 's/.*"isa_available":\[\([^]]*\)\].*/\1/; s/[",]/ /g' | xargs)
+best=${sets##* }
 fma=
 for isa in $sets; do case $isa in avx2 | avx512 | neon) fma="$fma $isa" ;; esac; done
 
@@ -27,7 +28,7 @@ for arch in gpt llama; do
     alone=
     for threads in 1 2 4; do
       # All thread counts on the best set; on the others the ends.
-      [ "$threads" != 2 ] || [ "$isa" = "${sets##* }" ] || [ "$isa" = "$(echo $sets | awk '{print $NF}')" ] || continue
+      [ "$threads" != 2 ] || [ "$isa" = "$best" ] || continue
       out=$arch.$isa.$threads
       # shellcheck disable=SC2086
       train "$out" "$isa" $threads $options
@@ -50,8 +51,8 @@ done
 
 # What must change the bytes does: else the comparisons above would prove nothing.
 # shellcheck disable=SC2086
-train gpt.other "${sets##* }" 2 $gpt --learning-rate 2e-3
-cmp -s gpt.other/model.safetensors "gpt.$(echo $sets | awk '{print $NF}').1/model.safetensors" &&
+train gpt.other "$best" 2 $gpt --learning-rate 2e-3
+cmp -s gpt.other/model.safetensors "gpt.$best.1/model.safetensors" &&
   fail 'another learning rate' 'another model' 'the same bytes'
 ok 'another learning rate is another model'
 
@@ -59,5 +60,5 @@ set -- $fma
 if [ $# -ge 2 ]; then
   ok "the same bytes on$fma"
 else
-  echo "SKIPPED: equality of instruction sets: this machine has only one with fused multiply-add (has:$sets)"
+  echo "SKIPPED: equality of instruction sets: this machine has only one with fused multiply-add (it has $sets)"
 fi

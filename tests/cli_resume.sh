@@ -21,7 +21,10 @@ same_run() {
 }
 # start COMMAND...: in the background; `pid` is the program's own.
 start() {
-  "$@" > out 2> err &
+  # Emptied here, not by the child: what the last program said must not be read as this one's.
+  : > out
+  : > err
+  "$@" >> out 2>> err &
   pid=$!
 }
 alive() { kill -0 "$pid" 2> kill_error; }
@@ -56,7 +59,7 @@ for ((i = 0; i < kills; ++i)); do
   ! writing || inside=$((inside + 1))
   done_before=$(lines run/metrics.jsonl)
   start "$GRADUS" resume run
-  while alive && ! grep -q 'at step' err; do sleep 0.01; done
+  while alive && ! grep -q 'at step [0-9]*:' err; do sleep 0.01; done
   from=$(sed -n 's/.*at step \([0-9]*\):.*/\1/p' err)
   [ -n "$from" ] || fail "resume after kill $i" 'to say at which step' "$(cat err)"
   [ $((done_before - from)) -le $every ] || fail "kill $i" "at most $every steps repeated" "$((done_before - from)): from $done_before back to $from"
