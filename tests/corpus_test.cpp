@@ -57,7 +57,8 @@ TEST_CASE("the held-out part is the last fraction of the bytes") {
 
 TEST_CASE("text is cut between characters, at most three bytes before the fraction") {
   const TemporaryFolder folder;
-  std::string text;  // characters of 1 to 4 bytes: wherever the fraction falls, it is tried at each of their bytes
+  std::string
+      text;  // characters of 1 to 4 bytes: wherever the fraction falls, it is tried at each of their bytes
   for (int i = 0; i < 12; ++i) text += "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80";
   for (int percent = 1; percent <= 50; ++percent) {
     const double fraction = percent / 100.0;

@@ -127,8 +127,7 @@ double window_nats(const Transformer& model, const std::vector<int32_t>& window)
   for (std::size_t t = 0; t < inputs.size(); ++t) {
     double sum = 0;
     for (std::size_t v = 0; v < kVocab; ++v) sum += std::exp(static_cast<double>(logits[t * kVocab + v]));
-    nats += std::log(sum) -
-            static_cast<double>(logits[t * kVocab + static_cast<std::size_t>(window[t + 1])]);
+    nats += std::log(sum) - static_cast<double>(logits[t * kVocab + static_cast<std::size_t>(window[t + 1])]);
   }
   return nats;
 }
@@ -293,7 +292,8 @@ TEST_CASE("a restored checkpoint continues to the same bits") {
   }
 }
 
-TEST_CASE("restoring refuses a checkpoint of another model, or one with a changed byte, by the tensor's name") {
+TEST_CASE(
+    "restoring refuses a checkpoint of another model, or one with a changed byte, by the tensor's name") {
   const Config config = dropout_config(Arch::gpt);
   const TemporaryFolder folder;
   Training training(config, few_steps(6));

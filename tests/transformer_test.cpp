@@ -436,7 +436,7 @@ TEST_CASE("files have the names and orientation of the Hugging Face library") {
     CHECK(file.info("transformer.h.1.attn.c_attn.weight").shape == Shape{24, 72});
     CHECK(file.info("transformer.h.0.mlp.c_proj.weight").shape == Shape{40, 24});
     CHECK(equal_bits(file.tensor("transformer.h.1.attn.c_attn.weight"),
-                    transpose(gpt.blocks[1].attention.qkv.weight)));
+                     transpose(gpt.blocks[1].attention.qkv.weight)));
     CHECK(equal_bits(file.tensor("transformer.wte.weight"), gpt.token_embedding.weight));
     const Json json = Json::parse(read_file(folder / kConfigFile), "config.json");
     CHECK(json.at("model_type").as_string() == "gpt2");
@@ -453,7 +453,7 @@ TEST_CASE("files have the names and orientation of the Hugging Face library") {
     CHECK(file.info("lm_head.weight").shape == Shape{29, 24});
     CHECK(file.info("model.layers.1.self_attn.k_proj.weight").shape == Shape{12, 24});
     CHECK(equal_bits(file.tensor("model.layers.1.self_attn.k_proj.weight"),
-                    slice(llama.blocks[1].attention.qkv.weight, 0, 24, 36)));
+                     slice(llama.blocks[1].attention.qkv.weight, 0, 24, 36)));
     CHECK(load_config(folder.path()) == config);
     CHECK(config_to_json(config).at("hidden_act").as_string() == "silu");
     CHECK(Json::parse(read_file(folder / kConfigFile), "config.json").at("model_type").as_string() ==

@@ -128,8 +128,8 @@ struct Args::Impl {
       if (only_positional || (!is_long && !is_short)) {
         if (++positional_count > positional_limit) {
           throw UsageError("gradus " + verb + " takes " +
-                           (positional_limit == 0 ? "only options" : positional_names + " and options") + "; '" +
-                           word + "' is one argument too many");
+                           (positional_limit == 0 ? "only options" : positional_names + " and options") +
+                           "; '" + word + "' is one argument too many");
         }
         result.push_back(number_of(word));
         continue;

@@ -106,9 +106,9 @@ constexpr const char* kCardSentence = "A language model trained by Gradus";
 std::string model_card(const TrainArguments& a, const Config& config, const Corpus& corpus,
                        const Tokenizer& tokenizer, const std::string& command) {
   std::string card = "# " + corpus.name + "\n\n";
-  card +=
-      std::string(kCardSentence) + "; `gradus info` shows its parameters, `metrics.jsonl` its "
-      "course.\n\n";
+  card += std::string(kCardSentence) +
+          "; `gradus info` shows its parameters, `metrics.jsonl` its "
+          "course.\n\n";
   card += "| | |\n|---|---|\n";
   card += "| command | `" + command + "` |\n";
   card += "| text | " + bytes_text(static_cast<double>(corpus.bytes)) + " in " +

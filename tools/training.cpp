@@ -60,7 +60,8 @@ RunText encode_corpus(Corpus corpus, const std::vector<std::string>& paths, cons
   RunText text;
   text.training = tokenize_documents(tokenizer, corpus.training, paths);
   // What is held out is the end of the last documents.
-  std::vector<std::string> names(paths.end() - static_cast<std::ptrdiff_t>(corpus.held_out.size()), paths.end());
+  std::vector<std::string> names(paths.end() - static_cast<std::ptrdiff_t>(corpus.held_out.size()),
+                                 paths.end());
   if (!names.empty()) names.front() += " (from where it is held out)";
   text.held_out = tokenize_documents(tokenizer, corpus.held_out, names);
   text.corpus = std::move(corpus);

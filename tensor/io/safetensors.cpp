@@ -191,8 +191,9 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
     const std::string expected = about->second;
     contents->metadata.erase(about);
     const std::string found = hex8(metadata_checksum(contents->metadata));
-    check_world(expected == found, path, ": the metadata in its header has changed since it was written: ",
-                "checksum ", expected, " expected, ", found, " found");
+    check_world(expected == found, path,
+                ": the metadata in its header has changed since it was written: ", "checksum ", expected,
+                " expected, ", found, " found");
   }
   SafetensorsFile result;
   result.contents_ = std::move(contents);
@@ -263,7 +264,8 @@ void write_safetensors(AtomicFile& file, const std::vector<RawTensor>& arrays, c
     about.emplace_back(key, value);
   }
   if (!metadata.empty()) {
-    about.emplace_back(std::string(kChecksumPrefix) + std::string(kMetadataKey), hex8(metadata_checksum(metadata)));
+    about.emplace_back(std::string(kChecksumPrefix) + std::string(kMetadataKey),
+                       hex8(metadata_checksum(metadata)));
   }
   Json::Object members;
   uint64_t reached = 0;
