@@ -8,7 +8,7 @@ every=5
 steps=$((kills * 12))
 make_text 400 > text
 options="--tokenizer char --n-layer 2 --n-head 2 --n-embd 32 --block-size 32 --batch-size 4 --dropout 0.1 --warmup 5
-  --max-iters $steps --checkpoint-every $every --eval-interval 20 --sample-every 0 --seed 3 --threads 2"
+  --max-iters $steps --eval-interval 20 --sample-every 0 --seed 3 --threads 2"
 # Moments come from a fixed seed, but count steps and files, not seconds: they are the same on slow machines.
 RANDOM=20241
 
@@ -38,16 +38,17 @@ writing() {
 step_of() { head -c 400 "$1" | sed 's/.*"step":"\([0-9]*\)".*/\1/' | head -n 1; }
 
 # shellcheck disable=SC2086
-succeeds 'the whole run' "$GRADUS" train text -o whole $options
+succeeds 'the whole run' "$GRADUS" train text -o whole $options --checkpoint-every $every
 equal 'the whole run: steps listed' "$(seq "$steps")" "$(sed 's/{"step":\([0-9]*\),.*/\1/' whole/metrics.jsonl)"
 
 # shellcheck disable=SC2086
-start "$GRADUS" train text -o run $options
+start "$GRADUS" train text -o run $options --checkpoint-every $every
 inside=0
 for ((i = 0; i < kills; ++i)); do
   reached=$(lines run/metrics.jsonl)
   if ((i % 2 == 0)); then
     wait_for_lines $((reached + 3 + RANDOM % 8))
+    while alive && writing; do :; done
   else
     wait_for_lines $((reached + 1 + RANDOM % 5))
     while alive && ! writing; do :; done
@@ -83,11 +84,11 @@ has_keys 'resume --json' out steps train_loss val_loss val_bits_per_byte seconds
 equal 'its steps' "$steps" "$(json out steps)"
 ok 'resuming a finished run changes nothing and exits 0'
 
-# Ctrl-C, and the same for SIGTERM.
+# Ctrl-C, and the same for SIGTERM, far from any checkpoint that is due.
 for signal in INT TERM; do
   rm -rf run
   # shellcheck disable=SC2086
-  start "$GRADUS" train text -o run $options --json
+  start "$GRADUS" train text -o run $options --json --checkpoint-every 1000
   wait_for_lines 13
   kill -$signal "$pid"
   wait "$pid"
@@ -118,7 +119,7 @@ ok 'a run that died before its first checkpoint can be started again'
 # A line of metrics that a crash cut in half, and lines of steps that were lost.
 rm -rf run
 # shellcheck disable=SC2086
-start "$GRADUS" train text -o run $options
+start "$GRADUS" train text -o run $options --checkpoint-every $every
 wait_for_lines 12
 kill -KILL "$pid"
 wait "$pid" 2> wait_error

@@ -1,5 +1,6 @@
 #include "models/training/corpus.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <set>
 #include <string>
@@ -57,8 +58,8 @@ TEST_CASE("the held-out part is the last fraction of the bytes") {
 
 TEST_CASE("text is cut between characters, at most three bytes before the fraction") {
   const TemporaryFolder folder;
-  std::string
-      text;  // characters of 1 to 4 bytes: wherever the fraction falls, it is tried at each of their bytes
+  // Characters of 1 to 4 bytes: wherever the fraction falls, it is tried at each of their bytes.
+  std::string text;
   for (int i = 0; i < 12; ++i) text += "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80";
   for (int percent = 1; percent <= 50; ++percent) {
     const double fraction = percent / 100.0;
@@ -172,6 +173,47 @@ TEST_CASE("sequences start everywhere that leaves room for a target of every inp
   CHECK(starts == std::set<int64_t>{0, 1, 2, 3, 4, 5, 6, 7});
   const std::vector<int32_t> exactly = some_ids(17, 50);
   CHECK(Batches(exactly, 16, 3).start_of(12345) == 0);
+}
+
+TEST_CASE(
+    "an epoch reads each window once, from another first place and in another order than the one before") {
+  for (const int64_t tokens : {33, 49, 65, 100, 700, 4321}) {
+    const int64_t block = 16;
+    const std::vector<int32_t> ids = some_ids(tokens, 50);
+    const Batches batches(ids, block, 9);
+    // All whole windows but one, whose room the first place moves in.
+    const int64_t windows = std::max<int64_t>(1, (tokens - 1) / block - 1);
+    std::set<int64_t> first_places;
+    std::set<std::vector<int64_t>> orders;
+    for (int64_t epoch = 0; epoch < 6; ++epoch) {
+      std::set<int64_t> starts;
+      std::vector<int64_t> order;
+      for (int64_t n = 0; n < windows; ++n) {
+        const int64_t start = batches.start_of(epoch * windows + n);
+        starts.insert(start);
+        order.push_back(start);
+      }
+      CAPTURE(tokens, epoch);
+      REQUIRE(static_cast<int64_t>(starts.size()) == windows);
+      const int64_t first = *starts.begin();
+      CHECK(first >= 0);
+      CHECK(first < block);
+      int64_t expected = first;
+      bool apart = true;
+      for (const int64_t start : starts) {
+        apart = apart && start == expected;
+        expected += block;
+      }
+      CHECK(apart);
+      CHECK(*starts.rbegin() + block + 1 <= tokens);
+      for (int64_t& start : order) start -= first;
+      if (windows > 20) CHECK_FALSE(std::is_sorted(order.begin(), order.end()));
+      first_places.insert(first);
+      orders.insert(order);
+    }
+    CHECK(first_places.size() > 1);
+    if (windows > 20) CHECK(orders.size() == 6);
+  }
 }
 
 TEST_CASE("a text that is not longer than a block is an error with both numbers") {

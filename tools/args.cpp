@@ -54,6 +54,7 @@ struct Args::Impl {
   std::vector<std::string> given_texts;
   std::map<CLI::Option*, std::string*> texts;
   std::map<CLI::Option*, std::vector<std::string>*> text_lists;
+  std::set<CLI::Option*> once;
   std::string positional_names;
   std::size_t positional_limit = 0;
   std::string config;
@@ -74,6 +75,14 @@ struct Args::Impl {
       options[name] = option;
       if (is_flag) flags.insert(name);
       rest = comma == std::string::npos ? "" : rest.substr(comma + 1);
+    }
+  }
+
+  /// Only lists may be given again; the command line wins over the config file before this is asked.
+  void only_once(const std::string& name, const std::string& where) {
+    CLI::Option* option = options.at(name);
+    if (!text_lists.contains(option) && !once.insert(option).second) {
+      throw UsageError(where + name + " must be given once; it is given again");
     }
   }
 
@@ -127,7 +136,7 @@ struct Args::Impl {
           word.size() > 1 && word[0] == '-' && !is_long && !(word[1] >= '0' && word[1] <= '9');
       if (only_positional || (!is_long && !is_short)) {
         if (++positional_count > positional_limit) {
-          throw UsageError("gradus " + verb + " takes " +
+          throw UsageError(verb + " takes " +
                            (positional_limit == 0 ? "only options" : positional_names + " and options") +
                            "; '" + word + "' is one argument too many");
         }
@@ -138,6 +147,7 @@ struct Args::Impl {
       const std::string name = is_long ? dashed(word.substr(0, equals)) : word.substr(0, equals);
       const auto option = options.find(name);
       if (option == options.end()) unknown(name, "");
+      only_once(name, "");
       if (flags.contains(name)) {
         if (equals != std::string::npos) throw UsageError(name + " takes no value; '" + word + "' was given");
         result.push_back(name);
@@ -180,6 +190,7 @@ struct Args::Impl {
         return word == name || word.rfind(name + "=", 0) == 0;
       });
       if (on_command_line) continue;
+      only_once(name, where);
       if (!flags.contains(name)) {
         result.push_back(joined(name, value));
       } else if (value == "true" || value == "on" || value == "1") {

@@ -63,6 +63,11 @@ int run_resume(const Arguments& arguments) {
   const int64_t left = options.max_iters - step;
   if (left > 0 || !time.empty()) {
     plan = plan_training(config, options, held_out_tokens);
+    // The checkpoint that stands is part of what the run takes.
+    Plan more = plan;
+    more.disk_bytes -=
+        std::min(more.disk_bytes, file_bytes(folder + "/" + kWeightsFile) + file_bytes(state_path));
+    check_plan_fits(more, folder);
     if (!time.empty()) {
       const double evaluations =
           options.eval_interval > 0 ? plan.seconds_per_evaluation / static_cast<double>(options.eval_interval)

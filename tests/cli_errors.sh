@@ -1,0 +1,236 @@
+#!/usr/bin/env bash
+# Everything that can be given wrongly or go wrong, with its text and exit code: 1 the world's fault, 2 the caller's.
+. "$(dirname "${BASH_SOURCE[0]}")/cli.bash"
+
+make_text 400 > text
+size="--n-layer 2 --n-head 2 --n-embd 32 --block-size 32 --batch-size 4"
+# shellcheck disable=SC2086
+succeeds 'a run to break' "$GRADUS" train text -o run $size --tokenizer char --max-iters 20 --warmup 5 --checkpoint-every 10 \
+  --eval-interval 10 -q
+cp -r run whole
+train() { refuses "$1" "$2" "$GRADUS" train text -o new "${@:3}"; }
+
+# Texts.
+: > empty
+printf 'short' > short
+printf 'good \303\251\nbad \303\050 text\n' > latin
+mkdir folder
+refuses 1 'none.txt: cannot be opened; No such file' "$GRADUS" train none.txt -o new
+refuses 1 'empty: the file must hold text; it is empty' "$GRADUS" train empty -o new
+refuses 1 'folder: must be a file; it is a directory' "$GRADUS" train folder -o new
+refuses 2 'the text must be longer than a block|tokens and --block-size is 32' "$GRADUS" train short -o new $size --tokenizer byte
+refuses 2 'latin: |0xC3 at offset 12' "$GRADUS" train latin -o new $size --tokenizer char
+refuses 2 'TEXT' "$GRADUS" train -o new
+refuses 1 'empty: the file must hold text' "$GRADUS" eval run --input empty
+refuses 1 'none.txt: cannot be opened' "$GRADUS" eval run --input none.txt
+printf 'a\n\nb\n' > list
+refuses 2 'list:2: a line must hold a text; it is empty' "$GRADUS" embed run --input list -o out.npz
+ok 'texts: missing, empty, a folder, shorter than a block, not UTF-8 under char (names the byte)'
+[ ! -e new ] || fail 'a refused training' 'no run folder' "$(ls new)"
+
+# Options.
+train 2 'n_embd must be a multiple of n_head; n_embd is 32, n_head is 3' --n-embd 32 --n-head 3
+train 2 '--batch-size must be in [1, 1048576]; it is 0' --batch-size 0
+train 2 '--batch-size: must be a whole number|abc' --batch-size abc
+train 2 '--batch-size needs a value; it is empty' --batch-size ''
+train 2 '--seed: must be a whole number from 0 to 18446744073709551615' --seed -1
+train 2 '--max-iters: must be a whole number|99999999999999999999' --max-iters 99999999999999999999
+train 2 '--learning-rate must be in [0, 100]; it is nan' --learning-rate nan
+train 2 '--min-lr: must be a number' --min-lr low
+train 2 'dropout must be in [0, 1); it is 1' --dropout 1
+train 2 '--arch: must be one of gpt llama|did you mean gpt?' --arch gtp
+train 2 'there is no file|did you mean char?' --tokenizer cahr
+train 2 'bpe:N needs a number of at least 257' --tokenizer bpe:256
+train 2 '--time must be a duration like 90s, 3m or 1.5h' --time 3x
+train 2 'give --max-iters or --time, not both' --time 3m --max-iters 3
+train 2 '--init must read model:DIR' --init run
+train 2 '--bacth-size is not an option of gradus train; did you mean --batch-size?' --bacth-size 3
+train 2 '--learnng-rate is not an option|did you mean --learning-rate?' --learnng_rate 3
+train 2 '--threads must be in [0, 4096]; it is -1' --threads -1
+train 2 '--max-iters needs a value; none was given' --max-iters
+train 2 '--quiet takes no value' --quiet=3
+train 2 '--seed must be given once' --seed 1 --max-iters 3 --seed 2
+refuses 2 "'trian' is not a verb; did you mean train?" "$GRADUS" trian text
+refuses 2 'usage: gradus VERB' "$GRADUS"
+refuses 2 "'xyzzy' is not a verb; gradus --help lists them" "$GRADUS" xyzzy
+refuses 2 'show' "$GRADUS" tokenizer shwo
+refuses 2 'peak, gemm or train must follow' "$GRADUS" bench paek
+refuses 2 "resume takes DIR and options; 'more' is one argument too many" "$GRADUS" resume run more
+refuses 2 'DIR is required' "$GRADUS" generate -p x
+refuses 2 'GRADUS_ISA|scalar' env GRADUS_ISA=avx1024 "$GRADUS" doctor
+ok 'options: ranges, types, misspelt names (the nearest is suggested), verbs'
+
+# A config file has the same names; the command line wins; its errors have lines.
+printf '# sizes\nn_layer = 2\n--oops\n' > config
+refuses 2 'config:3: a line must read key = value' "$GRADUS" train text -o new --config config
+printf 'n_layer = 2\n\nbatch_sise = 4\n' > config
+printf 'n_layer = 2\nn-layer = 2\n' > twice
+refuses 2 'twice:2: --n-layer must be given once' "$GRADUS" train text -o new --config twice
+refuses 2 'config:3: --batch-sise is not an option|did you mean --batch-size?' "$GRADUS" train text -o new --config config
+refuses 2 'none: the config file must be readable' "$GRADUS" train text -o new --config none
+printf 'n_layer = 2\nn_head = 2 # two\nn-embd = 64\nblock_size=32\ntokenizer = "char"\nmax_iters = 3\nquiet = true\n' > config
+succeeds 'a config file' "$GRADUS" train text -o configured --config config --n_embd 32 --batch_size=4
+[ ! -s err ] || fail 'quiet = true in a config file' 'nothing on stderr' "$(cat err)"
+# shellcheck disable=SC2086
+succeeds 'the same on the command line' "$GRADUS" train text -o spelt $size --tokenizer char --max-iters 3 -q
+same_file 'config file, - and _' spelt/model.safetensors configured/model.safetensors
+ok 'config files: line numbers in errors, the command line wins, - and _ are equal'
+
+for verb in train resume generate embed neighbors eval 'tokenizer show' info 'bench peak' 'bench gemm' 'bench train' doctor; do
+  # shellcheck disable=SC2086
+  succeeds "help of $verb" "$GRADUS" $verb --help
+  grep -q -- --threads out || fail "help of $verb" 'its options' "$(cat out)"
+  [ ! -s err ] || fail "help of $verb" 'nothing on stderr' "$(cat err)"
+done
+succeeds 'help of train' "$GRADUS" train --help
+for word in '--max-iters INT.*2000' '--learning-rate NUMBER.*0.001' '--tokenizer.*bpe:2048' '--arch gpt|llama.*gpt' '--seed INT.*1337'; do
+  grep -q -- "$word" out || fail 'help of train' "$word" "$(cat out)"
+done
+succeeds help "$GRADUS" --help
+succeeds version "$GRADUS" --version
+ok 'help of every verb, with types and defaults'
+
+# Sizes beyond the machine are refused before they are taken: under a limit of address space that has no room for them.
+limit='ulimit -v 16000000;'
+# The sanitizers take terabytes of address space for themselves.
+grep -qE '__(a|t)san_init' "$GRADUS" && limit=
+for demand in '--n-embd 65536 --n-layer 1000 --n-head 64' '--batch-size 1048576' '--n-embd 1048576 --n-head 2'; do
+  # shellcheck disable=SC2086
+  refuses 1 'the training must fit in memory; it needs|are available' \
+    timeout 20 bash -c "$limit"' exec "$@"' - "$GRADUS" train text -o new --tokenizer char --block-size 32 $demand
+done
+[ ! -e new ] || fail 'an impossible memory demand' 'nothing written' "$(ls new)"
+ok 'an impossible memory demand is refused before it is taken'
+
+# Places to write.
+refuses 2 'run must not hold a run already; it does|gradus resume run' "$GRADUS" train text -o run $size --tokenizer char
+refuses 1 'text/new: the folder cannot be made|a file of that name is in the way' "$GRADUS" train text -o text/new $size --tokenizer char --max-iters 1 -q
+refuses 1 'text/out.npz|cannot be written' "$GRADUS" embed run the -o text/out.npz
+refuses 2 "must be named .npz or .safetensors; it is 'out.txt'" "$GRADUS" embed run the -o out.txt
+if [ -c /dev/full ]; then
+  "$GRADUS" doctor --json > /dev/full 2> err
+  equal 'a full stdout' 1 $?
+  grep -q 'stdout: cannot write; No space left' err || fail 'a full stdout' 'the reason' "$(cat err)"
+fi
+ok 'outputs: a folder that holds a run, a path under a file, a wrong name, a full stdout'
+
+# Models.
+refuses 2 "'99' was given; the model has 2 layers" "$GRADUS" embed run the --layers 99 -o out.npz
+refuses 2 "'-4' was given" "$GRADUS" embed run the --layers -4 -o out.npz
+refuses 2 "'king' was given" "$GRADUS" neighbors run king --layer king
+refuses 2 "'Q' (U+0051) at byte 2" "$GRADUS" generate run -p 'a Q' -n 1 -q --json
+refuses 2 "'zebra' is not" "$GRADUS" neighbors run zebra -q
+refuses 2 'temp must be in' "$GRADUS" generate run -p the --temp -1 --json
+refuses 2 'a stop text must not be empty' "$GRADUS" generate run -p the --stop '' --json
+refuses 2 'the prompt must have 1 to block_size tokens|block_size is 32' "$GRADUS" generate run -p "$(head -c 100 text)" --json
+refuses 1 'nowhere/tokenizer.json: cannot be opened' "$GRADUS" generate nowhere -p the -q --json
+refuses 1 'nowhere: the run folder must hold model.safetensors' "$GRADUS" resume nowhere
+refuses 1 'nowhere: cannot be opened' "$GRADUS" info nowhere
+refuses 2 'either -o FILE.npz, -o FILE.safetensors or --compare WORD' "$GRADUS" embed run the
+refuses 2 'at least one text must be given' "$GRADUS" embed run -o out.npz
+ok 'models: layers, words, characters and prompts that are not there'
+
+# Files that were damaged: cut short, and with a bit flipped, in the head and in the numbers.
+damaged=0
+for file in model.safetensors state.safetensors; do
+  total=$(wc -c < run/$file)
+  header=$(($(od -An -tu8 -N 8 run/$file | tr -d ' ') + 8))
+  for bytes in 0 7 100 $header $((total / 2)) $((total - 1)); do
+    head -c "$bytes" whole/$file > run/$file
+    refuses 1 "run/$file" "$GRADUS" resume run
+    [ $file = state.safetensors ] || refuses 1 "run/$file" "$GRADUS" eval run --input text
+    damaged=$((damaged + 1))
+  done
+  for ((i = 0; i < 6; ++i)); do
+    cp whole/$file run/$file
+    flip run/$file $((header + (total - header - 1) * i / 5))
+    refuses 1 "run/$file: the bytes of tensor|have changed since they were written: checksum" "$GRADUS" resume run
+    [ $file = state.safetensors ] || refuses 1 "run/$file: the bytes of tensor" "$GRADUS" generate run -p the --json
+    damaged=$((damaged + 1))
+  done
+  for ((i = 0; i < 12; ++i)); do
+    cp whole/$file run/$file
+    # Not the spaces that fill the head up.
+    flip run/$file $((i < 4 ? i * 2 : 8 + (header - 8 - 64) * (i - 4) / 7))
+    refuses 1 "run/$file" "$GRADUS" resume run
+    damaged=$((damaged + 1))
+  done
+  cp whole/$file run/$file
+done
+for file in config.json tokenizer.json; do
+  head -c 100 whole/$file > run/$file
+  refuses 1 "run/$file" "$GRADUS" generate run -p the --json
+  refuses 1 "run/$file" "$GRADUS" resume run
+  cp whole/$file run/$file
+  damaged=$((damaged + 1))
+done
+sed 's/"n_layer": 2/"n_layer": 3/' whole/config.json > run/config.json
+refuses 1 'run/model.safetensors|h.2' "$GRADUS" eval run --input text
+sed 's/"n_layer": 2/"n_layer": 2, "n_lair": 2/' whole/config.json > run/config.json
+refuses 1 'run/config.json|n_lair' "$GRADUS" eval run --input text
+cp whole/config.json run
+succeeds 'the run, whole again' "$GRADUS" resume run -q
+ok "$damaged damaged files, each refused by its name, tensors by theirs"
+
+# Tokenizers that belong to another model: of another size, and of the same size.
+# shellcheck disable=SC2086
+succeeds 'another tokenizer' "$GRADUS" train text -o other $size --tokenizer byte --max-iters 1 -q
+cp other/tokenizer.json run
+for verb in 'generate run -p the --json' 'embed run the -o out.npz' 'eval run --input text' 'neighbors run king' 'resume run'; do
+  # shellcheck disable=SC2086
+  refuses 1 tokenizer.json "$GRADUS" $verb
+done
+cp whole/tokenizer.json run
+tr a-z b-za < text > shifted
+refuses 2 "shifted: |at byte" "$GRADUS" train shifted -o new $size --tokenizer run/tokenizer.json
+# The character that is unknown stands in the held-out part: the error still names the file.
+{ cat text; printf '#\n'; } > marked
+refuses 2 "marked (from where it is held out): |'#' (U+0023)" "$GRADUS" train marked -o new $size --tokenizer run/tokenizer.json
+ok 'tokenizers that do not match are refused by every verb'
+
+# A disk that fills up while a checkpoint is written: the one before stands, and the run can go on.
+further="resume run --max-iters 40 -q"
+# shellcheck disable=SC2086
+succeeds 'resume with room' "$GRADUS" $further
+cp run/model.safetensors expected
+stands() {
+  for file in model.safetensors state.safetensors; do same_file "$1: the checkpoint before" whole/$file run/$file; done
+  [ -z "$(ls run | grep -E 'partial|next')" ] || fail "$1" 'nothing half-written left' "$(ls run)"
+}
+model_kb=$(($(wc -c < run/model.safetensors) / 1024))
+# The limit stops writes within the model's file, then within the state's.
+for limit in $((model_kb / 2)) $((model_kb * 3 / 2)); do
+  rm -r run
+  cp -r whole run
+  # shellcheck disable=SC2086
+  refuses 1 'failed at byte|File too large; what stood there before is unchanged' \
+    bash -c 'trap "" XFSZ; ulimit -f "$1"; shift; exec "$@"' - "$limit" "$GRADUS" $further
+  stands "a disk that is full after $limit kB"
+  # shellcheck disable=SC2086
+  succeeds 'resume after a full disk' "$GRADUS" $further
+  same_file 'resume after a full disk' expected run/model.safetensors
+done
+how='a limit on file size'
+# As root with a file system of its own: no space at all.
+if [ "$(id -u)" -eq 0 ] && mkdir small && mount -t tmpfs -o size=8m tmpfs small 2> mount_error; then
+  cleanups+=("umount $work/small")
+  cp -r whole small/run
+  rm -r run
+  ln -s small/run run
+  # Full but for what the metrics take: filled as soon as the run is on its way, past its check for room.
+  "$GRADUS" resume run --max-iters 100000 -q 2> err_full &
+  pid=$!
+  while kill -0 $pid 2> kill_error && [ "$(lines run/metrics.jsonl)" -lt 25 ]; do sleep 0.01; done
+  dd if=/dev/zero of=small/fill bs=4k 2> dd_error
+  truncate -s -64k small/fill
+  wait $pid
+  equal 'a full file system: exit code' 1 $?
+  grep -q 'No space left on device' err_full || fail 'a full file system' 'No space left on device' "$(cat err_full)"
+  [ -z "$(ls run | grep -E 'partial|next')" ] || fail 'a full file system' 'nothing half-written left' "$(ls run)"
+  rm small/fill
+  at=$(head -c 400 run/model.safetensors | sed 's/.*"step":"\([0-9]*\)".*/\1/' | head -n 1)
+  succeeds 'resume after a full file system' "$GRADUS" resume run --max-iters $((at + 1)) -q
+  refuses 1 'the run must fit on the disk of' bash -c 'dd if=/dev/zero of=small/fill bs=4k 2> dd_error; exec "$@"' - "$GRADUS" resume run --max-iters $((at + 2)) -q
+  how="$how, and a file system that is full"
+fi
+ok "disk full during a checkpoint ($how): the one before is intact and resumable"
