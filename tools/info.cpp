@@ -87,7 +87,8 @@ int run_info(const Arguments& arguments) {
     json.set("kind", "safetensors").set("elements", tensors.elements).set("tensors", tensors.list);
     text = "kind     safetensors, " + count_text(static_cast<double>(tensors.elements)) + " elements, " +
            bytes_text(static_cast<double>(tensors.bytes)) + "\n" + tensors.text;
-    for (const auto& [key, value] : SafetensorsFile::open(path).metadata()) {
+    const SafetensorsFile file = SafetensorsFile::open(path);
+    for (const auto& [key, value] : file.metadata()) {
       text += "  " + key + ": " + one_line(value, 80) + "\n";
     }
   } else {
