@@ -214,7 +214,7 @@ Tensor token_losses(const Tensor& logits, const Tensor& targets);
 /// y = x / (1-p) with probability 1-p, else 0.   grad: the same mask.   saves: nothing; the mask is drawn again.
 /// Element e = first_index + r·C + c of row r, channel c draws word e mod 4 of random.block(e / 4) and is dropped where
 /// that is below p·2³²: with e a global coordinate, batches, threads and resuming cannot change the mask.
-/// shape: x (N,C).   ref: Srivastava et al. (2014)
+/// shape: x (N,C).   note: p = 0 gives x itself.   ref: Srivastava et al. (2014)
 Tensor dropout(const Tensor& x, double p, const Random& random, uint64_t first_index);
 
 }  // namespace gradus

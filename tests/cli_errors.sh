@@ -124,7 +124,8 @@ refuses 2 'temp must be in' "$GRADUS" generate run -p the --temp -1 --json
 refuses 2 'a stop text must not be empty' "$GRADUS" generate run -p the --stop '' --json
 refuses 2 'the prompt must have 1 to block_size tokens|block_size is 32' "$GRADUS" generate run -p "$(head -c 100 text)" --json
 refuses 1 'nowhere/tokenizer.json: cannot be opened' "$GRADUS" generate nowhere -p the -q --json
-refuses 1 'nowhere: the run folder must hold model.safetensors' "$GRADUS" resume nowhere
+refuses 1 'nowhere: must be a run folder; there is no such folder' "$GRADUS" resume nowhere
+refuses 1 'folder: the run folder must hold model.safetensors' "$GRADUS" resume folder
 refuses 1 'nowhere: cannot be opened' "$GRADUS" info nowhere
 refuses 2 'either -o FILE.npz, -o FILE.safetensors or --compare WORD' "$GRADUS" embed run the
 refuses 2 'at least one text must be given' "$GRADUS" embed run -o out.npz
@@ -168,9 +169,19 @@ sed 's/"n_layer": 2/"n_layer": 3/' whole/config.json > run/config.json
 refuses 1 'run/model.safetensors|h.2' "$GRADUS" eval run --input text
 sed 's/"n_layer": 2/"n_layer": 2, "n_lair": 2/' whole/config.json > run/config.json
 refuses 1 'run/config.json|n_lair' "$GRADUS" eval run --input text
+sed 's/"layer_norm_epsilon": [^,]*/"layer_norm_epsilon": 0.001/' whole/config.json > run/config.json
+refuses 1 'run/config.json: must hold the configuration that the run was started with' "$GRADUS" resume run
 cp whole/config.json run
 succeeds 'the run, whole again' "$GRADUS" resume run -q
 ok "$damaged damaged files, each refused by its name, tensors by theirs"
+
+# One process writes in a run folder at a time.
+held() { flock run "$@"; }
+refuses 1 'run: another process must not be writing here' held "$GRADUS" resume run
+refuses 2 'sampler: temp must be in [0, 1e6]; it is -1' "$GRADUS" generate run -p the --temp -1
+"$GRADUS" generate run -p the --temp -1 > said 2> said.error || true
+[ ! -s said ] || fail 'a refused sampler option' 'nothing on stdout' "$(cat said)"
+ok 'a run folder that another process writes is left alone; a refused option prints nothing'
 
 # Tokenizers that belong to another model: of another size, and of the same size.
 # shellcheck disable=SC2086

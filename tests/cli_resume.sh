@@ -5,9 +5,10 @@
 kills=8
 [ -z "${SLOW:-}" ] || kills=20
 every=5
-steps=$((kills * 12))
+# Enough steps, and long enough ones, that no kill finds the run finished.
+steps=$((kills * 16))
 make_text 400 > text
-options="--tokenizer char --n-layer 2 --n-head 2 --n-embd 32 --block-size 32 --batch-size 4 --dropout 0.1 --warmup 5
+options="--tokenizer char --n-layer 2 --n-head 2 --n-embd 32 --block-size 32 --batch-size 32 --dropout 0.1 --warmup 5
   --max-iters $steps --eval-interval 20 --sample-every 0 --seed 3 --threads 2"
 # Moments come from a fixed seed, but count steps and files, not seconds: they are the same on slow machines.
 RANDOM=20241

@@ -46,10 +46,12 @@ int run_generate(const Arguments& arguments) {
     say("note   --temp 0: greedy, the most probable token each time");
   const bool stream = !common.json && options.show_probs == 0;
   Json tokens = Json::array();
-  if (stream) print_out(prompt);
+  bool begun = false;  // nothing is printed before the options have proved good
   const Generated result =
       generate(loaded.model, loaded.tokenizer, prompt, options, [&](const GeneratedToken& token) {
         if (stream) {
+          if (!begun) print_out(prompt);
+          begun = true;
           print_out(token.text);
           flush_out();
         } else if (token.id >= 0) {
@@ -72,7 +74,7 @@ int run_generate(const Arguments& arguments) {
         }
         return !interrupted().load();
       });
-  if (stream) print_out("\n");
+  if (stream) print_out((begun ? "" : prompt) + "\n");
   flush_out();
   if (common.json) {
     const char* reasons[] = {"max_tokens", "stop_text", "end_of_text", "cancelled"};

@@ -4,6 +4,7 @@
 
 #include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
+#include "tensor/io/file.hpp"
 #include "tensor/io/hash.hpp"
 #include "tools/training.hpp"
 
@@ -28,6 +29,8 @@ int run_resume(const Arguments& arguments) {
   check(!(args.given("--time") && args.given("--max-iters")), "resume: give --max-iters or --time, not both");
   check(max_iters >= 0, "--max-iters must be positive; it is ", max_iters);
 
+  check_world(is_directory(folder), folder, ": must be a run folder; there is no such folder");
+  const FolderLock lock(folder);
   const int64_t step = recover_checkpoint(folder);
   const std::string state_path = folder + "/" + kStateFile;
   const SafetensorsFile state = SafetensorsFile::open(state_path);
@@ -43,6 +46,11 @@ int run_resume(const Arguments& arguments) {
       ": must be the tokenizer that the run was started with; it is another; restore the original file");
   const Config config = load_config(folder);
   check_tokenizer(config, tokenizer, folder);
+  check_world(
+      sha256_hex(config_to_json(config).dump()) == source.config_sha256, folder, "/", kConfigFile,
+      ": must hold the configuration that the run was started with; it holds another; restore the file, or "
+      "start a new run with gradus train --init model:",
+      folder);
   Corpus corpus = load_corpus(source.paths, options.val_fraction);
   check_world(
       corpus.sha256 == source.corpus_sha256, source.paths.front(),

@@ -6,6 +6,7 @@
 #include "models/transformer/files.hpp"
 #include "models/transformer/weights.hpp"
 #include "tensor/error.hpp"
+#include "tensor/io/file.hpp"
 #include "tensor/io/hash.hpp"
 #include "tools/model_options.hpp"
 #include "tools/training.hpp"
@@ -227,6 +228,10 @@ int run_train(const Arguments& arguments) {
   if (interrupted()) throw Interrupted{};
 
   create_directories(folder);
+  const FolderLock lock(folder);
+  // Another process may have begun one while this one planned.
+  check(!holds_run(folder), "train: ", folder,
+        " must not hold a run already; it does now; choose another with -o");
   check_plan_fits(plan, folder);
   Transformer model = a.init.empty() ? Transformer(config) : base.model;
   if (a.init.empty()) {
@@ -243,6 +248,7 @@ int run_train(const Arguments& arguments) {
   for (const std::string& path : a.paths) source.paths.push_back(std::filesystem::absolute(path).string());
   source.corpus_sha256 = text.corpus.sha256;
   source.tokenizer_sha256 = sha256_hex(tokenizer.to_json());
+  source.config_sha256 = sha256_hex(config_to_json(config).dump());
   std::string command = "gradus train";
   for (const std::string& word : arguments) command += " " + word;
   write_file_atomic(folder + "/README.md", model_card(a, config, text.corpus, tokenizer, command));

@@ -73,7 +73,8 @@ Metadata source_metadata(const RunSource& source) {
   for (const std::string& path : source.paths) paths.push(path);
   return {{"paths", paths.dump()},
           {"corpus_sha256", source.corpus_sha256},
-          {"tokenizer_sha256", source.tokenizer_sha256}};
+          {"tokenizer_sha256", source.tokenizer_sha256},
+          {"config_sha256", source.config_sha256}};
 }
 
 RunSource source_from_metadata(const Metadata& metadata, const std::string& file) {
@@ -87,6 +88,7 @@ RunSource source_from_metadata(const Metadata& metadata, const std::string& file
   for (const Json& path : paths.as_array()) source.paths.push_back(path.as_string());
   source.corpus_sha256 = get("corpus_sha256");
   source.tokenizer_sha256 = get("tokenizer_sha256");
+  source.config_sha256 = get("config_sha256");
   return source;
 }
 

@@ -29,6 +29,7 @@ struct RunSource {
   std::vector<std::string> paths;  ///< absolute
   std::string corpus_sha256;
   std::string tokenizer_sha256;
+  std::string config_sha256;
 };
 Metadata source_metadata(const RunSource& source);
 RunSource source_from_metadata(const Metadata& metadata, const std::string& file);
@@ -41,6 +42,8 @@ class RunProgress : public TrainingObserver {
               const TrainingOptions& options, int64_t first_step, const Plan& plan, bool quiet);
 
   void on_step(const StepEvent& event) override;
+  /// A checkpoint that survives a loss of power has the lines of its steps.
+  void before_checkpoint() override { metrics_.sync(); }
   void on_sample(int64_t step, const Transformer& model) override;
 
   /// Mean over this process's steps, evaluations left out.

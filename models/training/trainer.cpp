@@ -131,6 +131,7 @@ bool Trainer::run(const std::string& folder, const Metadata& state_metadata, Tra
   int64_t saved = -1;
   const auto checkpoint = [&] {
     if (saved == step_) return;
+    observer.before_checkpoint();
     save(folder, state_metadata);
     saved = step_;
     observer.on_checkpoint({step_});

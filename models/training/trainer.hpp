@@ -42,6 +42,8 @@ class TrainingObserver {
   virtual ~TrainingObserver() = default;
   /// After the step and its evaluation, before its checkpoint.
   virtual void on_step(const StepEvent&) {}
+  /// Before a checkpoint is written; what else belongs to its steps can be brought to disk here.
+  virtual void before_checkpoint() {}
   /// After a checkpoint of this step has been published.
   virtual void on_checkpoint(const CheckpointEvent&) {}
   /// Every sample_every steps: the model may be read, for instance to generate from it.

@@ -1,6 +1,7 @@
 #include "tensor/io/file.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -240,6 +241,20 @@ void AtomicFile::sync_as(const std::string& staged_path) {
   }
   sync_folder(folder_of(path_));
 }
+
+FolderLock::FolderLock(const std::string& folder) {
+  descriptor_ = open_retrying(folder, O_RDONLY | O_DIRECTORY, 0);
+  check_world(descriptor_ >= 0, folder, ": cannot be opened; ", reason(errno));
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
+  const int error = errno;
+  // File systems without locks are written as before.
+  if (error != EWOULDBLOCK) return;
+  ::close(descriptor_);
+  fail_world(folder,
+             ": another process must not be writing here; one is; wait for it, or choose another folder");
+}
+
+FolderLock::~FolderLock() { ::close(descriptor_); }
 
 AppendFile::AppendFile(const std::string& path) : path_(path) {
   descriptor_ = open_retrying(path, O_WRONLY | O_APPEND | O_CREAT, 0666);

@@ -85,6 +85,20 @@ class AtomicFile {
   uint64_t size_ = 0;
 };
 
+/// Keeps other processes that ask for it too from writing in a folder, until it is destroyed or the process ends.
+/// note: of the folder itself, so that no lock file is left behind.
+class FolderLock {
+ public:
+  /// An error where another process holds it.
+  explicit FolderLock(const std::string& folder);
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+  ~FolderLock();
+
+ private:
+  int descriptor_ = -1;
+};
+
 /// A file that only grows, such as a log: each write is one or more whole lines at its end.
 class AppendFile {
  public:

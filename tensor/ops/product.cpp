@@ -15,6 +15,9 @@ using kernels::kLanes;
 constexpr int64_t kPackPanels = 4;    // panels packed by one chunk
 constexpr int64_t kCachedRows = 128;  // products with fewer rows than this keep a parameter's panels
 constexpr int64_t kEnoughChunks = 8;  // fewer chunks than this are cut once more
+// A product of fewer multiply-adds than this (about 10 µs) is one chunk: handing half of it, and the panels, to another
+// core would cost more than it saves.
+constexpr int64_t kWorthSharing = int64_t{1} << 19;
 
 template <class T>
 std::shared_ptr<Storage> pack(const Product<T>& p) {
@@ -33,7 +36,7 @@ std::shared_ptr<Storage> pack(const Product<T>& p) {
 template <class T>
 void multiply_packed(const Product<T>& p, const T* panels) {
   if (p.m == 0 || p.n == 0) return;
-  // Strips of 96 rows × 384 columns: whole tiles of every instruction set, a block of B that stays in cache, and enough
+  // Blocks of 96 rows × 384 columns: whole tiles of every instruction set, a block of B that stays in cache, and enough
   // chunks to share. The grid follows from the shape, though no grid could change the result.
   int64_t rows = 96;
   int64_t columns = 384;
@@ -41,6 +44,10 @@ void multiply_packed(const Product<T>& p, const T* panels) {
   if (chunks() < kEnoughChunks) rows = 48;
   if (chunks() < kEnoughChunks) columns = 192;
   if (chunks() < kEnoughChunks) columns = 64;
+  if (p.m * p.n * p.k < kWorthSharing) {
+    rows = p.m;
+    columns = p.n;
+  }
   const int64_t across = (p.n + columns - 1) / columns;
   const auto& table = kernels::table<T>();
   parallel_for(((p.m + rows - 1) / rows) * across, [&](int64_t chunk) {
