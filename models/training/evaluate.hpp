@@ -19,6 +19,10 @@ struct Evaluation {
   int64_t bytes = 0;   ///< that these stand for; `<|endoftext|>` stands for none
 };
 
+/// Tokens that go through the model together.
+/// note: their logits are the largest tensor of an evaluation, so a large vocabulary gets fewer; no bit depends on it.
+int64_t evaluation_tokens(const Config& config);
+
 /// Evaluates over consecutive windows of block_size inputs, so that every token but the first is predicted exactly once.
 /// note: `progress`, given (windows done, windows), may throw to stop. The text must have at least two tokens.
 Evaluation evaluate(const Transformer& model, const Tokenizer& tokenizer, std::span<const int32_t> ids,

@@ -42,9 +42,9 @@ uint64_t walk(const Config& config, const TrainingOptions& options, int64_t held
   Trainer trainer(model, options, tokenizer, ids, 1.0, {});
   for (int step = 0; step < 3; ++step) trainer.train_step();
   if (held_out_tokens >= 2 && options.eval_interval > 0) {
-    // An evaluation repeats itself after its first windows.
-    const int64_t length =
-        std::min<int64_t>(held_out_tokens, 2 * std::max<int64_t>(4096, config.block_size) + 2);
+    // An evaluation repeats itself until its last windows.
+    const int64_t at_once = evaluation_tokens(config);
+    const int64_t length = std::min(held_out_tokens, 2 * at_once + (held_out_tokens - 1) % at_once + 1);
     const std::vector<int32_t> text(static_cast<std::size_t>(length), 0);
     evaluate(model, tokenizer, text);
   }
@@ -165,6 +165,8 @@ Plan plan_training(const Config& config, const TrainingOptions& options, int64_t
     plan.seconds_per_step = sequence * static_cast<double>(options.sequences_per_step()) + update;
     evaluation_per_token = two.evaluation * training_flops_per_token(full) / training_flops_per_token(small);
   }
+  // The blocks of these trials have other sizes than the training's.
+  release_free_memory();
   plan.seconds_per_evaluation = held_out_tokens >= 2 && options.eval_interval > 0
                                     ? evaluation_per_token * static_cast<double>(held_out_tokens)
                                     : 0;

@@ -55,7 +55,7 @@ std::vector<NamedTensor> file_weights(const Transformer& model) {
   const std::map<std::string, Tensor> parameters = parameters_by_name(model);
   std::vector<NamedTensor> tensors;
   for (const FileWeight& weight : weights_of(model.config())) {
-    tensors.push_back({weight.name, contiguous(part_of(parameters.at(weight.parameter), weight))});
+    tensors.push_back({weight.name, part_of(parameters.at(weight.parameter), weight)});
   }
   return tensors;
 }

@@ -21,7 +21,7 @@ struct FileWeight {
 };
 
 /// The weights of a model in the layout of its family's files, each with its name there, in a fixed order.
-/// note: tensors that need no transposing share memory with the model.
+/// note: views of the model's memory, transposed where the file holds them so.
 std::vector<NamedTensor> file_weights(const Transformer& model);
 
 /// An error naming the tensor and the file where one is missing, unexpected, or of another shape than in the model.

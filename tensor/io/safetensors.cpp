@@ -242,20 +242,11 @@ Tensor SafetensorsFile::tensor(std::string_view name) const {
   return tensor_over(array(name), path(), contents_);
 }
 
-void write_safetensors(AtomicFile& file, const std::vector<RawTensor>& arrays, const Metadata& metadata) {
-  std::set<std::string_view> names;
-  for (const RawTensor& array : arrays) {
-    check_raw(array, "save_safetensors");
-    check(array.name != kMetadataKey, "save_safetensors: a tensor must not be called ", kMetadataKey);
-    check(names.insert(array.name).second, "save_safetensors: names must differ; ", array.name,
-          " is given twice");
-  }
-  std::vector<std::size_t> order(arrays.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return raw_dtype_bytes(arrays[a].dtype) > raw_dtype_bytes(arrays[b].dtype);
-  });
+namespace {
 
+/// The head of a file: length, JSON, spaces. Its size depends on no checksum.
+std::string head_of(const std::vector<RawTensor>& arrays, const std::vector<uint32_t>& checksums,
+                    const Metadata& metadata) {
   Json::Object about;
   for (const auto& [key, value] : metadata) {
     check(key.substr(0, kChecksumPrefix.size()) != kChecksumPrefix,
@@ -269,9 +260,9 @@ void write_safetensors(AtomicFile& file, const std::vector<RawTensor>& arrays, c
   }
   Json::Object members;
   uint64_t reached = 0;
-  for (std::size_t i : order) {
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
     const RawTensor& array = arrays[i];
-    about.emplace_back(std::string(kChecksumPrefix) + array.name, hex8(crc32(array.data, array.bytes)));
+    about.emplace_back(std::string(kChecksumPrefix) + array.name, hex8(checksums[i]));
     Json shape = Json::array();
     for (int64_t size : array.shape) shape.push(size);
     const int64_t begin = static_cast<int64_t>(reached);
@@ -290,19 +281,59 @@ void write_safetensors(AtomicFile& file, const std::vector<RawTensor>& arrays, c
   check(header_bytes <= kMaxHeaderBytes, "save_safetensors: the header may have at most ", kMaxHeaderBytes,
         " bytes; names and metadata take ", header_bytes);
   std::memcpy(head.data(), &header_bytes, kLengthBytes);
-  file.write(head);
-  for (std::size_t i : order) file.write(arrays[i].data, arrays[i].bytes);
+  return head;
+}
+
+/// Writes arrays whose bytes `data_of(i)` gives one after the other: the head, which holds their checksums, is written
+/// again at the end, so that no more than one array has to be in memory.
+template <class DataOf>
+void write_arrays(AtomicFile& file, const std::vector<RawTensor>& arrays, const Metadata& metadata,
+                  const DataOf& data_of) {
+  std::set<std::string_view> names;
+  for (const RawTensor& array : arrays) {
+    check(array.name != kMetadataKey, "save_safetensors: a tensor must not be called ", kMetadataKey);
+    check(names.insert(array.name).second, "save_safetensors: names must differ; ", array.name,
+          " is given twice");
+  }
+  std::vector<std::size_t> order(arrays.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return raw_dtype_bytes(arrays[a].dtype) > raw_dtype_bytes(arrays[b].dtype);
+  });
+  std::vector<RawTensor> in_order;
+  for (const std::size_t i : order) in_order.push_back(arrays[i]);
+
+  std::vector<uint32_t> checksums(arrays.size());
+  const uint64_t begin = file.size();
+  file.write(head_of(in_order, checksums, metadata));
+  for (std::size_t place = 0; place < order.size(); ++place) {
+    const RawTensor array = data_of(order[place]);
+    checksums[place] = crc32(array.data, array.bytes);
+    file.write(array.data, array.bytes);
+  }
+  const std::string head = head_of(in_order, checksums, metadata);
+  file.write_at(begin, head.data(), head.size());
+}
+
+}  // namespace
+
+void write_safetensors(AtomicFile& file, const std::vector<RawTensor>& arrays, const Metadata& metadata) {
+  for (const RawTensor& array : arrays) check_raw(array, "save_safetensors");
+  write_arrays(file, arrays, metadata, [&](std::size_t i) { return arrays[i]; });
 }
 
 void write_safetensors(AtomicFile& file, const std::vector<NamedTensor>& tensors, const Metadata& metadata) {
-  std::vector<Tensor> dense;  // keeps the copies of strided ones
   std::vector<RawTensor> arrays;
   for (const NamedTensor& named : tensors) {
     check(named.tensor.defined(), "save_safetensors: tensors must hold values; ", named.name, " is empty");
-    dense.push_back(named.tensor.to_contiguous());
-    arrays.push_back(raw_tensor(named.name, dense.back()));
+    arrays.push_back({named.name, std::string(raw_dtype(named.tensor.dtype())), named.tensor.shape(), nullptr,
+                      named.tensor.nbytes()});
   }
-  write_safetensors(file, arrays, metadata);
+  Tensor dense;  // the copy of a strided one, while it is written
+  write_arrays(file, arrays, metadata, [&](std::size_t i) {
+    dense = tensors[i].tensor.to_contiguous();
+    return raw_tensor(tensors[i].name, dense);
+  });
 }
 
 void save_safetensors(const std::string& path, const std::vector<RawTensor>& arrays,

@@ -22,7 +22,8 @@ namespace gradus {
 using Metadata = std::map<std::string, std::string>;
 
 /// Writes a file or leaves what stood there: see AtomicFile. The bytes depend on the arguments alone.
-/// note: larger elements come first, so that all are aligned; among equals the given order holds.
+/// note: larger elements come first, so that all are aligned; among equals the given order holds. Strided tensors are
+///       copied one at a time.
 void save_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
                       const Metadata& metadata = {});
 void save_safetensors(const std::string& path, const std::vector<RawTensor>& arrays,
