@@ -435,16 +435,38 @@ Tensor no_grad(const char* op, Tensor output) {
 
 Saved::Saved(const char* op, const Tensor& tensor) : op_(op) {
   if (!tensor.defined()) return;
+  const auto& impl = Autodiff::impl(tensor);
+  if (impl.again != nullptr && impl.storage->version() == impl.again_version) {
+    again_ = impl.again;
+    return;
+  }
   // Without history: an op that saves its own result would otherwise own itself.
   tensor_ = tensor.detach();
   version_ = tensor_.storage()->version();
 }
 
 Tensor Saved::get() const {
+  if (again_ != nullptr) return (*again_)();
   check(
       !tensor_.defined() || tensor_.storage()->version() == version_, op_,
       ": a tensor saved for backward was written after the op ran; clone it before writing, or write later");
   return tensor_;
+}
+
+Tensor Saved::take() const {
+  Tensor tensor = get();
+  tensor_ = Tensor();
+  return tensor;
+}
+
+bool last_owner(const Tensor& tensor) { return Autodiff::exclusive(tensor); }
+
+Tensor recomputable(Tensor output, std::function<Tensor()> again) {
+  if (!output.requires_grad() || output.nbytes() < kRecomputeBytes || !output.is_contiguous()) return output;
+  auto& impl = Autodiff::impl(output);
+  impl.again = std::make_shared<const std::function<Tensor()>>(std::move(again));
+  impl.again_version = impl.storage->version();
+  return output;
 }
 
 NoGrad::NoGrad() : previous_(recording_off) { recording_off = true; }

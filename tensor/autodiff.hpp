@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -49,17 +50,30 @@ bool will_record(std::initializer_list<const Tensor*> inputs);
 Tensor no_grad(const char* op, Tensor output);
 
 /// A tensor kept for backward. get() is an error naming the op if its storage was written meanwhile.
+/// note: of a large result that recomputable() knows how to make again, only what that needs is kept.
 class Saved {
  public:
   Saved() = default;
   Saved(const char* op, const Tensor& tensor);
   Tensor get() const;
+  /// The same, given up: a backward that is its last_owner() may overwrite it with a gradient.
+  Tensor take() const;
 
  private:
   const char* op_ = "";
-  Tensor tensor_;
+  mutable Tensor tensor_;
   uint64_t version_ = 0;
+  std::shared_ptr<const std::function<Tensor()>> again_;
 };
+
+/// Whether this handle is the only one that reaches the tensor's memory.
+bool last_owner(const Tensor& tensor);
+
+/// Lets the ops that save `output` for backward keep `again` instead, which makes the same bits from what its own op
+/// saves anyway: memory for a cheap pass. Returns output.
+/// note: only where the output has at least kRecomputeBytes; smaller ones are faster read than made.
+Tensor recomputable(Tensor output, std::function<Tensor()> again);
+inline constexpr std::size_t kRecomputeBytes = std::size_t{4} << 20;
 
 /// While it lives, this thread records nothing.
 class NoGrad {

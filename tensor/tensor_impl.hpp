@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -30,6 +31,9 @@ struct Tensor::Impl {
   Tensor grad;                     // of a leaf: dense, its own
   std::vector<SparseRows> sparse;  // of a leaf: in order of arrival, not yet in grad
   std::shared_ptr<Node> node;      // the op that made this tensor
+
+  std::shared_ptr<const std::function<Tensor()>> again;  // makes the same values; see recomputable()
+  uint64_t again_version = 0;                            // of the storage that holds them
 
   Impl() = default;
   Impl(const Impl&) = delete;

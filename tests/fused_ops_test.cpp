@@ -7,6 +7,7 @@
 #include "tensor/autodiff.hpp"
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/ops.hpp"
+#include "tensor/storage.hpp"
 #include "tests/catch.hpp"
 #include "tests/draw.hpp"
 #include "tests/op_cases.hpp"
@@ -211,6 +212,70 @@ TEST_CASE("parameters get the same gradient bits from a batch in pieces as from 
       }
     }
   }
+}
+
+TEST_CASE("what backward makes again has the bits of what forward made, and takes no memory between them") {
+  constexpr int64_t kRows = 1100, kWidth = 1024;  // beyond kRecomputeBytes
+  const Tensor x = random({kRows, kWidth}, 1), other = random({kRows, kWidth}, 2);
+  const Tensor w = random({7, kWidth}, 3, 0.1), square = random({kWidth, kWidth}, 4, 0.03);
+  const Tensor scale = random({kWidth}, 5), shift = random({kWidth}, 6);
+  const Tensor upstream = random({kRows, 7}, 7);
+  const struct {
+    const char* name;
+    std::function<Tensor(const Tensor&)> f;
+  } makers[] = {
+      {"layer_norm", [&](const Tensor& in) { return layer_norm(in, scale, shift); }},
+      {"rms_norm", [&](const Tensor& in) { return rms_norm(in, scale); }},
+      {"linear", [&](const Tensor& in) { return linear(in, square, scale, Activation::gelu_tanh); }},
+      {"swiglu", [&](const Tensor& in) { return swiglu(in, other); }},
+  };
+  for (const auto& maker : makers) {
+    INFO(maker.name);
+    // A copy of a result can not be made again: it is kept.
+    const auto run = [&](bool kept, std::size_t& held) {
+      Tensor in = x.clone(), weight = w.clone();
+      in.set_requires_grad();
+      weight.set_requires_grad();
+      const std::size_t before = memory_statistics().in_use;
+      const Tensor y = [&] {
+        const Tensor made = maker.f(in);
+        return linear(kept ? reshape(made, {kRows, kWidth}) * 1.0 : made, weight);
+      }();
+      held = memory_statistics().in_use - before;
+      y.backward(upstream);
+      return Tensors{in.grad(), weight.grad()};
+    };
+    std::size_t kept_bytes = 0, bytes = 0;
+    const Tensors kept = run(true, kept_bytes);
+    const Tensors again = run(false, bytes);
+    for (std::size_t i = 0; i < kept.size(); ++i) CHECK(same_bits(kept[i], again[i]) == "");
+    CHECK(bytes + kRows * kWidth * sizeof(float) <= kept_bytes);
+  }
+}
+
+TEST_CASE("a result that was written is kept as it is, not made again") {
+  Tensor x = random({1100, 1024}, 1);
+  x.set_requires_grad();
+  Tensor w = random({3, 1024}, 2);
+  w.set_requires_grad();
+  const Tensor y = rms_norm(x, Tensor::full({1024}, 1));
+  y.detach().copy_from(Tensor::full({1100, 1024}, 0.5));
+  sum(linear(y, w)).backward();
+  CHECK(w.grad().to_vector<float>()[0] == 550);
+}
+
+TEST_CASE("the loss overwrites logits only where nobody else holds them") {
+  Tensor x = random({40, 8}, 1);
+  x.set_requires_grad();
+  const Tensor w = random({50, 8}, 2), targets = random_ids({40}, 3, 50);
+  const Tensor logits = linear(x, w);
+  const Tensor before = logits.detach().clone();
+  cross_entropy(logits, targets).backward();
+  CHECK(same_bits(logits.detach(), before) == "");
+  const Tensor held = x.grad();
+  x.clear_grad();
+  cross_entropy(linear(x, w), targets).backward();
+  CHECK(same_bits(x.grad(), held) == "");
 }
 
 TEST_CASE("a loss gives each row the same gradient bits however rows are grouped") {

@@ -289,44 +289,54 @@ Tensor gelu(const Tensor& x) { return unary(Unary::gelu, "gelu", x, Keeps::x); }
 Tensor gelu_tanh(const Tensor& x) { return unary(Unary::gelu_tanh, "gelu_tanh", x, Keeps::x); }
 Tensor silu(const Tensor& x) { return unary(Unary::silu, "silu", x, Keeps::x); }
 
+namespace {
+
+Tensor dense_swiglu(const Tensor& gate, const Tensor& up) {
+  const Tensor y = Tensor::empty(gate.shape(), gate.dtype());
+  visit_floating(gate.dtype(), "swiglu", [&]<class T>() {
+    const auto kernel = kernels::table<T>().swiglu;
+    const T* pg = gate.data<T>();
+    const T* pu = up.data<T>();
+    T* py = y.mutable_data<T>();
+    parallel_ranges(y.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
+      kernel({pg + begin, pu + begin, py + begin, nullptr, nullptr, nullptr, end - begin});
+    });
+  });
+  return y;
+}
+
+}  // namespace
+
 Tensor swiglu(const Tensor& gate, const Tensor& up) {
   check_operands("swiglu", gate, up);
   check(gate.shape() == up.shape(), "swiglu: gate and up must have the same shape; gate is ", gate.shape(),
         ", up is ", up.shape(), "; use reshape() or broadcast_to()");
   const Tensor dense_gate = gate.to_contiguous();
   const Tensor dense_up = up.to_contiguous();
-  Tensor y = Tensor::empty(gate.shape(), gate.dtype());
-  visit_floating(gate.dtype(), "swiglu", [&]<class T>() {
-    const auto kernel = kernels::table<T>().swiglu;
-    const T* pg = dense_gate.data<T>();
-    const T* pu = dense_up.data<T>();
-    T* py = y.mutable_data<T>();
-    parallel_ranges(y.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-      kernel({pg + begin, pu + begin, py + begin, nullptr, nullptr, nullptr, end - begin});
-    });
-  });
+  const Tensor y = dense_swiglu(dense_gate, dense_up);
   if (!will_record({&gate, &up})) return y;
-  return record(
-      "swiglu", std::move(y), {gate, up},
-      [sg = Saved("swiglu", dense_gate), su = Saved("swiglu", dense_up)](Backward& g) {
-        const Tensor kept_gate = sg.get();
-        const Tensor kept_up = su.get();
-        Tensor dgate = Tensor::empty(kept_gate.shape(), kept_gate.dtype());
-        Tensor dup = Tensor::empty(kept_gate.shape(), kept_gate.dtype());
-        visit_floating(kept_gate.dtype(), "swiglu", [&]<class T>() {
-          const auto kernel = kernels::table<T>().swiglu_grad;
-          const T* pg = kept_gate.data<T>();
-          const T* pu = kept_up.data<T>();
-          const T* pdy = g.dy().data<T>();
-          T* pdg = dgate.mutable_data<T>();
-          T* pdu = dup.mutable_data<T>();
-          parallel_ranges(dup.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-            kernel({pg + begin, pu + begin, nullptr, pdy + begin, pdg + begin, pdu + begin, end - begin});
-          });
-        });
-        g.add(0, dgate);
-        g.add(1, dup);
+  const Saved sg("swiglu", dense_gate);
+  const Saved su("swiglu", dense_up);
+  const Tensor result = record("swiglu", y, {gate, up}, [sg, su](Backward& g) {
+    const Tensor kept_gate = sg.get();
+    const Tensor kept_up = su.get();
+    Tensor dgate = Tensor::empty(kept_gate.shape(), kept_gate.dtype());
+    Tensor dup = Tensor::empty(kept_gate.shape(), kept_gate.dtype());
+    visit_floating(kept_gate.dtype(), "swiglu", [&]<class T>() {
+      const auto kernel = kernels::table<T>().swiglu_grad;
+      const T* pg = kept_gate.data<T>();
+      const T* pu = kept_up.data<T>();
+      const T* pdy = g.dy().data<T>();
+      T* pdg = dgate.mutable_data<T>();
+      T* pdu = dup.mutable_data<T>();
+      parallel_ranges(dup.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
+        kernel({pg + begin, pu + begin, nullptr, pdy + begin, pdg + begin, pdu + begin, end - begin});
       });
+    });
+    g.add(0, dgate);
+    g.add(1, dup);
+  });
+  return recomputable(result, [sg, su] { return dense_swiglu(sg.get(), su.get()); });
 }
 
 }  // namespace gradus

@@ -89,10 +89,11 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, double divisor
       [classes, divisor, saved_logits = Saved("cross_entropy", input),
        saved_ids = Saved("cross_entropy", ids),
        saved_lse = Saved("cross_entropy", losses.first)](Backward& g) {
-        const Tensor x = saved_logits.get();
+        Tensor x = saved_logits.take();
         const Tensor kept_ids = saved_ids.get();
         const Tensor kept_lse = saved_lse.get();
-        const Tensor dx = Tensor::empty(x.shape(), x.dtype());
+        // The logits are the largest tensor of a step: their gradient takes their place.
+        const Tensor dx = last_owner(x) ? x : Tensor::empty(x.shape(), x.dtype());
         const double factor = g.dy().item() / divisor;
         visit_floating(x.dtype(), "cross_entropy", [&]<class T>() {
           const T* x_data = x.data<T>();
@@ -106,6 +107,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, double divisor
                                                     static_cast<T>(factor), end - begin, classes});
           });
         });
+        x = Tensor();
         g.add(0, dx);
       });
 }

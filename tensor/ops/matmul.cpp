@@ -115,6 +115,19 @@ kernels::Unary unary_of(Activation activation) {
   }
 }
 
+Tensor activated_rows(const Tensor& pre, Activation activation) {
+  const Tensor y = Tensor::empty(pre.shape(), pre.dtype());
+  visit_floating(pre.dtype(), "linear", [&]<class T>() {
+    const auto apply = kernels::table<T>().unary[static_cast<int>(unary_of(activation))];
+    const T* from = pre.data<T>();
+    T* to = y.mutable_data<T>();
+    parallel_ranges(y.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
+      apply({from + begin, to + begin, end - begin});
+    });
+  });
+  return y;
+}
+
 /// Rows of K elements next to each other, whatever lies between the rows.
 Tensor as_rows(const Tensor& x) {
   const int64_t k = x.size(-1);
@@ -158,27 +171,16 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation a
                                   w);
   });
   const bool activated = activation != Activation::none;
-  Tensor y = pre;
-  if (activated) {
-    y = Tensor::empty(shape, x.dtype());
-    visit_floating(x.dtype(), "linear", [&]<class T>() {
-      const auto apply = kernels::table<T>().unary[static_cast<int>(unary_of(activation))];
-      const T* from = pre.data<T>();
-      T* to = y.mutable_data<T>();
-      parallel_ranges(y.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-        apply({from + begin, to + begin, end - begin});
-      });
-    });
-  }
+  const Tensor y = activated ? activated_rows(pre, activation) : pre;
   if (!will_record({&x, &w, &bias})) return y;
   std::vector<Tensor> inputs{x, w};
   if (bias.defined()) inputs.push_back(bias);
-  return record(
+  const Saved spre = activated ? Saved("linear", pre) : Saved();
+  const Tensor result = record(
       "linear", y, inputs,
-      [m, n, k, sx = Saved("linear", rows), sw = Saved("linear", w), activated, activation,
-       spre = activated ? Saved("linear", pre) : Saved(), shape_x = x.shape(),
-       has_bias = bias.defined()](Backward& g) {
-        const Tensor input = sx.get();
+      [m, n, k, sx = Saved("linear", x), sw = Saved("linear", w), activated, activation, spre,
+       shape_x = x.shape(), has_bias = bias.defined()](Backward& g) {
+        const Tensor input = g.needs(1) ? as_rows(sx.get()) : Tensor();
         const Tensor weight = sw.get();
         visit_floating(weight.dtype(), "linear", [&]<class T>() {
           const auto& table = kernels::table<T>();
@@ -222,6 +224,8 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation a
           }
         });
       });
+  if (!activated) return result;
+  return recomputable(result, [spre, activation] { return activated_rows(spre.get(), activation); });
 }
 
 }  // namespace gradus
