@@ -235,8 +235,6 @@ class Gang {
       seat.state.store(job_ | static_cast<uint64_t>((chunks * i + count - 1) / count),
                        std::memory_order_release);
     }
-    // With the fence in help(): either this thread sees that a helper has left, or the helper sees this job.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
     call_helpers(static_cast<int>(std::min<int64_t>(count, chunks) - 1));
     work(0);
     finished_ += chunks;
@@ -257,7 +255,9 @@ class Gang {
   }
 
   void call_helpers(int wanted) noexcept {
-    int missing = wanted - helpers_.load();
+    // Written, not only read: this and the subtraction in help() come one after the other, so that either this thread
+    // sees that a helper has left, or the helper sees this job.
+    int missing = wanted - helpers_.fetch_add(0);
     if (missing <= 0) return;
     helpers_.fetch_add(missing);
     try {
@@ -336,7 +336,6 @@ class Gang {
       }
       seat.taken.store(false);
       helpers_.fetch_sub(1);
-      std::atomic_thread_fence(std::memory_order_seq_cst);
       // A job that came between the last look and here counted this helper as present: serve it.
       if (!new_job()) return;
       helpers_.fetch_add(1);

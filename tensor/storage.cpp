@@ -1,5 +1,6 @@
 #include "tensor/storage.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cassert>
@@ -9,12 +10,14 @@
 #include <vector>
 
 #include "tensor/error.hpp"
+#include "tensor/heap.hpp"
 
 #ifndef GRADUS_NO_MIMALLOC
 #include <mimalloc.h>
 #endif
 #if defined(__linux__)
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 #if defined(__SANITIZE_ADDRESS__)
 #define GRADUS_POISON 1
@@ -31,8 +34,12 @@ namespace gradus {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
-constexpr std::size_t kSmall = 4096;                 // below: one class per multiple of 64
-constexpr std::size_t kHuge = std::size_t{4} << 20;  // from here on: mapped directly, in huge pages
+constexpr std::size_t kSmall = 4096;  // below: one class per multiple of 64
+#if defined(__linux__)
+constexpr std::size_t kLarge = std::size_t{64} << 10;  // from here on: a place in a range of huge pages
+#else
+constexpr std::size_t kLarge = ~std::size_t{0};
+#endif
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kMaxBytes = std::size_t{1} << 62;
 constexpr int kSmallClasses = kSmall / kAlignment;  // 1 … 64 multiples
@@ -58,28 +65,47 @@ SizeClass class_of(std::size_t bytes) {
           base + steps * step};
 }
 
+/// A range of addresses for large blocks. Only what has been written takes memory.
+struct Segment {
+  std::byte* base = nullptr;  // null in ghost memory
+  std::size_t bytes = 0;
+  detail::PlaceHeap heap;
+  std::size_t reached = 0;  // the furthest end since the last trim
+};
+
 #if defined(__linux__)
-/// Address space aligned to a huge page, so that the kernel can back it with huge pages; null if refused.
-std::byte* map_huge(std::size_t bytes) {
-  const std::size_t span = bytes + kHugePage;
-  void* raw = mmap(nullptr, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (raw == MAP_FAILED) return nullptr;
-  auto* start = static_cast<std::byte*>(raw);
-  const std::size_t skip = (kHugePage - reinterpret_cast<std::uintptr_t>(start) % kHugePage) % kHugePage;
-  if (skip > 0) munmap(start, skip);
-  munmap(start + skip + bytes, kHugePage - skip);
+/// Address space of at least `bytes`, aligned to a huge page so that the kernel can back it with them; as much as the
+/// machine has memory, so that all large blocks can share it. Its base is null if the system refuses.
+Segment map_segment(std::size_t bytes) {
+  const auto machine =
+      static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  for (std::size_t size = std::max(bytes, machine);; size = std::max(bytes, size / 2)) {
+    // What exceeds the machine is the kernel's to refuse, so it is not asked to look away.
+    const int lenient = size <= machine ? MAP_NORESERVE : 0;
+    void* raw =
+        mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | lenient, -1, 0);
+    if (raw == MAP_FAILED) {
+      if (size == bytes) return {};
+      continue;
+    }
+    auto* start = static_cast<std::byte*>(raw);
+    start += (kHugePage - reinterpret_cast<std::uintptr_t>(start) % kHugePage) % kHugePage;
 #ifdef MADV_HUGEPAGE
-  madvise(start + skip, bytes,
-          MADV_HUGEPAGE);  // advice: a kernel without huge pages refuses, and nothing is lost
+    madvise(start, size, MADV_HUGEPAGE);  // advice: a kernel without huge pages refuses, and nothing is lost
 #endif
-  return start + skip;
+    return {start, size, {}, 0};
+  }
 }
+
+void forget(const Segment& segment, std::size_t begin, std::size_t end) {
+  if (segment.base != nullptr && begin < end) madvise(segment.base + begin, end - begin, MADV_DONTNEED);
+}
+#else
+Segment map_segment(std::size_t) { return {}; }
+void forget(const Segment&, std::size_t, std::size_t) {}
 #endif
 
 std::byte* system_allocate(std::size_t bytes) {
-#if defined(__linux__)
-  if (bytes >= kHuge) return map_huge(bytes);
-#endif
 #ifndef GRADUS_NO_MIMALLOC
   return static_cast<std::byte*>(mi_malloc_aligned(bytes, kAlignment));
 #else
@@ -87,14 +113,7 @@ std::byte* system_allocate(std::size_t bytes) {
 #endif
 }
 
-void system_free(std::byte* block, std::size_t bytes) {
-#if defined(__linux__)
-  if (bytes >= kHuge) {
-    munmap(block, bytes);
-    return;
-  }
-#endif
-  (void)bytes;
+void system_free(std::byte* block) {
 #ifndef GRADUS_NO_MIMALLOC
   mi_free(block);
 #else
@@ -118,51 +137,49 @@ void close_bytes([[maybe_unused]] std::byte* block, [[maybe_unused]] std::size_t
 
 namespace detail {
 
-/// Freed blocks by size class. A ghost pool runs the same steps with null blocks, so that its numbers are those of a
-/// real run.
+/// A block as its storage remembers it.
+struct Block {
+  std::byte* data = nullptr;  // null in ghost memory
+  std::size_t capacity = 0;
+  std::size_t segment = 0;  // of a large block, with its place there
+  std::size_t place = PlaceHeap::kNone;
+};
+
+/// Freed blocks: small ones by size class, large ones as holes of a segment. A ghost pool runs the same steps without
+/// memory, so that its numbers are those of a real run.
 struct MemoryPool {
   explicit MemoryPool(bool is_ghost) : ghost(is_ghost) {}
 
   std::mutex mutex;
   std::array<std::vector<std::byte*>, kClasses> free;
+  std::vector<Segment> segments;
   MemoryStatistics statistics;
   const bool ghost;
 
-  std::byte* take(std::size_t requested, std::size_t& capacity) {
-    const SizeClass size = requested <= kMaxBytes ? class_of(requested) : SizeClass{0, 0};
+  Block take(std::size_t requested) {
     const std::scoped_lock lock(mutex);
     if (requested > kMaxBytes) refuse(requested);
-    std::byte* block = nullptr;
-    auto& list = free[static_cast<std::size_t>(size.index)];
-    if (!list.empty()) {
-      block = list.back();
-      list.pop_back();
-    } else {
-      if (!ghost) {
-        block = system_allocate(size.bytes);
-        if (block == nullptr) {
-          release();
-          block = system_allocate(size.bytes);
-        }
-        if (block == nullptr) refuse(requested);
-      }
-      list.reserve(list.size() + 1);
-      ++statistics.system_allocations;
-      statistics.reserved += size.bytes;
-      statistics.peak_reserved = std::max(statistics.peak_reserved, statistics.reserved);
+    Block block;
+    bool found = requested >= kLarge ? take_large(requested, block) : take_small(requested, block);
+    if (!found) {
+      release();
+      found = requested >= kLarge ? take_large(requested, block) : take_small(requested, block);
     }
-    statistics.in_use += size.bytes;
+    if (!found) refuse(requested);
+    statistics.in_use += block.capacity;
     statistics.peak_in_use = std::max(statistics.peak_in_use, statistics.in_use);
-    capacity = size.bytes;
+    statistics.peak_reserved = std::max(statistics.peak_reserved, statistics.reserved);
     return block;
   }
 
-  void give(std::byte* block, std::size_t capacity) {
-    const SizeClass size = class_of(capacity);
-    assert(size.bytes == capacity);
+  void give(const Block& block) {
     const std::scoped_lock lock(mutex);
-    free[static_cast<std::size_t>(size.index)].push_back(block);
-    statistics.in_use -= capacity;
+    if (block.place != PlaceHeap::kNone) {
+      segments[block.segment].heap.give(block.place, block.capacity);
+    } else {
+      free[static_cast<std::size_t>(class_of(block.capacity).index)].push_back(block.data);
+    }
+    statistics.in_use -= block.capacity;
   }
 
   /// note: the mutex is held by the caller.
@@ -171,10 +188,18 @@ struct MemoryPool {
       const std::size_t bytes = class_bytes(static_cast<int>(i));
       for (std::byte* block : free[i]) {
         open_bytes(block, bytes);
-        if (!ghost) system_free(block, bytes);
+        if (!ghost) system_free(block);
         statistics.reserved -= bytes;
       }
       free[i].clear();
+    }
+    for (Segment& segment : segments) {
+      segment.heap.trim();
+      forget(segment, segment.heap.end(), segment.reached);
+      statistics.reserved -= segment.reached - segment.heap.end();
+      segment.reached = segment.heap.end();
+      // Holes between blocks that are in use still count as reserved, though nothing backs them now.
+      for (const PlaceHeap::Hole& hole : segment.heap.holes()) forget(segment, hole.at, hole.at + hole.bytes);
     }
 #ifndef GRADUS_NO_MIMALLOC
     if (!ghost) mi_collect(true);
@@ -182,6 +207,46 @@ struct MemoryPool {
   }
 
  private:
+  bool take_small(std::size_t requested, Block& block) {
+    const SizeClass size = class_of(requested);
+    block.capacity = size.bytes;
+    auto& list = free[static_cast<std::size_t>(size.index)];
+    if (!list.empty()) {
+      block.data = list.back();
+      list.pop_back();
+      return true;
+    }
+    if (!ghost) {
+      block.data = system_allocate(size.bytes);
+      if (block.data == nullptr) return false;
+    }
+    list.reserve(list.size() + 1);
+    ++statistics.system_allocations;
+    statistics.reserved += size.bytes;
+    return true;
+  }
+
+  bool take_large(std::size_t requested, Block& block) {
+    block.capacity = PlaceHeap::rounded(requested);
+    for (block.segment = 0;; ++block.segment) {
+      if (block.segment == segments.size()) {
+        Segment fresh = ghost ? Segment{nullptr, ~std::size_t{0} >> 1, {}, 0} : map_segment(block.capacity);
+        if (!ghost && fresh.base == nullptr) return false;
+        segments.push_back(std::move(fresh));
+      }
+      Segment& segment = segments[block.segment];
+      block.place = segment.heap.take(block.capacity, segment.bytes);
+      if (block.place == PlaceHeap::kNone) continue;
+      if (segment.heap.end() > segment.reached) {
+        ++statistics.system_allocations;
+        statistics.reserved += segment.heap.end() - segment.reached;
+        segment.reached = segment.heap.end();
+      }
+      block.data = ghost ? nullptr : segment.base + block.place;
+      return true;
+    }
+  }
+
   static std::size_t class_bytes(int index) {
     if (index < kSmallClasses) return static_cast<std::size_t>(index + 1) * kAlignment;
     const int exponent = 12 + (index - kSmallClasses) / kClassesPerDoubling;
@@ -217,7 +282,11 @@ const std::shared_ptr<MemoryPool>& current_pool() { return ghost_pool ? ghost_po
 std::shared_ptr<Storage> Storage::allocate(std::size_t bytes) {
   std::shared_ptr<Storage> storage(new Storage);
   const std::shared_ptr<MemoryPool>& pool = current_pool();
-  storage->data_ = pool->take(bytes, storage->capacity_);
+  const detail::Block block = pool->take(bytes);
+  storage->data_ = block.data;
+  storage->capacity_ = block.capacity;
+  storage->segment_ = static_cast<uint32_t>(block.segment);
+  storage->place_ = block.place;
   storage->pool_ = pool;
   storage->bytes_ = bytes;
   open_bytes(storage->data_, bytes);
@@ -240,7 +309,7 @@ Storage::~Storage() {
   for (Derived& derived : derived_) derived.storage.reset();
   if (pool_) {
     close_bytes(data_, capacity_);
-    pool_->give(data_, capacity_);
+    pool_->give({data_, capacity_, segment_, place_});
   }
   if (release_) release_();
 }

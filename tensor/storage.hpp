@@ -51,6 +51,8 @@ class Storage {
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;
   std::size_t capacity_ = 0;
+  std::size_t place_ = 0;  // of a large block; see tensor/storage.cpp
+  uint32_t segment_ = 0;
   uint64_t version_ = 0;
   bool read_only_ = false;
   std::shared_ptr<detail::MemoryPool> pool_;  // where the block returns to; empty over external memory
@@ -66,7 +68,8 @@ struct MemoryStatistics {
   std::size_t peak_reserved = 0;
   uint64_t system_allocations = 0;  // times the pool had to ask the system
 };
-/// note: a block counts with the size of its class: a multiple of 64 up to 4 KiB, then eight classes per doubling.
+/// note: a block counts with the size that it takes: a multiple of 64 up to 4 KiB, then eight classes per doubling, from
+///       64 KiB on a multiple of 4 KiB. Holes between large blocks count as reserved.
 MemoryStatistics memory_statistics();
 
 /// Starts the peaks again from what is held now.

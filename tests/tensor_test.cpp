@@ -263,22 +263,64 @@ TEST_CASE("A freed block is reused, and the statistics say so") {
   CHECK(start.reserved == start.in_use);
   const std::byte* first = nullptr;
   {
-    const auto block = Storage::allocate(100000);
+    const auto block = Storage::allocate(50000);
     first = block->data();
     const MemoryStatistics now = memory_statistics();
-    CHECK(now.in_use - start.in_use == 106496);  // the next of eight classes between 65536 and 131072
-    CHECK(now.reserved - start.reserved == 106496);
+    CHECK(now.in_use - start.in_use == 53248);  // the next of eight classes between 32768 and 65536
+    CHECK(now.reserved - start.reserved == 53248);
     CHECK(now.system_allocations == start.system_allocations + 1);
   }
   CHECK(memory_statistics().in_use == start.in_use);
-  CHECK(memory_statistics().reserved - start.reserved == 106496);
+  CHECK(memory_statistics().reserved - start.reserved == 53248);
   {
-    const auto block = Storage::allocate(106496);
+    const auto block = Storage::allocate(53248);
     CHECK(block->data() == first);
     CHECK(memory_statistics().system_allocations == start.system_allocations + 1);
   }
   release_free_memory();
   CHECK(memory_statistics().reserved == start.reserved);
+}
+
+TEST_CASE(
+    "Large blocks share one range: a hole is filled by what fits it best, and neighbouring holes join") {
+  release_free_memory();
+  const MemoryStatistics start = memory_statistics();
+  std::vector<std::shared_ptr<Storage>> blocks;
+  for (const std::size_t kib : {1000, 300, 200, 100, 400, 64}) blocks.push_back(Storage::allocate(kib << 10));
+  CHECK(memory_statistics().reserved - start.reserved == std::size_t{2064} << 10);
+  const std::byte* const at_300 = blocks[1]->data();
+  const std::byte* const at_100 = blocks[3]->data();
+  blocks[1] = nullptr;
+  blocks[3] = nullptr;
+  blocks[1] = Storage::allocate(90 << 10);
+  CHECK(blocks[1]->data() == at_100);
+  blocks[2] = nullptr;
+  blocks[3] = Storage::allocate(500 << 10);
+  CHECK(blocks[3]->data() == at_300);
+  CHECK(memory_statistics().reserved - start.reserved == std::size_t{2064} << 10);
+  for (auto& block : blocks) {
+    if (block) std::memset(block->mutable_data(), 1, block->bytes());
+  }
+  blocks.clear();
+  release_free_memory();
+  CHECK(memory_statistics().reserved == start.reserved);
+}
+
+TEST_CASE("A block just below the large ones is reused as the small block that it is") {
+  // Its class ends where the large blocks begin.
+  std::vector<std::shared_ptr<Storage>> blocks;
+  for (int round = 0; round < 3; ++round) {
+    for (const std::size_t bytes : {63u << 10, 64u << 10, (64u << 10) - 1, (64u << 10) + 1}) {
+      blocks.push_back(Storage::allocate(bytes));
+      std::memset(blocks.back()->mutable_data(), round, bytes);
+    }
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+      const auto* bytes = blocks[i]->data();
+      CHECK(static_cast<int>(bytes[0]) == round);
+      CHECK(static_cast<int>(bytes[blocks[i]->bytes() - 1]) == round);
+    }
+    blocks.clear();
+  }
 }
 
 TEST_CASE("Storage may be freed on another thread than allocated it") {
