@@ -7,8 +7,8 @@
 /// between two blocks of k and loaded again is the same number.
 ///
 /// A tile of C is held in registers: kTileRows × kTilePanels panels of 16 columns. For each k it loads a row of each
-/// panel and broadcasts one element of A per row. B always comes in panels; A is read in place where its rows are dense,
-/// and copied tile by tile to the stack where it is transposed (a stride of 4 KiB would fight over a few cache sets).
+/// panel and broadcasts one element of A per row. B always comes in panels; A is read in place, or copied to the stack
+/// where that would not suit the caches; see group_of_rows().
 
 namespace gradus::kernels {
 namespace {
@@ -96,32 +96,57 @@ __attribute__((noinline)) void gemm_tile(const T* a, int64_t a_row, int64_t a_k,
   }
 }
 
-/// Copies a tile of A to `to` as (k, Rows).
-template <class T, int Rows>
-void pack_tile(const T* a, int64_t a_row, int64_t a_k, int64_t k, T* to) {
-  for (int64_t p = 0; p < k; ++p) {
-    GRADUS_UNROLL for (int r = 0; r < Rows; ++r) to[p * Rows + r] = a[r * a_row + p * a_k];
+/// Rows of A as the tiles read them: element (r, p) = data[r·row + p·k].
+template <class T>
+struct Rows {
+  const T* data;
+  int64_t row;
+  int64_t k;
+};
+
+inline constexpr int64_t kGroupRows =
+    48;  // rows of A that are copied together: whole tiles, whole cache lines
+inline constexpr int64_t kGroupStride = kBlockK + 16;  // no multiple of 4 KiB
+
+/// Copies a group of rows where reading them in place would fight over a few cache sets, once for all panels of the
+/// block: columns of a transposed A (a line of 16 rows for each k, far apart) become dense, and rows that lie a multiple
+/// of 4 KiB apart (12 lines of one set, at each k) are moved apart. It takes K = 3072 from 77 to 88 % of the peak.
+template <class T>
+Rows<T> group_of_rows(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_t k_begin, int64_t k_size,
+                      T* copy) {
+  const T* a = g.a + row * g.a_row + k_begin * g.a_k;
+  const bool clashing = g.a_row * static_cast<int64_t>(sizeof(T)) % 4096 == 0;
+  if (g.a_k == 1) {
+    if (!clashing || rows <= 4) return {a, g.a_row, 1};
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t p = 0; p < k_size; p += 16) {
+        store_some(load_some(a + r * g.a_row + p, k_size - p), copy + r * kGroupStride + p, k_size - p);
+      }
+    }
+    return {copy, kGroupStride, 1};
   }
+  if (g.a_row == 1) {
+    for (int64_t p = 0; p < k_size; ++p) {
+      for (int64_t r = 0; r < rows; r += 16) {
+        store_some(load_some(a + p * g.a_k + r, rows - r), copy + p * kGroupRows + r, rows - r);
+      }
+    }
+  } else {
+    for (int64_t p = 0; p < k_size; ++p) {
+      for (int64_t r = 0; r < rows; ++r) copy[p * kGroupRows + r] = a[r * g.a_row + p * g.a_k];
+    }
+  }
+  return {copy, 1, kGroupRows};
 }
 
-/// All panels of one strip of Rows rows; k is at most kBlockK where A has to be copied.
-template <class T, int Rows>
-void gemm_strip(const GemmArgs<T>& g, int64_t row, int64_t first_panel, int64_t end_panel, int64_t k_begin,
-                int64_t k_size, bool load_c, const T* bias) {
+/// All panels of one strip of `Count` rows.
+template <class T, int Count>
+void gemm_strip(const GemmArgs<T>& g, const Rows<T>& a, int64_t row, int64_t first_panel, int64_t end_panel,
+                int64_t k_begin, int64_t k_size, bool load_c, const T* bias) {
   // Few rows would wait for the latency of a chain: they take more panels at once instead.
-  constexpr int kWide = kAccumulators / Rows > kTilePanels
-                            ? (kAccumulators / Rows > 8 ? 8 : kAccumulators / Rows)
+  constexpr int kWide = kAccumulators / Count > kTilePanels
+                            ? (kAccumulators / Count > 8 ? 8 : kAccumulators / Count)
                             : kTilePanels;
-  const T* a = g.a + row * g.a_row + k_begin * g.a_k;
-  int64_t a_row = g.a_row;
-  int64_t a_k = g.a_k;
-  alignas(64) T copy[Rows * kBlockK];
-  if (a_k != 1) {
-    pack_tile<T, Rows>(a, a_row, a_k, k_size, copy);
-    a = copy;
-    a_row = 1;
-    a_k = Rows;
-  }
   const T* b = g.b + k_begin * g.b_row;
   T* c = g.c + row * g.c_row;
   int64_t j = first_panel;
@@ -129,24 +154,24 @@ void gemm_strip(const GemmArgs<T>& g, int64_t row, int64_t first_panel, int64_t 
   const auto bias_at = [&](int64_t panel) { return bias == nullptr ? nullptr : bias + panel * 16; };
   for (; j + kWide <= end_panel; j += kWide) {
     const int64_t last = columns_left(j + kWide - 1);
-    gemm_tile<T, Rows, kWide>(a, a_row, a_k, b + j * g.b_panel, g.b_panel, g.b_row, c + j * 16, g.c_row,
-                              k_size, load_c, bias_at(j), last < 16 ? last : 16);
+    gemm_tile<T, Count, kWide>(a.data, a.row, a.k, b + j * g.b_panel, g.b_panel, g.b_row, c + j * 16, g.c_row,
+                               k_size, load_c, bias_at(j), last < 16 ? last : 16);
   }
   for (; j < end_panel; ++j) {
     const int64_t last = columns_left(j);
-    gemm_tile<T, Rows, 1>(a, a_row, a_k, b + j * g.b_panel, g.b_panel, g.b_row, c + j * 16, g.c_row, k_size,
-                          load_c, bias_at(j), last < 16 ? last : 16);
+    gemm_tile<T, Count, 1>(a.data, a.row, a.k, b + j * g.b_panel, g.b_panel, g.b_row, c + j * 16, g.c_row,
+                           k_size, load_c, bias_at(j), last < 16 ? last : 16);
   }
 }
 
-template <class T, int Rows>
-void gemm_rest(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_t first_panel, int64_t end_panel,
-               int64_t k_begin, int64_t k_size, bool load_c, const T* bias) {
-  if constexpr (Rows > 0) {
-    if (rows == Rows) {
-      gemm_strip<T, Rows>(g, row, first_panel, end_panel, k_begin, k_size, load_c, bias);
+template <class T, int Count>
+void gemm_rest(const GemmArgs<T>& g, const Rows<T>& a, int64_t row, int64_t rows, int64_t first_panel,
+               int64_t end_panel, int64_t k_begin, int64_t k_size, bool load_c, const T* bias) {
+  if constexpr (Count > 0) {
+    if (rows == Count) {
+      gemm_strip<T, Count>(g, a, row, first_panel, end_panel, k_begin, k_size, load_c, bias);
     } else {
-      gemm_rest<T, Rows - 1>(g, row, rows, first_panel, end_panel, k_begin, k_size, load_c, bias);
+      gemm_rest<T, Count - 1>(g, a, row, rows, first_panel, end_panel, k_begin, k_size, load_c, bias);
     }
   }
 }
@@ -154,6 +179,7 @@ void gemm_rest(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_t first_pa
 template <class T>
 void run_gemm(const GemmArgs<T>& g) {
   const int64_t panels = (g.n + 15) / 16;
+  alignas(64) T copy[kGroupRows * kGroupStride];
   // A zero-length sum is +0 (or C) + bias: one pass with k = 0 writes it.
   for (int64_t k_begin = 0; k_begin == 0 || k_begin < g.k; k_begin += kBlockK) {
     const int64_t k_left = g.k - k_begin;
@@ -162,12 +188,17 @@ void run_gemm(const GemmArgs<T>& g) {
     const T* bias = k_begin + k_size == g.k ? g.bias : nullptr;
     for (int64_t panel = 0; panel < panels; panel += kBlockPanels) {
       const int64_t end_panel = panel + kBlockPanels < panels ? panel + kBlockPanels : panels;
-      int64_t row = 0;
-      for (; row + kTileRows <= g.m; row += kTileRows) {
-        gemm_strip<T, kTileRows>(g, row, panel, end_panel, k_begin, k_size, load_c, bias);
-      }
-      if (row < g.m) {
-        gemm_rest<T, kTileRows - 1>(g, row, g.m - row, panel, end_panel, k_begin, k_size, load_c, bias);
+      for (int64_t group = 0; group < g.m; group += kGroupRows) {
+        const int64_t rows = group + kGroupRows < g.m ? kGroupRows : g.m - group;
+        Rows<T> a = group_of_rows(g, group, rows, k_begin, k_size, copy);
+        int64_t r = 0;
+        for (; r + kTileRows <= rows; r += kTileRows, a.data += kTileRows * a.row) {
+          gemm_strip<T, kTileRows>(g, a, group + r, panel, end_panel, k_begin, k_size, load_c, bias);
+        }
+        if (r < rows) {
+          gemm_rest<T, kTileRows - 1>(g, a, group + r, rows - r, panel, end_panel, k_begin, k_size, load_c,
+                                      bias);
+        }
       }
     }
   }
