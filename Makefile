@@ -19,7 +19,11 @@ clang = -DCMAKE_CXX_COMPILER=clang++
 # suite DIR,OPTIONS: everything of `make test` in a build of its own.
 suite = $(call configure,$(1),-DGRADUS_TESTS=ON $(2)) && $(call compile,$(1)) && $(run_tests)
 
-.PHONY: help deps deps-dev build test test-all compile-clang demo bench asan tsan lint format install clean
+# arm64 code that an emulator runs; Debian's cross compiler and arm64 libraries lie where CMake looks.
+arm = -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
+  -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64 -DGRADUS_THREADS=OFF -DGRADUS_MIMALLOC=OFF
+
+.PHONY: help deps deps-dev build test test-all test-arm compile-clang demo bench asan tsan lint format install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +34,7 @@ help:
 	@echo 'make deps      install the Debian packages that the program and the demo need'
 	@echo 'make deps-dev  and those of tests, benchmarks and lint'
 	@echo 'make test-all  tests again: slow ones, Debug, clang, without threads and SIMD, under the sanitizers'
+	@echo 'make test-arm  build for arm64 and run the ops and a training in an emulator: the bits are those of AVX2'
 	@echo 'make asan      tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make tsan      tests under ThreadSanitizer'
 	@echo 'make bench     the benchmarks'
@@ -77,6 +82,13 @@ test-all: deps-dev
 	$(call suite,$(BUILD)/plain,-DGRADUS_THREADS=OFF -DGRADUS_MIMALLOC=OFF -DGRADUS_SIMD=OFF)
 	$(MAKE) asan
 	$(MAKE) tsan
+
+test-arm: build
+	@.ci/deps arm
+	$(call configure,$(BUILD)/arm,-DGRADUS_TESTS=ON $(arm))
+	$(call compile,$(BUILD)/arm)
+	ctest --test-dir $(BUILD)/arm --output-on-failure --no-tests=error --parallel $(JOBS) --timeout 3000 -R '$(or $(filter-out .,$(TESTS)),op_table|vector_math|random_math|tensor_test)'
+	sh tests/arm_bits.sh $(BUILD)/gradus qemu-aarch64 $(BUILD)/arm/gradus
 
 compile-clang: deps-dev
 	$(call configure,$(BUILD)/clang,-DGRADUS_TESTS=ON -DGRADUS_BENCH=ON $(clang))

@@ -167,6 +167,7 @@ struct MemoryPool {
     }
     if (!found) refuse(requested);
     statistics.in_use += block.capacity;
+    statistics.allocated += block.capacity;
     statistics.peak_in_use = std::max(statistics.peak_in_use, statistics.in_use);
     statistics.peak_reserved = std::max(statistics.peak_reserved, statistics.reserved);
     return block;

@@ -67,6 +67,7 @@ struct MemoryStatistics {
   std::size_t peak_in_use = 0;
   std::size_t peak_reserved = 0;
   uint64_t system_allocations = 0;  // times the pool had to ask the system
+  uint64_t allocated = 0;           // all blocks ever given out, in bytes
 };
 /// note: a block counts with the size that it takes: a multiple of 64 up to 4 KiB, then eight classes per doubling, from
 ///       64 KiB on a multiple of 4 KiB. Holes between large blocks count as reserved.

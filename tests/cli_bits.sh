@@ -62,3 +62,12 @@ if [ $# -ge 2 ]; then
 else
   echo "SKIPPED: equality of instruction sets: this machine has only one with fused multiply-add (it has $sets)"
 fi
+
+# Looking at a training does not change it.
+# shellcheck disable=SC2086
+train profiled "$best" 2 $gpt --profile 3
+same_file '--profile' "gpt.$best.2/model.safetensors" profiled/model.safetensors
+grep -q '^linear  *backward' err || fail '--profile' "a line of linear's backward" "$(cat err)"
+grep -q '"traceEvents":\[{"name":"' profiled/profile.json || fail '--profile' 'a trace in profile.json' "$(head -c 200 profiled/profile.json)"
+equal "--profile: steps in the trace" 3 "$(grep -o '"name":"AdamW"' profiled/profile.json | wc -l)"
+ok '--profile says where time goes, writes a trace, and changes no bit'

@@ -21,6 +21,7 @@ struct TrainArguments {
   std::string time;
   std::string init;
   bool dry_run = false;
+  int64_t profile = 0;
   ModelOptions model;
   TrainingOptions training;
   CommonOptions common;
@@ -34,6 +35,10 @@ void bind(Args& args, TrainArguments& a) {
   args.text("--init", a.init,
             "model:DIR: start from that model's weights and tokenizer, with a fresh optimiser");
   args.flag("--dry-run", a.dry_run, "say what the training would take, write nothing");
+  args.integer(
+      "--profile", a.profile,
+      "say where the time and memory of the first N steps went, op by op, and write profile.json, a trace "
+      "for chrome://tracing; 0: no");
   args.config_file();
   a.model.add(args);
   args.heading("Training");
@@ -149,6 +154,7 @@ int run_train(const Arguments& arguments) {
   check(a.init.empty() || a.init.rfind("model:", 0) == 0, "--init must read model:DIR; it is '", a.init, "'");
   check(a.init.empty() || !args.given("--tokenizer"),
         "train: --init takes that model's tokenizer; leave out --tokenizer");
+  check(a.profile >= 0 && a.profile <= 1000, "--profile must be in [0, 1000]; it is ", a.profile);
   a.model.config(512);  // wrong sizes are said before any work is done
   TrainingOptions& options = a.training;
   options.batch_size = a.model.batch();
@@ -257,6 +263,7 @@ int run_train(const Arguments& arguments) {
 
   Trainer trainer(model, options, tokenizer, text.training.ids, text.bytes_per_token(), text.held_out.ids);
   RunProgress progress(folder, model, tokenizer, options, 0, plan, a.common.quiet);
+  progress.profile_steps(a.profile);
   return finish_run(trainer, progress, folder, source_metadata(source), a.common);
 }
 

@@ -10,6 +10,7 @@
 #include "tensor/io/hash.hpp"
 #include "tensor/machine.hpp"
 #include "tensor/parallel.hpp"
+#include "tools/profile.hpp"
 
 namespace gradus::tools {
 namespace {
@@ -100,10 +101,16 @@ RunProgress::RunProgress(const std::string& folder, const Transformer& model, co
       options_(options),
       first_step_(first_step),
       plan_(plan),
-      quiet_(quiet) {
+      quiet_(quiet),
+      folder_(folder) {
   if (!quiet) peak_gflops_ = measure_peak(thread_count(), 0.1).f32_gflops;
   flops_per_token_ = training_flops_per_token(model.config());
   begin_ = last_event_ = last_line_ = now_seconds();
+}
+
+void RunProgress::profile_steps(int64_t steps) {
+  profile_steps_ = steps;
+  if (steps > 0) profile_ = std::make_unique<Profile>();
 }
 
 double RunProgress::seconds() const { return now_seconds() - begin_; }
@@ -118,6 +125,12 @@ void RunProgress::on_step(const StepEvent& event) {
   const double now = now_seconds();
   ++steps_;
   step_seconds_ += event.seconds;
+  if (profile_ != nullptr && steps_ == std::min(profile_steps_, options_.max_iters - first_step_)) {
+    const std::string table = profile_table(*profile_, steps_);
+    write_trace(*profile_, folder_ + "/profile.json");
+    profile_.reset();
+    say(table + "trace  " + folder_ + "/profile.json, for ui.perfetto.dev or chrome://tracing");
+  }
   // What the step itself did not take went to the evaluation (and to checkpoints and samples before it).
   evaluation_seconds_ += std::max(0.0, now - last_event_ - event.seconds);
   last_event_ = now;

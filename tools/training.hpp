@@ -9,6 +9,7 @@
 #include "models/training/planner.hpp"
 #include "models/training/trainer.hpp"
 #include "tensor/io/file.hpp"
+#include "tensor/profile.hpp"
 #include "tools/common.hpp"
 
 /// What `train` and `resume` share: the text in tokens, the progress of a run, and its end.
@@ -46,6 +47,9 @@ class RunProgress : public TrainingObserver {
   void before_checkpoint() override { metrics_.sync(); }
   void on_sample(int64_t step, const Transformer& model) override;
 
+  /// Profiles the next so many steps; at the last of them the table is printed and the trace written.
+  void profile_steps(int64_t steps);
+
   /// Mean over this process's steps, evaluations left out.
   double tokens_per_second() const;
   double seconds() const;  ///< since construction
@@ -69,6 +73,9 @@ class RunProgress : public TrainingObserver {
   double last_line_ = 0;
   int64_t steps_ = 0;
   std::string sample_;
+  std::string folder_;
+  int64_t profile_steps_ = 0;
+  std::unique_ptr<Profile> profile_;
 };
 
 /// Runs a trainer to its end and reports: the last lines or the JSON object. Returns the exit code.

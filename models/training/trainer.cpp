@@ -6,6 +6,7 @@
 #include "models/transformer/weights.hpp"
 #include "tensor/error.hpp"
 #include "tensor/math.hpp"
+#include "tensor/profile.hpp"
 
 namespace gradus {
 namespace {
@@ -42,6 +43,7 @@ Trainer::Trainer(Transformer& model, const TrainingOptions& options, const Token
 
 StepEvent Trainer::train_step() {
   const double begin = now_seconds();
+  Profile::skip();
   const int64_t block = model_.config().block_size;
   const int64_t sequences = options_.sequences_per_step();
   const double divisor = static_cast<double>(sequences * block);
@@ -54,6 +56,7 @@ StepEvent Trainer::train_step() {
     const Context context =
         Context::for_training(options_.batch_size, block, options_.seed, static_cast<uint64_t>(step_),
                               static_cast<uint64_t>(sequences), static_cast<uint64_t>(first));
+    Profile::mark("batch", "step");
     const Tensor mean = model_.loss(batch.inputs, batch.targets, context, divisor);
     loss += mean.item();
     mean.backward();
@@ -68,8 +71,10 @@ StepEvent Trainer::train_step() {
     fail_world("train: the loss must be finite; it is ", loss, " at step ", step_ + 1,
                "; resume from the last checkpoint with a smaller --learning-rate");
   }
+  Profile::mark("gradient norm", "step");
   event.learning_rate = learning_rate(schedule_, step_);
   optimizer_.step(event.learning_rate, clip_factor(event.grad_norm, options_.grad_clip));
+  Profile::mark("AdamW", "step");
   ++step_;
 
   last_loss_ = loss;

@@ -119,7 +119,7 @@ Tensor normalize(const char* op, const Tensor& x, const Tensor& weight, const Te
                });
              });
   return recomputable(
-      result, [op, centered, rows, epsilon, saved_x, saved_weight, saved_bias = Saved(op, shift)] {
+      result, [centered, rows, epsilon, saved_x, saved_weight, saved_bias = Saved(op, shift)] {
         const Tensor kept_x = saved_x.get();
         const Tensor again_mean = centered ? Tensor::empty({rows}, kept_x.dtype()) : Tensor();
         const Tensor again_rstd = Tensor::empty({rows}, kept_x.dtype());
