@@ -335,9 +335,10 @@ class Gang {
         if (spins % 32 == 31 && Clock::now() - idle_since > kSpin) break;
       }
       seat.taken.store(false);
-      helpers_.fetch_sub(1);
-      // A job that came between the last look and here counted this helper as present: serve it.
-      if (!new_job()) return;
+      const bool surplus = helpers_.fetch_sub(1) >= threads();
+      // A job that came between the last look and here counted this helper as present: serve it. But where another was
+      // called meanwhile, make room: it may be waiting for this very thread.
+      if (surplus || !new_job()) return;
       helpers_.fetch_add(1);
     }
     helpers_.fetch_sub(1);

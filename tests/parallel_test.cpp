@@ -148,6 +148,35 @@ TEST_CASE("The thread count may change between jobs while other threads run thei
 }
 
 #ifndef GRADUS_NO_THREADS
+TEST_CASE("Helpers that come and go between jobs go on helping") {
+  if (available_cores() < 2) {
+    WARN("SKIPPED: one processor; helpers have nowhere to run");
+    return;
+  }
+  const Threads scope(2);
+  // Gaps around the time after which a helper falls asleep: each job may meet it awake, leaving or gone.
+  for (int round = 0; round < 12000; ++round) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(70 + round % 25);
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    std::atomic<int> sum{0};
+    parallel_for(4, [&](int64_t chunk) { sum.fetch_add(static_cast<int>(chunk)); });
+    REQUIRE(sum == 6);
+  }
+  // Two chunks that wait for each other need two threads; a caller alone gives up after a while.
+  std::atomic<bool> met{false};
+  for (int attempt = 0; attempt < 100 && !met; ++attempt) {
+    std::atomic<int> inside{0};
+    parallel_for(2, [&](int64_t) {
+      inside.fetch_add(1);
+      const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
+      while (inside < 2 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+      if (inside == 2) met = true;
+      inside.fetch_sub(1);
+    });
+  }
+  CHECK(met);
+}
 
 TEST_CASE("The threads that were set are really used, also beyond the number of cores") {
   for (const int threads : {2, 4}) {
