@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "tensor/packed.hpp"
 #include "tensor/random.hpp"
 #include "tensor/tensor.hpp"
 
@@ -106,6 +107,11 @@ enum class Activation { none, relu, relu_squared, gelu, gelu_tanh, silu };
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias = {},
               Activation activation = Activation::none);
 
+/// The same with a weight packed for inference (tensor/packed.hpp), f32. No gradient.
+/// note: bit for bit linear(x, w.unpack(), bias, activation), whatever the number of rows.
+Tensor linear(const Tensor& x, const PackedWeight& w, const Tensor& bias = {},
+              Activation activation = Activation::none);
+
 // ---- views (tensor/ops/view.cpp): no arithmetic; the gradient is the inverse view ----
 
 /// The same elements in another shape; one size may be -1. A view of a dense tensor, else a copy.
@@ -131,6 +137,8 @@ Tensor contiguous(const Tensor& x);
 /// grad: row-sparse: dtable[id] gathers the rows of dy of each id in ascending token order, added in sorted-id order.
 /// note: an id outside 0 … V-1 is an error naming its position. Equals one_hot(ids) · table bit for bit.
 Tensor embedding(const Tensor& table, const Tensor& ids);
+/// The same from a packed table: rows of table.unpack(). No gradient.
+Tensor embedding(const PackedWeight& table, const Tensor& ids);
 /// y[…, j] = x[…, index[…, j]].   shape: leading axes equal, index i32.   grad: dy added at the index, ascending j.
 Tensor gather(const Tensor& x, const Tensor& index);
 /// y[…, v] = 1 where v = ids[…], else 0.   shape: ids any -> (ids…, V). No gradient.

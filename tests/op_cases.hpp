@@ -101,6 +101,7 @@ std::vector<Row> elementwise_rows();
 std::vector<Row> shape_rows();    // reductions, views, selecting
 std::vector<Row> product_rows();  // matrix products, rotary positions, attention
 std::vector<Row> norm_rows();     // softmax, norms, losses, dropout
+std::vector<Row> packed_rows();   // weights packed for inference
 std::vector<Row> kernel_rows();   // kernels that no op calls
 
 /// The inputs of a case; floating ones in `dtype`.

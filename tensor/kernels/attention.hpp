@@ -1,6 +1,7 @@
 #pragma once
 
 #include "tensor/kernels/gemm.hpp"
+#include "tensor/kernels/panels.hpp"
 #include "tensor/kernels/vector_math.hpp"
 
 /// Attention, defined once for training, prompts and single steps. For one query row with `visible` keys:

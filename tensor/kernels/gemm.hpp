@@ -104,13 +104,13 @@ struct Rows {
   int64_t k;
 };
 
-inline constexpr int64_t kGroupRows =
-    48;  // rows of A that are copied together: whole tiles, whole cache lines
+// Rows of A that are copied together: whole tiles of every instruction set, whole cache lines.
+inline constexpr int64_t kGroupRows = 48;
 inline constexpr int64_t kGroupStride = kBlockK + 16;  // no multiple of 4 KiB
 
 /// Copies a group of rows where reading them in place would fight over a few cache sets, once for all panels of the
 /// block: columns of a transposed A (a line of 16 rows for each k, far apart) become dense, and rows that lie a multiple
-/// of 4 KiB apart (12 lines of one set, at each k) are moved apart. It takes K = 3072 from 77 to 88 % of the peak.
+/// of 4 KiB apart (12 lines of one set, at each k) are moved apart. It takes K = 3072 from 77 to 87 % of the peak.
 template <class T>
 Rows<T> group_of_rows(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_t k_begin, int64_t k_size,
                       T* copy) {
@@ -204,64 +204,6 @@ void run_gemm(const GemmArgs<T>& g) {
   }
 }
 
-/// Turns 16 rows of 16 elements into columns: to[p·16 + l] = from[l·stride + p].
-template <class T>
-GRADUS_INLINE void transpose_block(const T* from, int64_t stride, T* to) {
-#if GRADUS_ISA_ID == GRADUS_ISA_ID_avx512
-  if constexpr (sizeof(T) == 4) {
-    // Four rounds of pairwise interleaving: after the round of distance d, element (i, j) has its index bit d swapped.
-    __m512 r[16];
-    GRADUS_UNROLL for (int i = 0; i < 16; ++i) r[i] = _mm512_loadu_ps(from + i * stride);
-    __m512 t[16];
-    GRADUS_UNROLL for (int i = 0; i < 16; i += 2) {
-      t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
-      t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
-    }
-    GRADUS_UNROLL for (int i = 0; i < 16; i += 4) {
-      r[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
-      r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
-      r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
-      r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
-    }
-    // Now r[4q + c] holds, in its 128-bit part h, column 4h + c of rows 4q … 4q+3.
-    GRADUS_UNROLL for (int c = 0; c < 4; ++c) {
-      const __m512 low_a = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88);       // parts 0, 2 of rows 0-3, 4-7
-      const __m512 low_b = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88);  // parts 0, 2 of rows 8-11, 12-15
-      const __m512 high_a = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);      // parts 1, 3
-      const __m512 high_b = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xdd);
-      _mm512_storeu_ps(to + c * 16, _mm512_shuffle_f32x4(low_a, low_b, 0x88));
-      _mm512_storeu_ps(to + (8 + c) * 16, _mm512_shuffle_f32x4(low_a, low_b, 0xdd));
-      _mm512_storeu_ps(to + (4 + c) * 16, _mm512_shuffle_f32x4(high_a, high_b, 0x88));
-      _mm512_storeu_ps(to + (12 + c) * 16, _mm512_shuffle_f32x4(high_a, high_b, 0xdd));
-    }
-    return;
-  }
-#endif
-  for (int p = 0; p < 16; ++p) {
-    GRADUS_UNROLL for (int l = 0; l < 16; ++l) to[p * 16 + l] = from[l * stride + p];
-  }
-}
-
-template <class T>
-void run_pack(const PackArgs<T>& s) {
-  const int64_t panels = (s.n + 15) / 16;
-  for (int64_t j = 0; j < panels; ++j) {
-    const int64_t columns = s.n - j * 16 < 16 ? s.n - j * 16 : 16;
-    const T* source = s.source + j * 16 * s.n_stride;
-    T* to = s.panels + j * s.k * 16;
-    int64_t p = 0;
-    if (columns == 16 && s.n_stride == 1) {
-      for (; p < s.k; ++p) Vec<T>::load(source + p * s.k_stride).store(to + p * 16);
-    } else if (columns == 16 && s.k_stride == 1) {
-      for (; p + 16 <= s.k; p += 16) transpose_block(source + p, s.n_stride, to + p * 16);
-    }
-    for (; p < s.k; ++p) {
-      for (int64_t l = 0; l < columns; ++l) to[p * 16 + l] = source[p * s.k_stride + l * s.n_stride];
-      for (int64_t l = columns; l < 16; ++l) to[p * 16 + l] = T(0);
-    }
-  }
-}
-
 /// Multiply-adds on registers alone: as many chains as the product keeps, without its loads.
 template <class T>
 T run_peak(const PeakArgs& args) {
@@ -299,7 +241,6 @@ template <class T>
 void fill_gemm(Table<T>& table) {
   table.registers = kTileRows * kTilePanels;
   table.gemm = run_gemm<T>;
-  table.pack = run_pack<T>;
   table.peak = run_peak<T>;
   table.read = run_read<T>;
 }

@@ -4,8 +4,10 @@
 #include "tensor/kernels/attention.hpp"
 #include "tensor/kernels/elementwise.hpp"
 #include "tensor/kernels/gemm.hpp"
+#include "tensor/kernels/gemm_narrow.hpp"
 #include "tensor/kernels/norm.hpp"
 #include "tensor/kernels/optim.hpp"
+#include "tensor/kernels/panels.hpp"
 #include "tensor/kernels/reduce.hpp"
 #include "tensor/kernels/rope.hpp"
 #include "tensor/kernels/softmax.hpp"
@@ -19,7 +21,9 @@ namespace {
 template <class T>
 void fill(Table<T>& table) {
   table.name = GRADUS_STRING(GRADUS_KERNEL_ISA);
+  fill_panels(table);
   fill_gemm(table);
+  fill_gemm_narrow(table);
   fill_elementwise(table);
   fill_reduce(table);
   fill_softmax(table);

@@ -41,6 +41,55 @@ struct PackArgs {
   T* panels;
 };
 
+/// How weights stand in panels for inference. bf16: rows p and p+1 of a panel in the low and high halves of 16 words. q8:
+/// signed bytes, with one f16 scale for each column and each kScaleGroup rows; a weight is byte · scale, which f32 holds
+/// exactly, as it does every bf16. So each format is a set of f32 numbers, and the products with them are the same
+/// chains as those with f32 panels.
+enum class PanelFormat { f32, bf16, q8 };
+inline constexpr int64_t kScaleGroup = 32;
+/// Bytes of one panel of k rows, and how many scales it has in q8.
+inline constexpr int64_t panel_bytes(PanelFormat format, int64_t k) {
+  return format == PanelFormat::f32 ? k * 64 : format == PanelFormat::bf16 ? (k + 1) / 2 * 64 : k * 16;
+}
+inline constexpr int64_t panel_scales(int64_t k) { return (k + kScaleGroup - 1) / kScaleGroup * 16; }
+
+/// Panels in a narrow format, one after the other.
+struct NarrowPanels {
+  PanelFormat format;
+  const void* data;
+  const uint16_t* scales;  // panel_scales(k) for each panel; null but in q8
+  int64_t k;
+};
+/// Rounds `count` panels of f32 to a narrow format, to nearest even; in q8 a group's scale is its largest size / 127.
+/// Returns false, with the result undefined, where a number is not finite or its scale is beyond f16.
+struct NarrowArgs {
+  const float* source;
+  int64_t k, count;
+  PanelFormat format;
+  void* data;
+  uint16_t* scales;
+};
+/// to[j][p][l] = row k_begin + p of panel `panel` + j; k_begin is a multiple of kScaleGroup.
+struct WidenArgs {
+  NarrowPanels b;
+  int64_t panel, count;
+  int64_t k_begin, k_size;
+  float* to;
+};
+/// C (m,n) = A (m,k) · B (+ bias) for at most kNarrowRows rows, where reading B is what takes time; columns start at
+/// panel `panel`. Each output is the chain that gemm gives for the widened panels.
+inline constexpr int64_t kNarrowRows = 8;
+struct GemmNarrowArgs {
+  const float* a;
+  int64_t a_row;
+  NarrowPanels b;
+  int64_t panel;
+  float* c;
+  int64_t c_row;
+  int64_t m, n;
+  const float* bias;
+};
+
 // ---- elementwise ----
 
 enum class Unary {
@@ -319,6 +368,9 @@ struct Table {
   int registers;  // multiply-adds of 16 lanes that peak() keeps in flight
   void (*gemm)(const GemmArgs<T>&);
   void (*pack)(const PackArgs<T>&);
+  bool (*narrow)(const NarrowArgs&);
+  void (*widen)(const WidenArgs&);
+  void (*gemm_narrow)(const GemmNarrowArgs&);
   void (*unary[static_cast<int>(Unary::count)])(const UnaryArgs<T>&);
   void (*unary_grad[static_cast<int>(Unary::count)])(const UnaryGradArgs<T>&);
   void (*binary[static_cast<int>(Binary::count)])(const BinaryArgs<T>&);

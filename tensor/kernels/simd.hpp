@@ -338,6 +338,55 @@ GRADUS_INLINE Vec<float> to_float(const Int16<float>& a) {
   return y;
 }
 
+// ---- 16 integers of 8, 16 and 32 bits, widened to lanes of 32 ----
+
+GRADUS_INLINE Int16<float> load_i32(const int32_t* p) {
+  Int16<float> y;
+  constexpr int kSize = RegisterOf<float>::kSize;
+  GRADUS_UNROLL for (int i = 0; i < Int16<float>::kRegs; ++i) {
+    __builtin_memcpy(&y.r[i], p + i * kSize, sizeof(y.r[i]));
+  }
+  return y;
+}
+GRADUS_INLINE void store_i32(const Int16<float>& v, int32_t* p) {
+  constexpr int kSize = RegisterOf<float>::kSize;
+  GRADUS_UNROLL for (int i = 0; i < Int16<float>::kRegs; ++i) {
+    __builtin_memcpy(p + i * kSize, &v.r[i], sizeof(v.r[i]));
+  }
+}
+GRADUS_INLINE Int16<float> load_i8(const int8_t* p) {
+#if GRADUS_ISA_ID == GRADUS_ISA_ID_avx512
+  Int16<float> y;
+  y.r[0] = _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return y;
+#elif GRADUS_ISA_ID == GRADUS_ISA_ID_avx2
+  Int16<float> y;
+  y.r[0] = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  y.r[1] = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + 8)));
+  return y;
+#else
+  alignas(64) int32_t lanes[16];
+  for (int i = 0; i < 16; ++i) lanes[i] = p[i];
+  return load_i32(lanes);
+#endif
+}
+GRADUS_INLINE Int16<float> load_u16(const uint16_t* p) {
+#if GRADUS_ISA_ID == GRADUS_ISA_ID_avx512
+  Int16<float> y;
+  y.r[0] = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return y;
+#elif GRADUS_ISA_ID == GRADUS_ISA_ID_avx2
+  Int16<float> y;
+  y.r[0] = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  y.r[1] = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)));
+  return y;
+#else
+  alignas(64) int32_t lanes[16];
+  for (int i = 0; i < 16; ++i) lanes[i] = p[i];
+  return load_i32(lanes);
+#endif
+}
+
 /// |a| and -a by arithmetic that is exact for every input but the sign of NaN.
 template <class T>
 GRADUS_INLINE Vec<T> absolute(const Vec<T>& a) {

@@ -33,6 +33,11 @@ inline void check_same_dtype(const char* op, const Tensor& a, const Tensor& b) {
         dtype_name(a.dtype()), " and ", dtype_name(b.dtype()), "; use cast()");
 }
 
+/// An error naming the first id outside 0 … limit-1 and where it stands; `what` names the ids, `advice` says what to do.
+void check_ids(const char* op, const char* what, const Tensor& ids, int64_t limit, const char* advice);
+/// An error unless ids are i32.
+void check_id_type(const char* op, const char* what, const Tensor& ids);
+
 /// Sums the axes along which `shape` was stretched to the gradient's shape; the gradient itself where none was.
 /// note: each axis is one chain in ascending order, or 16 lanes where it is the last one.
 Tensor sum_to_shape(const Tensor& gradient, const Shape& shape);

@@ -11,7 +11,8 @@ constexpr int64_t kGrain = 16384;  // elements of one chunk, which holds whole r
 
 int64_t row_grain(int64_t width) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, width)); }
 
-/// An error naming the first id outside 0 … limit-1 and where it stands.
+}  // namespace
+
 void check_ids(const char* op, const char* what, const Tensor& ids, int64_t limit, const char* advice) {
   const auto* values = ids.data<int32_t>();
   int64_t bad = -1;
@@ -29,8 +30,6 @@ void check_id_type(const char* op, const char* what, const Tensor& ids) {
   check(ids.dtype() == DType::i32, op, ": ", what, " must be i32; they are ", dtype_name(ids.dtype()),
         "; use cast()");
 }
-
-}  // namespace
 
 Tensor embedding(const Tensor& table, const Tensor& ids) {
   check(table.rank() == 2, "embedding: the table must be (ids, channels); it is ", table.shape(),

@@ -11,6 +11,8 @@
 namespace gradus {
 namespace {
 
+using detail::activated_rows;
+using detail::as_rows;
 using detail::Matrix;
 using detail::Product;
 
@@ -115,7 +117,9 @@ kernels::Unary unary_of(Activation activation) {
   }
 }
 
-Tensor activated_rows(const Tensor& pre, Activation activation) {
+}  // namespace
+
+Tensor detail::activated_rows(const Tensor& pre, Activation activation) {
   const Tensor y = Tensor::empty(pre.shape(), pre.dtype());
   visit_floating(pre.dtype(), "linear", [&]<class T>() {
     const auto apply = kernels::table<T>().unary[static_cast<int>(unary_of(activation))];
@@ -128,8 +132,7 @@ Tensor activated_rows(const Tensor& pre, Activation activation) {
   return y;
 }
 
-/// Rows of K elements next to each other, whatever lies between the rows.
-Tensor as_rows(const Tensor& x) {
+Tensor detail::as_rows(const Tensor& x) {
   const int64_t k = x.size(-1);
   const bool rows_stand = x.rank() == 2 && (x.strides()[1] == 1 || k == 1);
   const Tensor dense = rows_stand ? x.detach() : x.to_contiguous();
@@ -137,8 +140,6 @@ Tensor as_rows(const Tensor& x) {
   const int64_t rows = k == 0 ? 0 : x.numel() / k;
   return dense.view({rows, k}, {k, 1}, 0);
 }
-
-}  // namespace
 
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation activation) {
   check_same_dtype("linear", x, w);

@@ -15,9 +15,6 @@ using kernels::kLanes;
 constexpr int64_t kPackPanels = 4;    // panels packed by one chunk
 constexpr int64_t kCachedRows = 128;  // products with fewer rows than this keep a parameter's panels
 constexpr int64_t kEnoughChunks = 8;  // fewer chunks than this are cut once more
-// A product of fewer multiply-adds than this (about 10 µs) is one chunk: handing half of it, and the panels, to another
-// core would cost more than it saves.
-constexpr int64_t kWorthSharing = int64_t{1} << 19;
 
 template <class T>
 std::shared_ptr<Storage> pack(const Product<T>& p) {
@@ -33,8 +30,13 @@ std::shared_ptr<Storage> pack(const Product<T>& p) {
   return storage;
 }
 
+// Guards the panels kept beside parameters when several threads of a host program generate from one model.
+std::mutex derived_mutex;
+
+}  // namespace
+
 template <class T>
-void multiply_packed(const Product<T>& p, const T* panels) {
+void multiply_panels(const Product<T>& p, const T* panels) {
   if (p.m == 0 || p.n == 0) return;
   // Blocks of whole tiles of every instruction set. B's block of 384 columns is read once for a block's rows, so more
   // rows spare memory traffic (192 instead of 96: 2 % at 1024 × 3072 × 768); fewer, where there would be too few chunks
@@ -62,16 +64,11 @@ void multiply_packed(const Product<T>& p, const T* panels) {
   });
 }
 
-// Guards the panels kept beside parameters when several threads of a host program generate from one model.
-std::mutex derived_mutex;
-
-}  // namespace
-
 template <class T>
 void multiply(const Product<T>& product) {
   if (product.m == 0 || product.n == 0) return;
   const auto panels = pack(product);
-  multiply_packed(product, reinterpret_cast<const T*>(panels->data()));
+  multiply_panels(product, reinterpret_cast<const T*>(panels->data()));
 }
 
 template <class T>
@@ -100,9 +97,11 @@ void multiply_parameter(const Product<T>& product, const Tensor& parameter) {
       derived = {panels, storage->version(), key};
     }
   }
-  multiply_packed(product, reinterpret_cast<const T*>(panels->data()));
+  multiply_panels(product, reinterpret_cast<const T*>(panels->data()));
 }
 
+template void multiply_panels<float>(const Product<float>&, const float*);
+template void multiply_panels<double>(const Product<double>&, const double*);
 template void multiply<float>(const Product<float>&);
 template void multiply<double>(const Product<double>&);
 template void multiply_parameter<float>(const Product<float>&, const Tensor&);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "tensor/ops.hpp"
 #include "tensor/tensor.hpp"
 
 /// Matrix products between the ops and the kernel: packing, chunks and threads. Private to tensor/ops.
@@ -28,13 +29,26 @@ struct Product {
   const T* bias = nullptr;
 };
 
+/// A product of fewer multiply-adds than this (about 10 µs) is one chunk: handing half of it, and the panels, to another
+/// core would cost more than it saves.
+inline constexpr int64_t kWorthSharing = int64_t{1} << 19;
+
 /// Packs B into scratch, then multiplies, both in parallel.
 template <class T>
 void multiply(const Product<T>& product);
+
+/// The product alone, with B's panels as kernels::PackArgs describes them; product.b is not read.
+template <class T>
+void multiply_panels(const Product<T>& product, const T* panels);
 
 /// The same where B is (a transpose of) a parameter: its panels are kept beside it while nothing is being recorded and
 /// few rows make packing the larger part, as in generation; they are fresh while the storage's version is.
 template <class T>
 void multiply_parameter(const Product<T>& product, const Tensor& parameter);
+
+/// Rows of K elements next to each other, (numel/K, K), whatever lies between the rows.
+Tensor as_rows(const Tensor& x);
+/// The activation of each element, a new tensor.
+Tensor activated_rows(const Tensor& pre, Activation activation);
 
 }  // namespace gradus::detail

@@ -1,0 +1,225 @@
+#include "tensor/packed.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "tensor/autodiff.hpp"
+#include "tensor/kernels/kernels.hpp"
+#include "tensor/ops.hpp"
+#include "tensor/ops/common.hpp"
+#include "tensor/ops/product.hpp"
+#include "tensor/ops/scratch.hpp"
+#include "tensor/parallel.hpp"
+
+namespace gradus {
+namespace {
+
+using kernels::kLanes;
+using kernels::PanelFormat;
+
+constexpr int64_t kNarrowPanels = 4;  // panels that one chunk makes narrow
+constexpr int64_t kWideColumns =
+    384;  // columns and rows of a block that is widened for many rows of x: it stays in
+constexpr int64_t kWideDepth = 384;  // the second-level cache while they pass
+constexpr int64_t kWideRows = 192;
+
+constexpr int64_t panels_of(int64_t columns) { return (columns + kLanes - 1) / kLanes; }
+
+PanelFormat panel_format(WeightFormat format) {
+  return format == WeightFormat::bf16 ? PanelFormat::bf16 : PanelFormat::q8;
+}
+
+const uint16_t* scales_of(const PackedWeight& w) {
+  return w.scales() ? reinterpret_cast<const uint16_t*>(w.scales()->data()) : nullptr;
+}
+
+kernels::NarrowPanels narrow_panels(const PackedWeight& w) {
+  return {panel_format(w.format()), w.panels()->data(), scales_of(w), w.columns()};
+}
+
+/// C (m,N) = rows (m,K) · wᵀ (+ bias).
+void multiply_narrow(const float* rows, int64_t row_stride, int64_t m, const PackedWeight& w,
+                     const float* bias, float* c) {
+  const auto& table = kernels::table<float>();
+  const int64_t n = w.rows();
+  const int64_t k = w.columns();
+  const kernels::NarrowPanels b = narrow_panels(w);
+  if (m <= kernels::kNarrowRows) {
+    // Pieces of some 100 KB: small enough to share evenly, large enough for the memory to run ahead in.
+    const int64_t piece = std::max<int64_t>(4, 128 * 1024 / kernels::panel_bytes(b.format, k) / 4 * 4);
+    const int64_t columns = m * n * k < detail::kWorthSharing ? n : piece * kLanes;
+    parallel_ranges(n, columns, [&](int64_t begin, int64_t end) {
+      table.gemm_narrow({rows, row_stride, b, begin / kLanes, c + begin, n, m, end - begin,
+                         bias == nullptr ? nullptr : bias + begin});
+    });
+    return;
+  }
+  const int64_t across = (n + kWideColumns - 1) / kWideColumns;
+  const int64_t down = (m + kWideRows - 1) / kWideRows;
+  detail::ScratchPool<float> scratch(across * down, kWideColumns * std::min(k, kWideDepth));
+  parallel_for(across * down, [&](int64_t chunk) {
+    const detail::ScratchPool<float>::Loan room(scratch);
+    const int64_t i = chunk / across * kWideRows;
+    const int64_t j = chunk % across * kWideColumns;
+    const int64_t columns = std::min(kWideColumns, n - j);
+    for (int64_t p = 0; p < k; p += kWideDepth) {
+      const int64_t depth = std::min(kWideDepth, k - p);
+      table.widen({b, j / kLanes, panels_of(columns), p, depth, room.data()});
+      table.gemm({rows + i * row_stride + p, row_stride, 1, room.data(), depth * kLanes, kLanes,
+                  c + i * n + j, n, std::min(kWideRows, m - i), columns, depth, p > 0,
+                  bias != nullptr && p + depth == k ? bias + j : nullptr});
+    }
+  });
+}
+
+}  // namespace
+
+std::string_view weight_format_name(WeightFormat format) {
+  switch (format) {
+    case WeightFormat::bf16: return "bf16";
+    case WeightFormat::q8: return "q8";
+    default: return "f32";
+  }
+}
+
+WeightFormat parse_weight_format(std::string_view name) {
+  for (const WeightFormat format : {WeightFormat::f32, WeightFormat::bf16, WeightFormat::q8}) {
+    if (name == weight_format_name(format)) return format;
+  }
+  fail("weights: the format must be f32, bf16 or q8; '", name, "' was given");
+}
+
+PackedWeight::PackedWeight(const Tensor& w, WeightFormat format) : format_(format) {
+  check(w.rank() == 2 && w.dtype() == DType::f32 && w.size(0) > 0 && w.size(1) > 0,
+        "PackedWeight: a weight must be f32 (N, K), both at least 1; it is ", dtype_name(w.dtype()), " ",
+        w.shape());
+  rows_ = w.size(0);
+  columns_ = w.size(1);
+  const auto& table = kernels::table<float>();
+  const int64_t panels = panels_of(rows_);
+  const int64_t k = columns_;
+  const PanelFormat narrow = panel_format(format);
+  const bool wide = format == WeightFormat::f32;
+  const int64_t panel_bytes = kernels::panel_bytes(wide ? PanelFormat::f32 : narrow, k);
+  panels_ = Storage::allocate(static_cast<std::size_t>(panels * panel_bytes));
+  if (format == WeightFormat::q8) {
+    scales_ =
+        Storage::allocate(static_cast<std::size_t>(panels * kernels::panel_scales(k)) * sizeof(uint16_t));
+  }
+  const auto pack = [&](int64_t begin, int64_t end, float* to) {
+    table.pack({w.data<float>() + begin * kLanes * w.strides()[0], w.strides()[1], w.strides()[0], k,
+                std::min(end * kLanes, rows_) - begin * kLanes, to});
+  };
+  if (wide) {
+    float* to = reinterpret_cast<float*>(panels_->mutable_data());
+    parallel_ranges(panels, kNarrowPanels,
+                    [&](int64_t begin, int64_t end) { pack(begin, end, to + begin * k * kLanes); });
+    return;
+  }
+  const int64_t chunks = (panels + kNarrowPanels - 1) / kNarrowPanels;
+  std::vector<char> fits(static_cast<std::size_t>(chunks), 1);
+  detail::ScratchPool<float> scratch(chunks, kNarrowPanels * k * kLanes);
+  parallel_for(chunks, [&](int64_t chunk) {
+    const detail::ScratchPool<float>::Loan room(scratch);
+    const int64_t begin = chunk * kNarrowPanels;
+    const int64_t end = std::min(begin + kNarrowPanels, panels);
+    pack(begin, end, room.data());
+    uint16_t* scales = scales_ == nullptr ? nullptr : reinterpret_cast<uint16_t*>(scales_->mutable_data());
+    fits[static_cast<std::size_t>(chunk)] =
+        table.narrow({room.data(), k, end - begin, narrow, panels_->mutable_data() + begin * panel_bytes,
+                      scales == nullptr ? nullptr : scales + begin * kernels::panel_scales(k)});
+  });
+  const auto bad = std::find(fits.begin(), fits.end(), 0) - fits.begin();
+  check(bad == chunks, "PackedWeight: in ", weight_format_name(format), " all numbers must be finite",
+        format == WeightFormat::q8 ? " and below 8e6 in size" : "", "; rows ", bad * kNarrowPanels * kLanes,
+        " to ", std::min((bad + 1) * kNarrowPanels * kLanes, rows_) - 1, " hold another; use f32");
+}
+
+uint64_t PackedWeight::bytes() const {
+  return (panels_ ? panels_->bytes() : 0) + (scales_ ? scales_->bytes() : 0);
+}
+
+Tensor PackedWeight::unpack() const {
+  check(defined(), "PackedWeight: there must be a weight to unpack; there is none");
+  const Tensor w = Tensor::empty({rows_, columns_});
+  float* to = w.mutable_data<float>();
+  const int64_t k = columns_;
+  const auto& table = kernels::table<float>();
+  const int64_t panels = panels_of(rows_);
+  const bool wide = format_ == WeightFormat::f32;
+  detail::ScratchPool<float> scratch(panels, wide ? 1 : k * kLanes);
+  parallel_for(panels, [&](int64_t j) {
+    const detail::ScratchPool<float>::Loan room(scratch);
+    const float* panel = room.data();
+    if (wide) {
+      panel = reinterpret_cast<const float*>(panels_->data()) + j * k * kLanes;
+    } else {
+      table.widen({narrow_panels(*this), j, 1, 0, k, room.data()});
+    }
+    const int64_t outputs = std::min(kLanes, rows_ - j * kLanes);
+    for (int64_t l = 0; l < outputs; ++l) {
+      for (int64_t p = 0; p < k; ++p) to[(j * kLanes + l) * k + p] = panel[p * kLanes + l];
+    }
+  });
+  return w;
+}
+
+Tensor linear(const Tensor& x, const PackedWeight& w, const Tensor& bias, Activation activation) {
+  check(w.defined(), "linear: the weight must be packed; it is empty");
+  check(x.dtype() == DType::f32 && x.rank() >= 1 && x.size(-1) == w.columns(),
+        "linear: x must be f32 (..., K) for a packed weight (N, K); x is ", dtype_name(x.dtype()), " ",
+        x.shape(), ", the weight is ", Shape{w.rows(), w.columns()});
+  const int64_t n = w.rows();
+  const int64_t k = w.columns();
+  if (bias.defined()) {
+    check_same_dtype("linear", x, bias);
+    check(bias.rank() == 1 && bias.size(0) == n, "linear: bias must be (", n, "); it is ", bias.shape());
+  }
+  const Tensor rows = detail::as_rows(x);
+  const Tensor flat_bias = bias.defined() ? bias.to_contiguous() : Tensor();
+  const float* offset = bias.defined() ? flat_bias.data<float>() : nullptr;
+  const int64_t m = rows.size(0);
+  Shape shape = x.shape();
+  shape[x.rank() - 1] = n;
+  const Tensor y = Tensor::empty(shape);
+  float* to = y.mutable_data<float>();
+  if (m > 0) {
+    if (w.format() == WeightFormat::f32) {
+      const detail::Matrix<float> nowhere{nullptr, 1, k};  // it is in the panels
+      detail::multiply_panels<float>(
+          {m, n, k, {rows.data<float>(), rows.strides()[0], 1}, nowhere, to, n, false, offset},
+          reinterpret_cast<const float*>(w.panels()->data()));
+    } else {
+      multiply_narrow(rows.data<float>(), rows.strides()[0], m, w, offset, to);
+    }
+  }
+  return no_grad("linear", activation == Activation::none ? y : detail::activated_rows(y, activation));
+}
+
+Tensor embedding(const PackedWeight& table, const Tensor& ids) {
+  check(table.defined(), "embedding: the table must be packed; it is empty");
+  check_id_type("embedding", "ids", ids);
+  const Tensor flat = ids.to_contiguous();
+  check_ids("embedding", "ids", flat, table.rows(), "check that the tokenizer belongs to the model");
+  const int32_t* id = flat.data<int32_t>();
+  const int64_t k = table.columns();
+  Shape shape = ids.shape();
+  shape.push_back(k);
+  const Tensor y = Tensor::empty(shape);
+  float* to = y.mutable_data<float>();
+  const bool wide = table.format() == WeightFormat::f32;
+  detail::ScratchPool<float> scratch(flat.numel(), wide ? 1 : k * kLanes);
+  parallel_for(flat.numel(), [&](int64_t i) {
+    const detail::ScratchPool<float>::Loan room(scratch);
+    const float* panel = room.data();
+    if (wide) {
+      panel = reinterpret_cast<const float*>(table.panels()->data()) + id[i] / kLanes * k * kLanes;
+    } else {
+      kernels::table<float>().widen({narrow_panels(table), id[i] / kLanes, 1, 0, k, room.data()});
+    }
+    for (int64_t p = 0; p < k; ++p) to[i * k + p] = panel[p * kLanes + id[i] % kLanes];
+  });
+  return no_grad("embedding", y);
+}
+
+}  // namespace gradus
