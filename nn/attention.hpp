@@ -33,6 +33,12 @@ class Attention {
   Tensor operator()(const Tensor& x, const Position& position, const Context& context,
                     KeyValueCache* cache = nullptr) const;
 
+  /// See Linear::pack().
+  void pack(WeightFormat format) {
+    qkv.pack(format);
+    output.pack(format);
+  }
+
   template <class F>
   void visit(const std::string& prefix, F&& f) {
     qkv.visit(join_path(prefix, "qkv"), f);

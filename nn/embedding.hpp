@@ -19,12 +19,16 @@ class Embedding {
   /// y = x · weightᵀ: how well each row of the table fits x.   shape: x (…,C) -> (…,V).
   Tensor logits(const Tensor& x) const;
 
+  /// See Linear::pack(). Worth it where logits() is used: looking up a row reads no more than that row anyway.
+  void pack(WeightFormat format);
+
   template <class F>
   void visit(const std::string& prefix, F&& f) {
-    f(join_path(prefix, "weight"), weight);
+    if (!packed.defined()) f(join_path(prefix, "weight"), weight);
   }
 
-  Tensor weight;  ///< (V,C)
+  Tensor weight;        ///< (V,C)
+  PackedWeight packed;  ///< in the weight's place after pack()
 
  private:
   std::string path_;

@@ -10,7 +10,15 @@ Linear::Linear(std::string path, int64_t inputs, int64_t outputs, bool with_bias
 }
 
 Tensor Linear::operator()(const Tensor& x, Activation activation) const {
-  return at_path(path_, [&] { return linear(x, weight, bias, activation); });
+  return at_path(path_, [&] {
+    return packed.defined() ? linear(x, packed, bias, activation) : linear(x, weight, bias, activation);
+  });
+}
+
+void Linear::pack(WeightFormat format) {
+  if (packed.defined() && packed.format() == format) return;
+  packed = at_path(path_, [&] { return PackedWeight(packed.defined() ? packed.unpack() : weight, format); });
+  weight = Tensor();
 }
 
 }  // namespace gradus

@@ -18,14 +18,19 @@ class Linear {
 
   Tensor operator()(const Tensor& x, Activation activation = Activation::none) const;
 
+  /// Keeps the weight in a packed form for inference and lets the dense one go: from here on the layer can be neither
+  /// trained nor saved, and visit() does not show the weight.
+  void pack(WeightFormat format);
+
   template <class F>
   void visit(const std::string& prefix, F&& f) {
-    f(join_path(prefix, "weight"), weight);
+    if (!packed.defined()) f(join_path(prefix, "weight"), weight);
     if (bias) f(join_path(prefix, "bias"), bias);
   }
 
   Tensor weight;
-  Tensor bias;  ///< empty where there is none
+  PackedWeight packed;  ///< in the weight's place after pack()
+  Tensor bias;          ///< empty where there is none
 
  private:
   std::string path_;

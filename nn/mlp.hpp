@@ -20,6 +20,13 @@ class Mlp {
 
   Tensor operator()(const Tensor& x) const;
 
+  /// See Linear::pack().
+  void pack(WeightFormat format) {
+    if (kind_ == MlpKind::swiglu) gate.pack(format);
+    up.pack(format);
+    down.pack(format);
+  }
+
   template <class F>
   void visit(const std::string& prefix, F&& f) {
     if (kind_ == MlpKind::swiglu) gate.visit(join_path(prefix, "gate"), f);

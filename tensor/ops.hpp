@@ -197,7 +197,8 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
 /// Keys and values of the rows seen so far, for generation; see attention_cached.
 struct KeyValueCache {
   KeyValueCache() = default;
-  KeyValueCache(int64_t capacity, int64_t kv_heads, int64_t head_width);
+  /// `dtype` f32, or bf16: half the memory, keys and values rounded to nearest even as they enter.
+  KeyValueCache(int64_t capacity, int64_t kv_heads, int64_t head_width, DType dtype = DType::f32);
   int64_t rows = 0;      ///< rows stored
   int64_t capacity = 0;  ///< rows that fit
   Tensor keys;    ///< (G, capacity/16 rounded up, D, 16): keys in columns, the form that the product reads
@@ -205,7 +206,8 @@ struct KeyValueCache {
 };
 /// Causal attention of new rows of one sequence to themselves and all cached rows; appends their keys and values.
 /// shape: q (T, H·D), k and v (T, G·D) -> (T, H·D). No gradient.
-/// note: bit for bit the rows that attention() gives for the whole sequence.
+/// note: bit for bit the rows that attention() gives for the whole sequence; with a bf16 cache, for the whole sequence
+///       with its keys and values rounded, however it is cut into calls.
 Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyValueCache& cache,
                         int64_t heads, int64_t kv_heads, double scale = 0);
 

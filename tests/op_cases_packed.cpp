@@ -52,7 +52,7 @@ Tensor packed_linear(const Tensors& in, WeightFormat format, DType dtype, Activa
 }
 
 Row linear_row() {
-  Row row("linear(Tensor, PackedWeight, Tensor, Activation)", {"narrow", "widen", "gemm_narrow"}, 3);
+  Row row("linear(Tensor, PackedWeight, Tensor, Activation)", {"narrow", "widen", "gemm_few", "gemm"}, 3);
   row.no_gradient();
   const auto identity = [](double u) { return u; };
   const auto one = [](double) { return 1.0; };

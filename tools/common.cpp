@@ -38,6 +38,12 @@ void CommonOptions::add(Args& args, bool with_json) {
   args.flag("-q,--quiet", quiet, "no progress on stderr");
 }
 
+void WeightsOption::add(Args& args) {
+  args.choice(
+      "--weights", format, {"f32", "bf16", "q8"},
+      "how weights are kept in memory: bf16 takes half of it, q8 a quarter, with slightly other results");
+}
+
 void CommonOptions::apply() const {
   check(threads >= 0 && threads <= 4096, "--threads must be in [0, 4096]; it is ", threads);
   set_thread_count(threads > 0 ? static_cast<int>(threads) : available_cores());

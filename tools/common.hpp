@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tensor/io/json.hpp"
+#include "tensor/packed.hpp"
 #include "tools/args.hpp"
 
 namespace gradus::tools {
@@ -40,6 +41,13 @@ struct CommonOptions {
   void add(Args& args, bool with_json = true);
   /// Sets the thread count and settles the instruction set, so that a wrong GRADUS_ISA is said at once.
   void apply() const;
+};
+
+/// --weights, for verbs that only read a model.
+struct WeightsOption {
+  std::string format = "f32";
+  void add(Args& args);
+  WeightFormat value() const { return parse_weight_format(format); }
 };
 
 /// Set by Ctrl-C (SIGINT) and SIGTERM once watch_interrupts() has run; a second Ctrl-C ends the process at once.

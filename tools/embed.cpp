@@ -65,6 +65,7 @@ int run_embed(const Arguments& arguments) {
   std::string compare;
   std::string level = "sentence";
   std::string pooling = "mean";
+  WeightsOption weights;
   CommonOptions common;
   Args args("embed", "Writes what a model's layers make of texts: a vector for each text, word or token.");
   args.positional("DIR", folder, "the model's folder");
@@ -77,6 +78,7 @@ int run_embed(const Arguments& arguments) {
             "instead of -o: print the cosines of this word's vectors between the texts, by layer");
   args.choice("--pooling", pooling, {"mean", "last", "max"},
               "how the tokens of a sentence or word become one vector");
+  weights.add(args);
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
@@ -104,11 +106,12 @@ int run_embed(const Arguments& arguments) {
   for (const std::string& text : texts) views.push_back(text);
   check(!views.empty(), "embed: at least one text must be given");
 
-  const LanguageModel loaded = load_language_model(folder);
+  LanguageModel loaded = load_language_model(folder);
   EmbedOptions options;
   options.layers = parse_layers(layers, loaded.model.config().n_layer);
   options.level = compare.empty() ? parse_level(level) : Level::word;
   options.pooling = parse_pooling(pooling);
+  loaded.model.pack(weights.value());
   const EmbeddingSet set =
       embed_texts(loaded.model, loaded.tokenizer, views, options, [&](int64_t done, int64_t total) {
         if (interrupted()) throw Interrupted{};
@@ -118,7 +121,7 @@ int run_embed(const Arguments& arguments) {
     compare_word(set, compare, views.size(), common.json);
     return 0;
   }
-  save_embeddings(out, set, {{"model_sha256", loaded.model_sha256}});
+  save_embeddings(out, set, {{"model_sha256", model_sha256(folder)}});
   const int64_t width = set.layers.front().size(1);
   if (common.json) {
     Json names = Json::array();

@@ -12,6 +12,7 @@ namespace gradus::tools {
 int run_eval(const Arguments& arguments) {
   std::string folder;
   std::string input;
+  WeightsOption weights;
   CommonOptions common;
   Args args(
       "eval",
@@ -19,6 +20,7 @@ int run_eval(const Arguments& arguments) {
       "token but the first predicted once.");
   args.positional("DIR", folder, "the model's folder");
   args.text("--input", input, "the text file");
+  weights.add(args);
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
@@ -26,7 +28,8 @@ int run_eval(const Arguments& arguments) {
   check(!input.empty(), "eval: --input FILE must be given");
   const std::string text = read_file(input);
   check_world(!text.empty(), input, ": the file must hold text; it is empty");
-  const LanguageModel loaded = load_language_model(folder);
+  LanguageModel loaded = load_language_model(folder);
+  loaded.model.pack(weights.value());
   const TokenText tokens = tokenize_documents(loaded.tokenizer, {text}, {input});
   const Evaluation result =
       evaluate(loaded.model, loaded.tokenizer, tokens.ids, [&](int64_t done, int64_t total) {

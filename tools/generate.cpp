@@ -18,6 +18,8 @@ std::string printable(const Tokenizer& tokenizer, int32_t id) { return tokenizer
 int run_generate(const Arguments& arguments) {
   std::string folder;
   std::string prompt;
+  WeightsOption weights;
+  std::string cache = "f32";
   GenerateOptions options;
   CommonOptions common;
   Args args("generate", "Continues a text with a trained model; the text streams to stdout.");
@@ -34,6 +36,9 @@ int run_generate(const Arguments& arguments) {
   args.texts("--stop", options.stop, "end before this text");
   args.integer("--show-probs", options.show_probs, "show the K most probable tokens at each place");
   args.seed("--seed", options.seed, "seed of the draws");
+  args.heading("Memory and speed");
+  weights.add(args);
+  args.choice("--kv-cache", cache, {"f32", "bf16"}, "how keys and values of the text so far are kept");
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
@@ -41,7 +46,10 @@ int run_generate(const Arguments& arguments) {
   check(options.max_tokens >= 0, "-n must be at least 0; it is ", options.max_tokens);
   check(options.show_probs >= 0, "--show-probs must be at least 0; it is ", options.show_probs);
 
-  const LanguageModel loaded = load_language_model(folder);
+  options.cache = cache == "bf16" ? DType::bf16 : DType::f32;
+
+  LanguageModel loaded = load_language_model(folder);
+  loaded.model.pack(weights.value());
   if (!common.quiet && options.sampler.temperature == 0)
     say("note   --temp 0: greedy, the most probable token each time");
   const bool stream = !common.json && options.show_probs == 0;

@@ -67,7 +67,7 @@ int run_neighbors(const Arguments& arguments) {
   if (path.empty() && file_exists(kept)) {
     std::map<std::string, std::string> metadata;
     table = load_word_table(kept, &metadata);
-    fresh = metadata["model_sha256"] == loaded.model_sha256;
+    fresh = metadata["model_sha256"] == model_sha256(folder);
   }
   if (!fresh) {
     std::vector<std::size_t> ends;
@@ -83,7 +83,7 @@ int run_neighbors(const Arguments& arguments) {
       if (interrupted()) throw Interrupted{};
       if (!common.quiet) status("words  " + std::to_string(done) + "/" + std::to_string(total) + " windows");
     });
-    if (path.empty()) save_word_table(kept, table, {{"model_sha256", loaded.model_sha256}});
+    if (path.empty()) save_word_table(kept, table, {{"model_sha256", model_sha256(folder)}});
   }
 
   const Tensor& vectors = table.layer(layer_name(layers[0], n_layer));

@@ -5,7 +5,6 @@
 #include "tensor/io/hash.hpp"
 #include "tensor/io/json.hpp"
 #include "tensor/io/safetensors.hpp"
-#include "tensor/storage.hpp"
 
 namespace gradus {
 namespace {
@@ -31,14 +30,7 @@ void save_transformer(const std::string& folder, const Transformer& model,
 Transformer load_transformer(const std::string& folder) {
   const Config config = load_config(folder);
   const SafetensorsFile file = SafetensorsFile::open(in_folder(folder, kWeightsFile));
-  {
-    // The file must bear out the sizes that the configuration claims before memory is taken for them.
-    const GhostMemory ghost;
-    check_weights(Transformer(config), file);
-  }
-  Transformer model(config);
-  read_weights(model, file);
-  return model;
+  return map_weights(config, file);
 }
 
 LanguageModel load_language_model(const std::string& folder) {
@@ -47,9 +39,10 @@ LanguageModel load_language_model(const std::string& folder) {
   const Config config = load_config(folder);
   check_tokenizer(config, loaded.tokenizer, folder);
   loaded.model = load_transformer(folder);
-  loaded.model_sha256 = sha256_file(in_folder(folder, kWeightsFile));
   return loaded;
 }
+
+std::string model_sha256(const std::string& folder) { return sha256_file(in_folder(folder, kWeightsFile)); }
 
 void check_tokenizer(const Config& config, const Tokenizer& tokenizer, const std::string& folder) {
   check_world(tokenizer.vocab_size() == config.vocab_size, folder,

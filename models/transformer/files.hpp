@@ -21,17 +21,18 @@ Config load_config(const std::string& folder);
 void save_transformer(const std::string& folder, const Transformer& model,
                       const std::map<std::string, std::string>& metadata = {});
 
-/// Reads both; see config_from_json and read_weights for what is refused.
+/// Reads both; see config_from_json and map_weights for what is refused, and for which weights stay in the file.
 Transformer load_transformer(const std::string& folder);
 
 /// A folder's model and tokenizer together.
 struct LanguageModel {
   Transformer model;
   Tokenizer tokenizer;
-  std::string model_sha256;  ///< of model.safetensors
 };
 /// note: a tokenizer with another vocabulary than the model's is an error.
 LanguageModel load_language_model(const std::string& folder);
+/// The SHA-256 of a folder's model.safetensors, 64 hexadecimal digits.
+std::string model_sha256(const std::string& folder);
 
 /// An error naming both sizes unless the tokenizer has exactly the model's vocabulary.
 void check_tokenizer(const Config& config, const Tokenizer& tokenizer, const std::string& folder);

@@ -63,8 +63,8 @@ std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, std::string_view 
 
 }  // namespace
 
-TextState::TextState(const Transformer& model, std::span<const int32_t> prompt)
-    : model_(model), ids_(prompt.begin(), prompt.end()) {
+TextState::TextState(const Transformer& model, std::span<const int32_t> prompt, DType cache)
+    : model_(model), cache_dtype_(cache), ids_(prompt.begin(), prompt.end()) {
   const int64_t block_size = model.config().block_size;
   const auto tokens = static_cast<int64_t>(prompt.size());
   check(model.config().dtype == DType::f32, "generate: the model must compute in f32; it computes in ",
@@ -79,7 +79,8 @@ void TextState::start_window(int64_t begin) {
   constexpr int64_t kSmallest = 64;
   const std::span<const int32_t> window = std::span(ids_).subspan(static_cast<size_t>(begin));
   const auto tokens = static_cast<int64_t>(window.size());
-  caches_ = model_.make_caches(std::min(model_.config().block_size, std::max(kSmallest, 2 * tokens)));
+  caches_ =
+      model_.make_caches(std::min(model_.config().block_size, std::max(kSmallest, 2 * tokens)), cache_dtype_);
   begin_ = begin;
   read(window);
 }
@@ -124,7 +125,7 @@ Generated generate(const Transformer& model, const Tokenizer& tokenizer, std::st
   StreamDecoder decoder(tokenizer);
   const Random random(options.seed, stream_of("generate.sample"));
 
-  TextState state(model, encode_prompt(tokenizer, prompt));
+  TextState state(model, encode_prompt(tokenizer, prompt), options.cache);
   Generated result;
   result.prompt_tokens = static_cast<int64_t>(state.ids().size());
   while (static_cast<int64_t>(result.ids.size()) < options.max_tokens) {

@@ -19,8 +19,8 @@ namespace gradus {
 ///       block_size - block_size/4 tokens, the new one among them, are read again from position 0 (see refills()).
 class TextState {
  public:
-  /// Reads the prompt: 1 to block_size tokens.
-  TextState(const Transformer& model, std::span<const int32_t> prompt);
+  /// Reads the prompt: 1 to block_size tokens. `cache` is the type of the kept keys and values, f32 or bf16.
+  TextState(const Transformer& model, std::span<const int32_t> prompt, DType cache = DType::f32);
 
   /// The scores of the next token, f32.
   std::span<const float> logits() const { return logits_; }
@@ -37,6 +37,7 @@ class TextState {
   void read(std::span<const int32_t> ids);
 
   Transformer model_;  // handles: the arrays are the caller's model's
+  DType cache_dtype_;
   std::vector<KeyValueCache> caches_;
   std::vector<int32_t> ids_;
   std::vector<float> logits_;
@@ -50,6 +51,8 @@ struct GenerateOptions {
   uint64_t seed = 1337;
   /// Generation ends before the first of these texts; none may be empty.
   std::vector<std::string> stop;
+  /// The type of the kept keys and values: f32, or bf16 for half the memory and slightly other probabilities.
+  DType cache = DType::f32;
   /// How many of the model's own most probable tokens to report with each token.
   int64_t show_probs = 0;
 };

@@ -11,10 +11,8 @@ namespace gradus {
 Transformer::Transformer(const Config& config) : config_(config.resolved()) {
   config_.validate();
   const Config& c = config_;
-  const int64_t head_width = c.n_embd / c.n_head;
   token_embedding = Embedding("token_embedding", c.vocab_size, c.n_embd, c.dtype);
-  position =
-      Position("position_embedding", c.position, c.block_size, c.n_embd, head_width, c.rope_base, c.dtype);
+  position = make_position(c);
   const BlockOptions options{.width = c.n_embd,
                              .heads = c.n_head,
                              .kv_heads = c.n_kv_head,
@@ -31,6 +29,12 @@ Transformer::Transformer(const Config& config) : config_(config.resolved()) {
   final_norm = Norm("final_norm", c.norm, c.n_embd, c.norm_epsilon, c.dtype);
   if (!c.tie) output = Embedding("output", c.vocab_size, c.n_embd, c.dtype);
   embedding_dropout_ = Dropout("token_embedding.dropout", c.dropout);
+}
+
+Position Transformer::make_position(const Config& config) {
+  const Config c = config.resolved();
+  return Position("position_embedding", c.position, c.block_size, c.n_embd, c.n_embd / c.n_head, c.rope_base,
+                  c.dtype);
 }
 
 void Transformer::init(uint64_t seed) {
@@ -58,6 +62,14 @@ std::vector<NamedTensor> Transformer::parameters() const {
   Transformer handles = *this;
   handles.visit("", [&](const std::string& name, Tensor& tensor) { list.push_back({name, tensor}); });
   return list;
+}
+
+void Transformer::pack(WeightFormat format) {
+  for (Block& block : blocks) {
+    block.attention.pack(format);
+    block.mlp.pack(format);
+  }
+  (config_.tie ? token_embedding : output).pack(format);
 }
 
 void Transformer::set_requires_grad(bool on) {
@@ -111,10 +123,10 @@ std::vector<Tensor> Transformer::hidden_states(const Tensor& ids, const Context&
   return layers;
 }
 
-std::vector<KeyValueCache> Transformer::make_caches(int64_t capacity) const {
+std::vector<KeyValueCache> Transformer::make_caches(int64_t capacity, DType dtype) const {
   std::vector<KeyValueCache> caches;
   for (size_t l = 0; l < blocks.size(); ++l) {
-    caches.emplace_back(capacity, config_.n_kv_head, config_.n_embd / config_.n_head);
+    caches.emplace_back(capacity, config_.n_kv_head, config_.n_embd / config_.n_head, dtype);
   }
   return caches;
 }

@@ -51,6 +51,10 @@ class Transformer {
   }
   /// The parameters by name, as visit() shows them.
   std::vector<NamedTensor> parameters() const;
+  /// Packs the matrices of the blocks and of the output layer for inference; see Linear::pack(). A token table that is not
+  /// tied stays as it is, for only the rows of the text are read.
+  /// note: f32 changes no result; bf16 and q8 round the weights, see PackedWeight.
+  void pack(WeightFormat format);
   /// Makes all parameters leaves that gather gradients, or no longer so.
   void set_requires_grad(bool on);
 
@@ -64,8 +68,11 @@ class Transformer {
   /// What every layer makes of the tokens: L+2 tensors (N,C), layer_0 … layer_L and final; see layer_name().
   std::vector<Tensor> hidden_states(const Tensor& ids, const Context& context) const;
 
-  /// Empty caches for generating up to `capacity` tokens.
-  std::vector<KeyValueCache> make_caches(int64_t capacity) const;
+  /// Empty caches for generating up to `capacity` tokens; `dtype` as in KeyValueCache.
+  std::vector<KeyValueCache> make_caches(int64_t capacity, DType dtype = DType::f32) const;
+
+  /// The positions of a configuration, with their tables.
+  static Position make_position(const Config& config);
 
   Embedding token_embedding;
   Position position;

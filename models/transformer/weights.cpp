@@ -10,6 +10,7 @@
 #include "models/transformer/transformer.hpp"
 #include "tensor/autodiff.hpp"
 #include "tensor/io/safetensors.hpp"
+#include "tensor/storage.hpp"
 
 namespace gradus {
 namespace {
@@ -55,6 +56,8 @@ std::vector<NamedTensor> file_weights(const Transformer& model) {
   const std::map<std::string, Tensor> parameters = parameters_by_name(model);
   std::vector<NamedTensor> tensors;
   for (const FileWeight& weight : weights_of(model.config())) {
+    check(parameters.contains(weight.parameter), "file_weights: the model must have its dense weights; '",
+          weight.parameter, "' has been packed for inference; load the model again to save it");
     tensors.push_back({weight.name, part_of(parameters.at(weight.parameter), weight)});
   }
   return tensors;
@@ -83,24 +86,63 @@ void check_weights(const Transformer& model, const SafetensorsFile& file) {
   }
 }
 
+namespace {
+
+// A tied output layer may stand in the file a second time; it must then be the same.
+void check_tied_head(const SafetensorsFile& file, const FileWeight& embedding) {
+  if (!file.contains(kHead)) return;
+  const Tensor head = file.tensor(kHead);
+  const Tensor table = file.tensor(name_in(file, embedding.name));
+  check_world(head.dtype() == table.dtype() && head.shape() == table.shape() &&
+                  std::memcmp(head.bytes(), table.bytes(), table.nbytes()) == 0,
+              file.path(), ": '", kHead, "' must equal '", embedding.name,
+              "', which it is tied to; it does not; set tie_word_embeddings to false in config.json");
+}
+
+void copy_weight(const SafetensorsFile& file, const FileWeight& weight, const Tensor& parameter) {
+  const Tensor source = file.tensor(name_in(file, weight.name));
+  const Tensor target = part_of(parameter, weight);
+  target.copy_from(source.dtype() == target.dtype() ? source : cast(source, target.dtype()));
+}
+
+}  // namespace
+
 void read_weights(Transformer& model, const SafetensorsFile& file) {
   check_weights(model, file);  // a file of another model is refused before anything is overwritten
   const NoGrad no_grad_here;
   const std::map<std::string, Tensor> parameters = parameters_by_name(model);
   const std::vector<FileWeight> weights = weights_of(model.config());
-  for (const FileWeight& weight : weights) {
-    const Tensor source = file.tensor(name_in(file, weight.name));
-    const Tensor target = part_of(parameters.at(weight.parameter), weight);
-    target.copy_from(source.dtype() == target.dtype() ? source : cast(source, target.dtype()));
+  for (const FileWeight& weight : weights) copy_weight(file, weight, parameters.at(weight.parameter));
+  if (model.config().tie) check_tied_head(file, weights.front());
+}
+
+Transformer map_weights(const Config& config, const SafetensorsFile& file) {
+  Transformer model;
+  {
+    // Sizes alone: the file must bear out what the configuration claims before memory is taken for it.
+    const GhostMemory ghost;
+    model = Transformer(config);
+    check_weights(model, file);
   }
-  if (model.config().tie && file.contains(kHead)) {
-    const Tensor head = file.tensor(kHead);
-    const Tensor table = file.tensor(name_in(file, weights.front().name));
-    check_world(head.dtype() == table.dtype() && head.shape() == table.shape() &&
-                    std::memcmp(head.bytes(), table.bytes(), table.nbytes()) == 0,
-                file.path(), ": '", kHead, "' must equal '", weights.front().name,
-                "', which it is tied to; it does not; set tie_word_embeddings to false in config.json");
-  }
+  const Position position = Transformer::make_position(config);
+  if (position.kind() != PositionKind::learned) model.position = position;
+  const NoGrad no_grad_here;
+  const std::vector<FileWeight> weights = weights_of(model.config());
+  std::map<std::string, std::vector<const FileWeight*>> parts;
+  for (const FileWeight& weight : weights) parts[weight.parameter].push_back(&weight);
+  model.visit("", [&](const std::string& name, Tensor& parameter) {
+    const std::vector<const FileWeight*>& from = parts.at(name);
+    const RawTensor& first = file.info(name_in(file, from.front()->name));
+    if (from.size() == 1 && !from.front()->transposed && first.dtype == "F32" &&
+        parameter.dtype() == DType::f32) {
+      parameter = file.tensor(first.name);
+      return;
+    }
+    parameter = Tensor::empty(parameter.shape(), parameter.dtype());
+    for (const FileWeight* weight : from) copy_weight(file, *weight, parameter);
+  });
+  if (model.config().tie) check_tied_head(file, weights.front());
+  return model;
 }
 
 }  // namespace gradus

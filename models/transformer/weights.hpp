@@ -10,6 +10,7 @@ namespace gradus {
 
 class SafetensorsFile;
 class Transformer;
+struct Config;
 
 /// A tensor of a model's file, and the part of a parameter that it holds.
 struct FileWeight {
@@ -32,5 +33,9 @@ void check_weights(const Transformer& model, const SafetensorsFile& file);
 /// Copies a file's tensors into the model, after check_weights().
 /// note: 16-bit and f64 tensors are converted; a tied output layer in the file must equal the embedding.
 void read_weights(Transformer& model, const SafetensorsFile& file);
+
+/// A model with a file's weights, after check_weights(): parameters that the file holds as they are, f32 and in one piece,
+/// stay there, read-only, and come into memory when they are used; the others are copied as by read_weights().
+Transformer map_weights(const Config& config, const SafetensorsFile& file);
 
 }  // namespace gradus

@@ -62,6 +62,12 @@ void weigh_values(const T* p, int64_t p_row, const T* values, int64_t value_row,
   }
 }
 
+/// n bf16 numbers, n a multiple of 16.
+GRADUS_INLINE void widen_short(const uint16_t* from, int64_t n, float* to) {
+  for (int64_t i = 0; i < n; i += 16) from_bits(load_u16(from + i).shift_left(16)).store(to + i);
+}
+GRADUS_INLINE void widen_short(const uint16_t*, int64_t, double*) {}
+
 template <class T>
 void run_attention(const AttentionArgs<T>& g) {
   using V = Vec<T>;
@@ -74,6 +80,8 @@ void run_attention(const AttentionArgs<T>& g) {
   T* sums = maxima + kQueryBlock;
   T* block_max = sums + kQueryBlock;
   T* block_sum = block_max + kQueryBlock;
+  T* wide_keys = block_sum + kQueryBlock;  // of one block, where they are kept in bf16
+  T* wide_values = wide_keys + kKeyBlock * width;
   int64_t visible[kQueryBlock];
 
   for (int64_t tile = g.begin; tile < g.end; tile += kQueryBlock) {
@@ -94,8 +102,16 @@ void run_attention(const AttentionArgs<T>& g) {
         visible[r] = left < 0 ? 0 : (left < keys ? left : keys);
         if (visible[r] == 0) skip = r + 1;
       }
-      run_gemm<T>({q + skip * g.q_row, g.q_row, 1, g.key_panels + key * d, d * 16, 16,
-                   scores + skip * kKeyBlock, kKeyBlock, rows - skip, keys, d, false, nullptr});
+      const bool widened = g.short_key_panels != nullptr;
+      const T* key_panels = widened ? wide_keys : g.key_panels + key * d;
+      const T* values = widened ? wide_values : g.values + key * g.value_row;
+      if (widened) {
+        const int64_t panels = (keys + 15) / 16;
+        widen_short(g.short_key_panels + key * d, panels * d * 16, wide_keys);
+        widen_short(g.short_values + key * g.value_row, keys * g.value_row, wide_values);
+      }
+      run_gemm<T>({q + skip * g.q_row, g.q_row, 1, key_panels, d * 16, 16, scores + skip * kKeyBlock,
+                   kKeyBlock, rows - skip, keys, d, false, nullptr});
       for (int64_t r = skip; r < rows; ++r) {
         T* s = scores + r * kKeyBlock;
         const V scale = V::set(g.scale);
@@ -118,8 +134,8 @@ void run_attention(const AttentionArgs<T>& g) {
       }
       const bool first_block = key == 0;
       T* out = first_block ? o : block_o;
-      weigh_values<T>(scores + skip * kKeyBlock, kKeyBlock, g.values + key * g.value_row, g.value_row,
-                      rows - skip, visible + skip, d, out + skip * width, width);
+      weigh_values<T>(scores + skip * kKeyBlock, kKeyBlock, values, g.value_row, rows - skip, visible + skip,
+                      d, out + skip * width, width);
       for (int64_t r = skip; r < rows; ++r) {
         if (first_block) {
           maxima[r] = block_max[r];

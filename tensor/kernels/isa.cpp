@@ -4,7 +4,7 @@
 #include "tensor/kernels/attention.hpp"
 #include "tensor/kernels/elementwise.hpp"
 #include "tensor/kernels/gemm.hpp"
-#include "tensor/kernels/gemm_narrow.hpp"
+#include "tensor/kernels/gemm_few.hpp"
 #include "tensor/kernels/norm.hpp"
 #include "tensor/kernels/optim.hpp"
 #include "tensor/kernels/panels.hpp"
@@ -23,7 +23,7 @@ void fill(Table<T>& table) {
   table.name = GRADUS_STRING(GRADUS_KERNEL_ISA);
   fill_panels(table);
   fill_gemm(table);
-  fill_gemm_narrow(table);
+  fill_gemm_few(table);
   fill_elementwise(table);
   fill_reduce(table);
   fill_softmax(table);

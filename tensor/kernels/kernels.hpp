@@ -41,20 +41,22 @@ struct PackArgs {
   T* panels;
 };
 
-/// How weights stand in panels for inference. bf16: rows p and p+1 of a panel in the low and high halves of 16 words. q8:
-/// signed bytes, with one f16 scale for each column and each kScaleGroup rows; a weight is byte · scale, which f32 holds
-/// exactly, as it does every bf16. So each format is a set of f32 numbers, and the products with them are the same
-/// chains as those with f32 panels.
+/// How weights stand in panels for inference. f32: as above. bf16: rows p and p+1 of a panel in the low and high halves of
+/// 16 words. q8: rows p to p+3 in the four bytes of 16 words, each as 128 more than its number from -127 to 127, with one
+/// f16 scale for each column and each kScaleGroup rows; a weight is number · scale, which f32 holds exactly, as it does
+/// every bf16. So each format is a set of f32 numbers, and products with them are the same chains as with f32 panels.
 enum class PanelFormat { f32, bf16, q8 };
 inline constexpr int64_t kScaleGroup = 32;
 /// Bytes of one panel of k rows, and how many scales it has in q8.
 inline constexpr int64_t panel_bytes(PanelFormat format, int64_t k) {
-  return format == PanelFormat::f32 ? k * 64 : format == PanelFormat::bf16 ? (k + 1) / 2 * 64 : k * 16;
+  return format == PanelFormat::f32    ? k * 64
+         : format == PanelFormat::bf16 ? (k + 1) / 2 * 64
+                                       : (k + 3) / 4 * 64;
 }
 inline constexpr int64_t panel_scales(int64_t k) { return (k + kScaleGroup - 1) / kScaleGroup * 16; }
 
-/// Panels in a narrow format, one after the other.
-struct NarrowPanels {
+/// Panels in any format, one after the other.
+struct PackedPanels {
   PanelFormat format;
   const void* data;
   const uint16_t* scales;  // panel_scales(k) for each panel; null but in q8
@@ -71,18 +73,18 @@ struct NarrowArgs {
 };
 /// to[j][p][l] = row k_begin + p of panel `panel` + j; k_begin is a multiple of kScaleGroup.
 struct WidenArgs {
-  NarrowPanels b;
+  PackedPanels b;
   int64_t panel, count;
   int64_t k_begin, k_size;
   float* to;
 };
-/// C (m,n) = A (m,k) · B (+ bias) for at most kNarrowRows rows, where reading B is what takes time; columns start at
+/// C (m,n) = A (m,k) · B (+ bias) for at most kFewRows rows, where reading B is what takes time; columns start at
 /// panel `panel`. Each output is the chain that gemm gives for the widened panels.
-inline constexpr int64_t kNarrowRows = 8;
-struct GemmNarrowArgs {
+inline constexpr int64_t kFewRows = 8;
+struct GemmFewArgs {
   const float* a;
   int64_t a_row;
-  NarrowPanels b;
+  PackedPanels b;
   int64_t panel;
   float* c;
   int64_t c_row;
@@ -273,9 +275,13 @@ struct AttentionArgs {
   bool causal;
   T scale;
   T* scratch;  // attention_scratch(head_width) elements
+  // bf16 keys and values in the layouts above, instead of key_panels and values; may be null. f32 only.
+  const uint16_t* short_key_panels;
+  const uint16_t* short_values;
 };
 inline constexpr int64_t attention_scratch(int64_t head_width) {
-  return kQueryBlock * (kKeyBlock + 2 * ((head_width + 15) / 16 * 16) + 4);
+  const int64_t width = (head_width + 15) / 16 * 16;
+  return kQueryBlock * (kKeyBlock + 2 * width + 4) + 2 * kKeyBlock * width;
 }
 
 /// Gradient of one key/value head of one sequence of T rows: all its query heads, in ascending order.
@@ -370,7 +376,7 @@ struct Table {
   void (*pack)(const PackArgs<T>&);
   bool (*narrow)(const NarrowArgs&);
   void (*widen)(const WidenArgs&);
-  void (*gemm_narrow)(const GemmNarrowArgs&);
+  void (*gemm_few)(const GemmFewArgs&);
   void (*unary[static_cast<int>(Unary::count)])(const UnaryArgs<T>&);
   void (*unary_grad[static_cast<int>(Unary::count)])(const UnaryGradArgs<T>&);
   void (*binary[static_cast<int>(Binary::count)])(const BinaryArgs<T>&);

@@ -36,6 +36,9 @@
 namespace gradus::kernels {
 namespace {
 
+/// Whether fma(a, b, c) rounds once.
+inline constexpr bool kHasFma = GRADUS_ISA_ID != GRADUS_ISA_ID_scalar && GRADUS_ISA_ID != GRADUS_ISA_ID_sse2;
+
 // ---- registers ----
 
 /// The register of an element type: the type itself unless there is a wider one.
@@ -55,6 +58,7 @@ GRADUS_INLINE T reg_load(const T* p, T* /*type*/) {
 }
 GRADUS_INLINE void reg_store(float* p, float value) { __builtin_memcpy(p, &value, sizeof(float)); }
 GRADUS_INLINE void reg_store(double* p, double value) { __builtin_memcpy(p, &value, sizeof(double)); }
+GRADUS_INLINE void reg_store(int32_t* p, int32_t value) { __builtin_memcpy(p, &value, sizeof(int32_t)); }
 GRADUS_INLINE float reg_fma(float a, float b, float c) { return a * b + c; }
 GRADUS_INLINE double reg_fma(double a, double b, double c) { return a * b + c; }
 GRADUS_INLINE float reg_sqrt(float a) { return __builtin_sqrtf(a); }
@@ -104,6 +108,8 @@ struct RegisterOf<float> {
 
 GRADUS_INLINE Float reg_load(const float* p, Float* /*type*/) { return Float::load_unaligned(p); }
 GRADUS_INLINE void reg_store(float* p, const Float& value) { value.store_unaligned(p); }
+GRADUS_INLINE Int reg_load(const int32_t* p, Int* /*type*/) { return Int::load_unaligned(p); }
+GRADUS_INLINE void reg_store(int32_t* p, const Int& value) { value.store_unaligned(p); }
 
 #if GRADUS_ISA_ID == GRADUS_ISA_ID_avx512
 GRADUS_INLINE Float reg_fma(const Float& a, const Float& b, const Float& c) {
@@ -338,37 +344,20 @@ GRADUS_INLINE Vec<float> to_float(const Int16<float>& a) {
   return y;
 }
 
-// ---- 16 integers of 8, 16 and 32 bits, widened to lanes of 32 ----
+// ---- 16 integers of 32 bits, or of 16 widened ----
 
 GRADUS_INLINE Int16<float> load_i32(const int32_t* p) {
-  Int16<float> y;
-  constexpr int kSize = RegisterOf<float>::kSize;
-  GRADUS_UNROLL for (int i = 0; i < Int16<float>::kRegs; ++i) {
-    __builtin_memcpy(&y.r[i], p + i * kSize, sizeof(y.r[i]));
+  using I = Int16<float>;
+  I y;
+  GRADUS_UNROLL for (int i = 0; i < I::kRegs; ++i) {
+    y.r[i] = reg_load(p + i * RegisterOf<float>::kSize, static_cast<typename I::Reg*>(nullptr));
   }
   return y;
 }
 GRADUS_INLINE void store_i32(const Int16<float>& v, int32_t* p) {
-  constexpr int kSize = RegisterOf<float>::kSize;
   GRADUS_UNROLL for (int i = 0; i < Int16<float>::kRegs; ++i) {
-    __builtin_memcpy(p + i * kSize, &v.r[i], sizeof(v.r[i]));
+    reg_store(p + i * RegisterOf<float>::kSize, v.r[i]);
   }
-}
-GRADUS_INLINE Int16<float> load_i8(const int8_t* p) {
-#if GRADUS_ISA_ID == GRADUS_ISA_ID_avx512
-  Int16<float> y;
-  y.r[0] = _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  return y;
-#elif GRADUS_ISA_ID == GRADUS_ISA_ID_avx2
-  Int16<float> y;
-  y.r[0] = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
-  y.r[1] = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + 8)));
-  return y;
-#else
-  alignas(64) int32_t lanes[16];
-  for (int i = 0; i < 16; ++i) lanes[i] = p[i];
-  return load_i32(lanes);
-#endif
 }
 GRADUS_INLINE Int16<float> load_u16(const uint16_t* p) {
 #if GRADUS_ISA_ID == GRADUS_ISA_ID_avx512
@@ -384,6 +373,18 @@ GRADUS_INLINE Int16<float> load_u16(const uint16_t* p) {
   alignas(64) int32_t lanes[16];
   for (int i = 0; i < 16; ++i) lanes[i] = p[i];
   return load_i32(lanes);
+#endif
+}
+
+/// The float whose bits are (x & mask) | rest.
+GRADUS_INLINE Vec<float> field(const Int16<float>& x, int32_t mask, int32_t rest) {
+#if GRADUS_ISA_ID == GRADUS_ISA_ID_avx512
+  Vec<float> y;
+  y.r[0] = _mm512_castsi512_ps(
+      _mm512_ternarylogic_epi32(x.r[0], _mm512_set1_epi32(mask), _mm512_set1_epi32(rest), 0xea));
+  return y;
+#else
+  return from_bits((x & Int16<float>::set(mask)) | Int16<float>::set(rest));
 #endif
 }
 

@@ -128,7 +128,7 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
                        values_out + (g * padded + packed[b]) * width, width,
                        y_out + first * heads * d + h * d, heads * d, lse_out + first * heads + h, heads, row,
                        std::min(row + kernels::kQueryBlock, rows), rows, d, 0, causal,
-                       static_cast<T>(size.scale), room.data()});
+                       static_cast<T>(size.scale), room.data(), nullptr, nullptr});
     });
   });
 
@@ -200,14 +200,42 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
                 });
 }
 
-KeyValueCache::KeyValueCache(int64_t capacity_rows, int64_t kv_heads, int64_t head_width)
+KeyValueCache::KeyValueCache(int64_t capacity_rows, int64_t kv_heads, int64_t head_width, DType dtype)
     : capacity(capacity_rows) {
   check(capacity_rows > 0 && kv_heads > 0 && head_width > 0,
         "KeyValueCache: sizes must be positive; capacity ", capacity_rows, ", kv_heads ", kv_heads,
         ", head_width ", head_width);
-  keys = Tensor::zeros({kv_heads, round_up(capacity_rows) / kernels::kLanes, head_width, kernels::kLanes});
-  values = Tensor::zeros({kv_heads, capacity_rows, round_up(head_width)});
+  check(dtype == DType::f32 || dtype == DType::bf16, "KeyValueCache: the type must be f32 or bf16; it is ",
+        dtype_name(dtype));
+  keys = Tensor::zeros({kv_heads, round_up(capacity_rows) / kernels::kLanes, head_width, kernels::kLanes},
+                       dtype);
+  values = Tensor::zeros({kv_heads, capacity_rows, round_up(head_width)}, dtype);
 }
+
+namespace {
+
+/// Copies rows of k and v to their places in the cache, all in one element type.
+template <class T>
+void append_rows(const Tensor& k, const Tensor& v, KeyValueCache& cache, int64_t rows) {
+  const int64_t d = cache.keys.size(2);
+  const int64_t width = cache.values.size(2);
+  const int64_t panel_rows = round_up(cache.capacity);
+  T* keys = cache.keys.mutable_data<T>();
+  T* values = cache.values.mutable_data<T>();
+  const T* k_in = k.data<T>();
+  const T* v_in = v.data<T>();
+  parallel_for(cache.keys.size(0), [&](int64_t g) {
+    for (int64_t r = 0; r < rows; ++r) {
+      const int64_t at = cache.rows + r;
+      T* panel =
+          keys + g * panel_rows * d + at / kernels::kLanes * kernels::kLanes * d + at % kernels::kLanes;
+      for (int64_t i = 0; i < d; ++i) panel[i * kernels::kLanes] = k_in[r * k.strides()[0] + g * d + i];
+      std::copy_n(v_in + r * v.strides()[0] + g * d, d, values + (g * cache.capacity + at) * width);
+    }
+  });
+}
+
+}  // namespace
 
 Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyValueCache& cache,
                         int64_t heads, int64_t kv_heads, double scale) {
@@ -217,41 +245,53 @@ Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyVa
         "attention_cached: the cache must be made for ", kv_heads, " key/value heads of width ", size.width);
   check(cache.rows + size.rows <= cache.capacity, "attention_cached: the cache must have room; it holds ",
         cache.rows, " of ", cache.capacity, " rows and ", size.rows, " are new");
+  const bool narrow = cache.keys.dtype() == DType::bf16;
   const int64_t d = size.width;
   const int64_t width = round_up(d);
   const int64_t first = cache.rows;
-  const int64_t panel_rows = round_up(cache.capacity);
-  const Tensor queries = dense_rows(q), keys = dense_rows(k), values = dense_rows(v);
-  Tensor y = Tensor::empty(q.shape());
-  const auto& table = kernels::table<float>();
-  float* key_cache = cache.keys.mutable_data<float>();
-  float* value_cache = cache.values.mutable_data<float>();
-  const float* k_in = keys.data<float>();
-  const float* v_in = values.data<float>();
-  parallel_for(kv_heads, [&](int64_t g) {
-    for (int64_t r = 0; r < size.rows; ++r) {
-      const int64_t at = first + r;
-      float* panel =
-          key_cache + g * panel_rows * d + at / kernels::kLanes * kernels::kLanes * d + at % kernels::kLanes;
-      for (int64_t i = 0; i < d; ++i) panel[i * kernels::kLanes] = k_in[r * keys.strides()[0] + g * d + i];
-      std::copy_n(v_in + r * values.strides()[0] + g * d, d, value_cache + (g * cache.capacity + at) * width);
-    }
-  });
+  const Tensor queries = dense_rows(q);
+  if (narrow) {
+    append_rows<bf16_t>(cast(k.detach(), DType::bf16), cast(v.detach(), DType::bf16), cache, size.rows);
+  } else {
+    append_rows<float>(dense_rows(k), dense_rows(v), cache, size.rows);
+  }
   cache.rows += size.rows;
+  const Tensor y = Tensor::empty(q.shape());
   const int64_t tiles = (size.rows + kernels::kQueryBlock - 1) / kernels::kQueryBlock;
   detail::ScratchPool<float> scratch(tiles * heads, kernels::attention_scratch(d));
   const float* q_in = queries.data<float>();
   const int64_t q_row = queries.strides()[0];
   float* y_out = y.mutable_data<float>();
+  const auto& table = kernels::table<float>();
+  const int64_t head_keys = round_up(cache.capacity) * d;
+  const int64_t head_values = cache.capacity * width;
   parallel_for(tiles * heads, [&](int64_t task) {
     const int64_t row = task / heads * kernels::kQueryBlock;
     const int64_t h = task % heads;
     const int64_t g = h / (heads / kv_heads);
     const detail::ScratchPool<float>::Loan room(scratch);
-    table.attention({q_in + row * q_row + h * d, q_row, key_cache + g * panel_rows * d,
-                     value_cache + g * cache.capacity * width, width, y_out + row * heads * d + h * d,
-                     heads * d, nullptr, 0, row, std::min(row + kernels::kQueryBlock, size.rows), cache.rows,
-                     d, first, true, static_cast<float>(size.scale), room.data()});
+    kernels::AttentionArgs<float> args{};
+    args.q = q_in + row * q_row + h * d;
+    args.q_row = q_row;
+    if (narrow) {
+      args.short_key_panels = &cache.keys.data<bf16_t>()[g * head_keys].bits;
+      args.short_values = &cache.values.data<bf16_t>()[g * head_values].bits;
+    } else {
+      args.key_panels = cache.keys.data<float>() + g * head_keys;
+      args.values = cache.values.data<float>() + g * head_values;
+    }
+    args.value_row = width;
+    args.y = y_out + row * heads * d + h * d;
+    args.y_row = heads * d;
+    args.begin = row;
+    args.end = std::min(row + kernels::kQueryBlock, size.rows);
+    args.keys = cache.rows;
+    args.head_width = d;
+    args.shift = first;
+    args.causal = true;
+    args.scale = static_cast<float>(size.scale);
+    args.scratch = room.data();
+    table.attention(args);
   });
   return no_grad("attention_cached", y);
 }

@@ -18,40 +18,50 @@ using kernels::kLanes;
 using kernels::PanelFormat;
 
 constexpr int64_t kNarrowPanels = 4;  // panels that one chunk makes narrow
-constexpr int64_t kWideColumns =
-    384;  // columns and rows of a block that is widened for many rows of x: it stays in
-constexpr int64_t kWideDepth = 384;  // the second-level cache while they pass
+// A block that is widened for many rows of x stays in the second-level cache while they pass.
+constexpr int64_t kWideColumns = 384;
+constexpr int64_t kWideDepth = 384;
 constexpr int64_t kWideRows = 192;
+constexpr int64_t kPieceBytes = 128 * 1024;  // of weights that one chunk reads for few rows
 
 constexpr int64_t panels_of(int64_t columns) { return (columns + kLanes - 1) / kLanes; }
 
 PanelFormat panel_format(WeightFormat format) {
-  return format == WeightFormat::bf16 ? PanelFormat::bf16 : PanelFormat::q8;
+  switch (format) {
+    case WeightFormat::bf16: return PanelFormat::bf16;
+    case WeightFormat::q8: return PanelFormat::q8;
+    default: return PanelFormat::f32;
+  }
 }
 
 const uint16_t* scales_of(const PackedWeight& w) {
   return w.scales() ? reinterpret_cast<const uint16_t*>(w.scales()->data()) : nullptr;
 }
 
-kernels::NarrowPanels narrow_panels(const PackedWeight& w) {
+kernels::PackedPanels panels_in(const PackedWeight& w) {
   return {panel_format(w.format()), w.panels()->data(), scales_of(w), w.columns()};
 }
 
 /// C (m,N) = rows (m,K) · wᵀ (+ bias).
-void multiply_narrow(const float* rows, int64_t row_stride, int64_t m, const PackedWeight& w,
+void multiply_packed(const float* rows, int64_t row_stride, int64_t m, const PackedWeight& w,
                      const float* bias, float* c) {
   const auto& table = kernels::table<float>();
   const int64_t n = w.rows();
   const int64_t k = w.columns();
-  const kernels::NarrowPanels b = narrow_panels(w);
-  if (m <= kernels::kNarrowRows) {
-    // Pieces of some 100 KB: small enough to share evenly, large enough for the memory to run ahead in.
-    const int64_t piece = std::max<int64_t>(4, 128 * 1024 / kernels::panel_bytes(b.format, k) / 4 * 4);
-    const int64_t columns = m * n * k < detail::kWorthSharing ? n : piece * kLanes;
+  const kernels::PackedPanels b = panels_in(w);
+  if (m <= kernels::kFewRows) {
+    const int64_t panels = std::max<int64_t>(4, kPieceBytes / kernels::panel_bytes(b.format, k) / 4 * 4);
+    const int64_t columns = m * n * k < detail::kWorthSharing ? n : panels * kLanes;
     parallel_ranges(n, columns, [&](int64_t begin, int64_t end) {
-      table.gemm_narrow({rows, row_stride, b, begin / kLanes, c + begin, n, m, end - begin,
-                         bias == nullptr ? nullptr : bias + begin});
+      table.gemm_few({rows, row_stride, b, begin / kLanes, c + begin, n, m, end - begin,
+                      bias == nullptr ? nullptr : bias + begin});
     });
+    return;
+  }
+  if (b.format == PanelFormat::f32) {
+    const detail::Matrix<float> nowhere{nullptr, 1, k};  // it is in the panels
+    detail::multiply_panels<float>({m, n, k, {rows, row_stride, 1}, nowhere, c, n, false, bias},
+                                   static_cast<const float*>(b.data));
     return;
   }
   const int64_t across = (n + kWideColumns - 1) / kWideColumns;
@@ -98,9 +108,8 @@ PackedWeight::PackedWeight(const Tensor& w, WeightFormat format) : format_(forma
   const auto& table = kernels::table<float>();
   const int64_t panels = panels_of(rows_);
   const int64_t k = columns_;
-  const PanelFormat narrow = panel_format(format);
-  const bool wide = format == WeightFormat::f32;
-  const int64_t panel_bytes = kernels::panel_bytes(wide ? PanelFormat::f32 : narrow, k);
+  const PanelFormat in = panel_format(format);
+  const int64_t panel_bytes = kernels::panel_bytes(in, k);
   panels_ = Storage::allocate(static_cast<std::size_t>(panels * panel_bytes));
   if (format == WeightFormat::q8) {
     scales_ =
@@ -110,7 +119,7 @@ PackedWeight::PackedWeight(const Tensor& w, WeightFormat format) : format_(forma
     table.pack({w.data<float>() + begin * kLanes * w.strides()[0], w.strides()[1], w.strides()[0], k,
                 std::min(end * kLanes, rows_) - begin * kLanes, to});
   };
-  if (wide) {
+  if (format == WeightFormat::f32) {
     float* to = reinterpret_cast<float*>(panels_->mutable_data());
     parallel_ranges(panels, kNarrowPanels,
                     [&](int64_t begin, int64_t end) { pack(begin, end, to + begin * k * kLanes); });
@@ -126,7 +135,7 @@ PackedWeight::PackedWeight(const Tensor& w, WeightFormat format) : format_(forma
     pack(begin, end, room.data());
     uint16_t* scales = scales_ == nullptr ? nullptr : reinterpret_cast<uint16_t*>(scales_->mutable_data());
     fits[static_cast<std::size_t>(chunk)] =
-        table.narrow({room.data(), k, end - begin, narrow, panels_->mutable_data() + begin * panel_bytes,
+        table.narrow({room.data(), k, end - begin, in, panels_->mutable_data() + begin * panel_bytes,
                       scales == nullptr ? nullptr : scales + begin * kernels::panel_scales(k)});
   });
   const auto bad = std::find(fits.begin(), fits.end(), 0) - fits.begin();
@@ -146,16 +155,11 @@ Tensor PackedWeight::unpack() const {
   const int64_t k = columns_;
   const auto& table = kernels::table<float>();
   const int64_t panels = panels_of(rows_);
-  const bool wide = format_ == WeightFormat::f32;
-  detail::ScratchPool<float> scratch(panels, wide ? 1 : k * kLanes);
+  detail::ScratchPool<float> scratch(panels, k * kLanes);
   parallel_for(panels, [&](int64_t j) {
     const detail::ScratchPool<float>::Loan room(scratch);
+    table.widen({panels_in(*this), j, 1, 0, k, room.data()});
     const float* panel = room.data();
-    if (wide) {
-      panel = reinterpret_cast<const float*>(panels_->data()) + j * k * kLanes;
-    } else {
-      table.widen({narrow_panels(*this), j, 1, 0, k, room.data()});
-    }
     const int64_t outputs = std::min(kLanes, rows_ - j * kLanes);
     for (int64_t l = 0; l < outputs; ++l) {
       for (int64_t p = 0; p < k; ++p) to[(j * kLanes + l) * k + p] = panel[p * kLanes + l];
@@ -170,7 +174,6 @@ Tensor linear(const Tensor& x, const PackedWeight& w, const Tensor& bias, Activa
         "linear: x must be f32 (..., K) for a packed weight (N, K); x is ", dtype_name(x.dtype()), " ",
         x.shape(), ", the weight is ", Shape{w.rows(), w.columns()});
   const int64_t n = w.rows();
-  const int64_t k = w.columns();
   if (bias.defined()) {
     check_same_dtype("linear", x, bias);
     check(bias.rank() == 1 && bias.size(0) == n, "linear: bias must be (", n, "); it is ", bias.shape());
@@ -183,16 +186,7 @@ Tensor linear(const Tensor& x, const PackedWeight& w, const Tensor& bias, Activa
   shape[x.rank() - 1] = n;
   const Tensor y = Tensor::empty(shape);
   float* to = y.mutable_data<float>();
-  if (m > 0) {
-    if (w.format() == WeightFormat::f32) {
-      const detail::Matrix<float> nowhere{nullptr, 1, k};  // it is in the panels
-      detail::multiply_panels<float>(
-          {m, n, k, {rows.data<float>(), rows.strides()[0], 1}, nowhere, to, n, false, offset},
-          reinterpret_cast<const float*>(w.panels()->data()));
-    } else {
-      multiply_narrow(rows.data<float>(), rows.strides()[0], m, w, offset, to);
-    }
-  }
+  if (m > 0) multiply_packed(rows.data<float>(), rows.strides()[0], m, w, offset, to);
   return no_grad("linear", activation == Activation::none ? y : detail::activated_rows(y, activation));
 }
 
@@ -207,16 +201,11 @@ Tensor embedding(const PackedWeight& table, const Tensor& ids) {
   shape.push_back(k);
   const Tensor y = Tensor::empty(shape);
   float* to = y.mutable_data<float>();
-  const bool wide = table.format() == WeightFormat::f32;
-  detail::ScratchPool<float> scratch(flat.numel(), wide ? 1 : k * kLanes);
+  detail::ScratchPool<float> scratch(flat.numel(), k * kLanes);
   parallel_for(flat.numel(), [&](int64_t i) {
     const detail::ScratchPool<float>::Loan room(scratch);
+    kernels::table<float>().widen({panels_in(table), id[i] / kLanes, 1, 0, k, room.data()});
     const float* panel = room.data();
-    if (wide) {
-      panel = reinterpret_cast<const float*>(table.panels()->data()) + id[i] / kLanes * k * kLanes;
-    } else {
-      kernels::table<float>().widen({narrow_panels(table), id[i] / kLanes, 1, 0, k, room.data()});
-    }
     for (int64_t p = 0; p < k; ++p) to[i * k + p] = panel[p * kLanes + id[i] % kLanes];
   });
   return no_grad("embedding", y);

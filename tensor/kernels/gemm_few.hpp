@@ -1,0 +1,151 @@
+#pragma once
+
+#include "tensor/kernels/panels.hpp"
+
+/// The product of few rows with packed weights, as in generating token by token: it is done when the weights have been
+/// read, so they are read once, as they stand, and widened in registers. Each output is the chain that gemm.hpp computes
+/// from the same numbers in f32 panels.
+
+namespace gradus::kernels {
+namespace {
+
+// Panels whose chains run side by side: a chain waits 4 cycles for each of its steps. More than 4 panels would be more
+// streams of memory than are fetched ahead well.
+inline constexpr int kFewRegisters = GRADUS_ISA_ID == GRADUS_ISA_ID_avx512 ? 16 : 4;
+inline constexpr int few_panels(int rows) {
+  return rows >= kFewRegisters ? 1 : (kFewRegisters / rows < 4 ? kFewRegisters / rows : 4);
+}
+// How far ahead of its use memory is asked for: with 8 rows it is worth half of the speed.
+inline constexpr int64_t kAheadBytes = 1024;
+
+/// acc[r][j] += x[r][p] · row[j], lane by lane.
+template <int Rows, int Panels>
+GRADUS_INLINE void few_step(const float* const* a, int64_t p, const Vec<float>* row,
+                            Vec<float> (*acc)[Panels]) {
+  GRADUS_UNROLL for (int r = 0; r < Rows; ++r) {
+    const Vec<float> x = Vec<float>::set(a[r][p]);
+    GRADUS_UNROLL for (int j = 0; j < Panels; ++j) acc[r][j] = fma(x, row[j], acc[r][j]);
+  }
+}
+
+/// The words at `at` of each panel, with those further on asked for.
+template <int Panels>
+GRADUS_INLINE void load_words(const int32_t* const* from, int64_t at, Int16<float>* word) {
+  GRADUS_UNROLL for (int j = 0; j < Panels; ++j) {
+    __builtin_prefetch(reinterpret_cast<const char*>(from[j] + at) + kAheadBytes);
+    word[j] = load_i32(from[j] + at);
+  }
+}
+
+/// The sums of all k, in the format's own way of widening.
+template <PanelFormat Format, int Rows, int Panels>
+GRADUS_INLINE void few_sums(const float* const* a, const int32_t* const* b, const uint16_t* scales, int64_t k,
+                            Vec<float> (*acc)[Panels]) {
+  Int16<float> word[Panels];
+  Vec<float> row[2][Panels];
+  if constexpr (Format == PanelFormat::f32) {
+    for (int64_t p = 0; p < k; ++p) {
+      load_words<Panels>(b, p * 16, word);
+      GRADUS_UNROLL for (int j = 0; j < Panels; ++j) row[0][j] = from_bits(word[j]);
+      few_step<Rows, Panels>(a, p, row[0], acc);
+    }
+  } else if constexpr (Format == PanelFormat::bf16) {
+    const auto step = [&](int64_t p) {
+      load_words<Panels>(b, p * 8, word);
+      GRADUS_UNROLL for (int j = 0; j < Panels; ++j) {
+        row[0][j] = even_row(word[j]);
+        row[1][j] = odd_row(word[j]);
+      }
+      few_step<Rows, Panels>(a, p, row[0], acc);
+    };
+    int64_t p = 0;
+    for (; p + 2 <= k; p += 2) {
+      step(p);
+      few_step<Rows, Panels>(a, p + 1, row[1], acc);
+    }
+    if (p < k) step(p);
+  } else {
+    for (int64_t group = 0; group < k; group += kScaleGroup, scales += 16) {
+      WidenQ8 widen[Panels];
+      GRADUS_UNROLL for (int j = 0; j < Panels; ++j) widen[j] = WidenQ8(scales + j * panel_scales(k));
+      const auto widen_two = [&](bool second) {
+        GRADUS_UNROLL for (int j = 0; j < Panels; ++j) widen[j](word[j], second, row[0][j], row[1][j]);
+      };
+      const int64_t end = group + kScaleGroup < k ? group + kScaleGroup : k;
+      int64_t p = group;
+      for (; p + 4 <= end; p += 4) {
+        load_words<Panels>(b, p * 4, word);
+        widen_two(false);
+        few_step<Rows, Panels>(a, p, row[0], acc);
+        few_step<Rows, Panels>(a, p + 1, row[1], acc);
+        widen_two(true);
+        few_step<Rows, Panels>(a, p + 2, row[0], acc);
+        few_step<Rows, Panels>(a, p + 3, row[1], acc);
+      }
+      if (p < end) load_words<Panels>(b, p * 4, word);
+      for (int i = 0; p + i < end; ++i) {
+        if (i % 2 == 0) widen_two(i == 2);
+        few_step<Rows, Panels>(a, p + i, row[i % 2], acc);
+      }
+    }
+  }
+}
+
+template <PanelFormat Format, int Rows, int Panels>
+__attribute__((noinline)) void few_tile(const GemmFewArgs& g, int64_t panel) {
+  using V = Vec<float>;
+  const int64_t k = g.b.k;
+  const char* first = static_cast<const char*>(g.b.data) + (g.panel + panel) * panel_bytes(Format, k);
+  const int32_t* b[Panels];
+  GRADUS_UNROLL for (int j = 0; j < Panels; ++j) {
+    b[j] = reinterpret_cast<const int32_t*>(first + j * panel_bytes(Format, k));
+  }
+  const float* a[Rows];
+  GRADUS_UNROLL for (int r = 0; r < Rows; ++r) a[r] = g.a + r * g.a_row;
+  V acc[Rows][Panels];
+  GRADUS_UNROLL for (int r = 0; r < Rows; ++r) {
+    GRADUS_UNROLL for (int j = 0; j < Panels; ++j) acc[r][j] = V::zero();
+  }
+  const uint16_t* scales = g.b.scales == nullptr ? nullptr : g.b.scales + (g.panel + panel) * panel_scales(k);
+  few_sums<Format, Rows, Panels>(a, b, scales, k, acc);
+  GRADUS_UNROLL for (int j = 0; j < Panels; ++j) {
+    const int64_t column = (panel + j) * 16;
+    const int64_t left = g.n - column;
+    GRADUS_UNROLL for (int r = 0; r < Rows; ++r) {
+      V y = acc[r][j];
+      if (g.bias != nullptr) y = y + load_some(g.bias + column, left);
+      store_some(y, g.c + r * g.c_row + column, left);
+    }
+  }
+}
+
+template <PanelFormat Format, int Rows>
+void few_rows(const GemmFewArgs& g) {
+  if constexpr (Rows > 0) {
+    if (g.m < Rows) {
+      few_rows<Format, Rows - 1>(g);
+      return;
+    }
+    constexpr int kPanels = few_panels(Rows);
+    const int64_t panels = (g.n + 15) / 16;
+    int64_t j = 0;
+    for (; j + kPanels <= panels; j += kPanels) few_tile<Format, Rows, kPanels>(g, j);
+    for (; j < panels; ++j) few_tile<Format, Rows, 1>(g, j);
+  }
+}
+
+inline void run_gemm_few(const GemmFewArgs& g) {
+  switch (g.b.format) {
+    case PanelFormat::f32: few_rows<PanelFormat::f32, kFewRows>(g); break;
+    case PanelFormat::bf16: few_rows<PanelFormat::bf16, kFewRows>(g); break;
+    case PanelFormat::q8: few_rows<PanelFormat::q8, kFewRows>(g); break;
+  }
+}
+
+template <class T>
+void fill_gemm_few(Table<T>& table) {
+  table.gemm_few = run_gemm_few;
+}
+
+}  // namespace
+}  // namespace gradus::kernels
