@@ -22,6 +22,7 @@ suite = $(call configure,$(1),-DGRADUS_TESTS=ON $(2)) && $(call compile,$(1)) &&
 # arm64 code that an emulator runs; Debian's cross compiler and arm64 libraries lie where CMake looks.
 arm = -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
   -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64 -DGRADUS_THREADS=OFF -DGRADUS_MIMALLOC=OFF
+arm_tests = $(or $(filter-out .,$(TESTS)),op_table|vector_math|random_math|tensor_test)
 
 .PHONY: help deps deps-dev build test test-all test-arm compile-clang demo bench asan tsan lint format install clean
 .DEFAULT_GOAL := help
@@ -87,7 +88,8 @@ test-arm: build
 	@.ci/deps arm
 	$(call configure,$(BUILD)/arm,-DGRADUS_TESTS=ON $(arm))
 	$(call compile,$(BUILD)/arm)
-	ctest --test-dir $(BUILD)/arm --output-on-failure --no-tests=error --parallel $(JOBS) --timeout 3000 -R '$(or $(filter-out .,$(TESTS)),op_table|vector_math|random_math|tensor_test)'
+	ctest --test-dir $(BUILD)/arm --output-on-failure --no-tests=error --parallel $(JOBS) --timeout 3000 \
+	  -R '$(arm_tests)'
 	sh tests/arm_bits.sh $(BUILD)/gradus qemu-aarch64 $(BUILD)/arm/gradus
 
 compile-clang: deps-dev

@@ -91,7 +91,8 @@ Segment map_segment(std::size_t bytes) {
     auto* start = static_cast<std::byte*>(raw);
     start += (kHugePage - reinterpret_cast<std::uintptr_t>(start) % kHugePage) % kHugePage;
 #ifdef MADV_HUGEPAGE
-    madvise(start, size, MADV_HUGEPAGE);  // advice: a kernel without huge pages refuses, and nothing is lost
+    // Advice: a kernel without huge pages refuses, and nothing is lost.
+    madvise(start, size, MADV_HUGEPAGE);
 #endif
     return {start, size, {}, 0};
   }

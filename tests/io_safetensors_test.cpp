@@ -109,8 +109,8 @@ TEST_CASE("a tensor from a safetensors file shows the mapped bytes, read-only, a
     CHECK(static_cast<const void*>(w.bytes()) == file.array("w").data);
     CHECK_THROWS(w.mutable_data<float>());
   }
-  write_file_atomic(folder / "a",
-                    "something else");  // a new file under the name, not new bytes in the old one
+  // A new file under the name, not new bytes in the old one.
+  write_file_atomic(folder / "a", "something else");
   CHECK(w.to_vector<float>() == std::vector<float>{1.5f, -0.0f, 3e38f, 4, 5, 6});
 }
 

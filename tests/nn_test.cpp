@@ -187,8 +187,8 @@ TEST_CASE("a sequence's rows are the same bits alone, among others, and token by
   const Position position("p", PositionKind::rotary, 512, 32, 8, 1e4);
   Attention layer("a", 32, 4, 2, true);
   randomise(layer);
-  const int64_t lengths[] = {3, 300, 1,
-                             130};  // several key blocks, and sequences that begin anywhere in a tile
+  // Several key blocks, and sequences that begin anywhere in a tile.
+  const int64_t lengths[] = {3, 300, 1, 130};
   const Tensor x = normal("x", {434, 32});
   const Tensor together = layer(x, position, Context::of_lengths(lengths));
   int64_t begin = 0;

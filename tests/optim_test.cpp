@@ -215,8 +215,8 @@ TEST_CASE("schedules give the rates that their formulas give by hand") {
   CHECK(learning_rate(schedule, 0) == Approx(0.2));
   CHECK(learning_rate(schedule, 3) == Approx(0.8));
   CHECK(learning_rate(schedule, 4) == 1.0);
-  CHECK(learning_rate(schedule, 29) ==
-        Approx(0.8681980515339464));  // a quarter of the way: 0.1 + 0.9 (1 + √½) / 2
+  // A quarter of the way: 0.1 + 0.9 (1 + √½) / 2.
+  CHECK(learning_rate(schedule, 29) == Approx(0.8681980515339464));
   CHECK(learning_rate(schedule, 54) == Approx(0.55));
   CHECK(learning_rate(schedule, 79) == Approx(0.2318019484660536));
   CHECK(learning_rate(schedule, 104) == 0.1);

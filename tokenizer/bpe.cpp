@@ -195,8 +195,8 @@ std::string BpeModel::kind() const {
 }
 
 void BpeModel::encode(std::string_view text, int64_t, std::vector<int32_t>& ids) const {
-  constexpr size_t kWorthCaching =
-      4096;  // bytes of text below which setting up a cache costs more than it saves
+  // Bytes of text below which setting up a cache costs more than it saves.
+  constexpr size_t kWorthCaching = 4096;
   const char* at = text.data();
   const char* const end = at + text.size();
   if (merges_.list().empty()) {

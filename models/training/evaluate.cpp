@@ -9,6 +9,7 @@
 #include "tensor/ops.hpp"
 
 namespace gradus {
+
 int64_t evaluation_tokens(const Config& config) {
   constexpr int64_t kRows = 4096;
   constexpr int64_t kLogits = int64_t{1} << 23;

@@ -95,8 +95,8 @@ Evaluation Trainer::evaluate_held_out() const {
 void Trainer::save(const std::string& folder, const Metadata& state_metadata) const {
   CheckpointFiles files;
   files.model = file_weights(model_);
-  files.model_metadata["format"] =
-      "pt";  // what the Hugging Face library wants to find before it opens a file
+  // What the Hugging Face library wants to find before it opens a file.
+  files.model_metadata["format"] = "pt";
   files.state = optimizer_.state();
   files.state_metadata = state_metadata;
   files.state_metadata["options"] = options_to_json(options_).dump();

@@ -195,8 +195,8 @@ void run_swiglu_grad(const SwigluArgs<T>& args) {
         const Vec<T> up = load_some(args.up + i, n);
         const Vec<T> dy = load_some(args.dy + i, n);
         const Vec<T> s = vsigmoid(gate);
-        store_some(dy * up * (s * fma(gate, one - s, one)), args.dgate + i,
-                   n);  // as vsilu_slope, with one sigmoid for both
+        // As vsilu_slope, with one sigmoid for both.
+        store_some(dy * up * (s * fma(gate, one - s, one)), args.dgate + i, n);
         store_some(dy * (gate * s), args.dup + i, n);
       });
 }

@@ -116,8 +116,8 @@ void dropout(const DropoutArgs<T>& args) {
   constexpr int64_t kWords = 4 * kDropoutBlocks;
   const Vec<T> zero = Vec<T>::zero();
   const Vec<T> scale = Vec<T>::set(args.scale);
-  const int64_t skip =
-      static_cast<int64_t>(args.first % 4);  // words of the first block that belong to elements before
+  // Words of the first block that belong to elements before.
+  const int64_t skip = static_cast<int64_t>(args.first % 4);
   uint64_t block = args.first / 4;
   for (int64_t done = -skip; done < args.n; done += kWords, block += kDropoutBlocks) {
     alignas(64) uint32_t words[kWords];

@@ -84,32 +84,31 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, double divisor
   });
   const Tensor y = Tensor::full({}, total / divisor, input.dtype());
 
-  return record(
-      "cross_entropy", y, {logits},
-      [classes, divisor, saved_logits = Saved("cross_entropy", input),
-       saved_ids = Saved("cross_entropy", ids),
-       saved_lse = Saved("cross_entropy", losses.first)](Backward& g) {
-        Tensor x = saved_logits.take();
-        const Tensor kept_ids = saved_ids.get();
-        const Tensor kept_lse = saved_lse.get();
-        // The logits are the largest tensor of a step: their gradient takes their place.
-        const Tensor dx = last_owner(x) ? x : Tensor::empty(x.shape(), x.dtype());
-        const double factor = g.dy().item() / divisor;
-        visit_floating(x.dtype(), "cross_entropy", [&]<class T>() {
-          const T* x_data = x.data<T>();
-          const auto* target = kept_ids.data<int32_t>();
-          T* lse_data = const_cast<T*>(
-              kept_lse.data<T>());  // one argument struct for both directions; the gradient reads it
-          T* dx_data = dx.mutable_data<T>();
-          parallel_ranges(x.size(0), row_grain(classes), [&](int64_t begin, int64_t end) {
-            kernels::table<T>().cross_entropy_grad({x_data + begin * classes, classes, target + begin,
-                                                    lse_data + begin, nullptr, dx_data + begin * classes,
-                                                    static_cast<T>(factor), end - begin, classes});
-          });
-        });
-        x = Tensor();
-        g.add(0, dx);
-      });
+  return record("cross_entropy", y, {logits},
+                [classes, divisor, saved_logits = Saved("cross_entropy", input),
+                 saved_ids = Saved("cross_entropy", ids),
+                 saved_lse = Saved("cross_entropy", losses.first)](Backward& g) {
+                  Tensor x = saved_logits.take();
+                  const Tensor kept_ids = saved_ids.get();
+                  const Tensor kept_lse = saved_lse.get();
+                  // The logits are the largest tensor of a step: their gradient takes their place.
+                  const Tensor dx = last_owner(x) ? x : Tensor::empty(x.shape(), x.dtype());
+                  const double factor = g.dy().item() / divisor;
+                  visit_floating(x.dtype(), "cross_entropy", [&]<class T>() {
+                    const T* x_data = x.data<T>();
+                    const auto* target = kept_ids.data<int32_t>();
+                    // One argument struct for both directions; the gradient reads it.
+                    T* lse_data = const_cast<T*>(kept_lse.data<T>());
+                    T* dx_data = dx.mutable_data<T>();
+                    parallel_ranges(x.size(0), row_grain(classes), [&](int64_t begin, int64_t end) {
+                      kernels::table<T>().cross_entropy_grad(
+                          {x_data + begin * classes, classes, target + begin, lse_data + begin, nullptr,
+                           dx_data + begin * classes, static_cast<T>(factor), end - begin, classes});
+                    });
+                  });
+                  x = Tensor();
+                  g.add(0, dx);
+                });
 }
 
 Tensor token_losses(const Tensor& logits, const Tensor& targets) {
