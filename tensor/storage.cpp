@@ -98,7 +98,12 @@ Segment map_segment(std::size_t bytes) {
   }
 }
 
+/// Gives back the whole pages of a range. Where pages are larger than PlaceHeap::kUnit (16 KiB on some arm64 machines),
+/// those at its ends may hold parts of blocks that live on.
 void forget(const Segment& segment, std::size_t begin, std::size_t end) {
+  static const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  begin = (begin + page - 1) / page * page;
+  end = end / page * page;
   if (segment.base != nullptr && begin < end) madvise(segment.base + begin, end - begin, MADV_DONTNEED);
 }
 #else
