@@ -201,7 +201,6 @@ class Gang {
   static constexpr int64_t kMaxChunks = int64_t{1} << 31;
   static constexpr uint64_t kChunkMask = 0xFFFFFFFFu;
   static constexpr uint64_t kClosed = kChunkMask;  // beyond any number of chunks
-  static constexpr int kSeats = 256;               // more threads than this are not used
 
   struct alignas(64) Seat {
     std::atomic<uint64_t> state{kClosed};
@@ -209,20 +208,18 @@ class Gang {
     std::atomic<int64_t> first{0};  // added to a chunk's number
     std::atomic<detail::ChunkFn> fn{nullptr};
     std::atomic<void*> context{nullptr};
-    alignas(64) std::atomic<int64_t> finished{
-        0};  // chunks that the seat's thread ever ran, its own and others'
+    // Chunks that the seat's thread ever ran, its own and others'.
+    alignas(64) std::atomic<int64_t> finished{0};
     std::atomic<bool> taken{false};
   };
 
-  Gang() : threads_(available_cores()) {}
+  Gang() : threads_(std::min(available_cores(), kMaxThreads)) {}
 
   static uint64_t job_of(uint64_t state) { return state & ~kChunkMask; }
 
-  int seats() const { return std::min(threads(), kSeats); }
-
   void run_job(int64_t chunks, int64_t first, detail::ChunkFn fn, void* context) {
     job_ += kChunkMask + 1;
-    const int count = seats();
+    const int count = threads();
     used_seats_ = std::max(used_seats_, count);
     for (int i = count - 1; i >= 0; --i) {
       Seat& seat = seats_[i];
@@ -262,7 +259,7 @@ class Gang {
     helpers_.fetch_add(missing);
     try {
       if (arenas_.empty() || arenas_.back()->max_concurrency() < wanted) {
-        const int helpers = std::max(wanted, seats() - 1);
+        const int helpers = std::max(wanted, threads() - 1);
         limit_.reset();  // the least limit of all counts
         limit_ = std::make_unique<tbb::global_control>(tbb::global_control::max_allowed_parallelism,
                                                        static_cast<std::size_t>(helpers) + 1);
@@ -295,7 +292,7 @@ class Gang {
 
   /// Runs chunks, the thread's own share first, until none is left.
   void work(int own) noexcept {
-    const int count = seats();
+    const int count = threads();
     for (int i = 0; i < count; ++i) {
       const int64_t ran = work_at(seats_[(own + i) % count]);
       if (ran > 0) seats_[own].finished.fetch_add(ran, std::memory_order_acq_rel);
@@ -304,7 +301,7 @@ class Gang {
 
   /// A free seat of a helper, now taken; 0 where there is none.
   int take_seat() {
-    for (int i = 1; i < seats(); ++i) {
+    for (int i = 1; i < threads(); ++i) {
       if (!seats_[i].taken.exchange(true)) return i;
     }
     return 0;
@@ -316,14 +313,15 @@ class Gang {
     uint64_t seen = ~uint64_t{0};  // the last job that it looked at
     for (int own = take_seat(); own != 0; own = take_seat()) {
       Seat& seat = seats_[own];
-      const auto new_job = [&] {
-        const uint64_t state = seat.state.load(std::memory_order_acquire);
+      const auto is_new = [&seen](uint64_t state) {
         return job_of(state) != seen && (state & kChunkMask) != kClosed;
       };
       auto idle_since = Clock::now();
-      for (int spins = 1; helpers_.load(std::memory_order_relaxed) < threads() && own < seats(); ++spins) {
-        if (new_job()) {
-          seen = job_of(seat.state.load(std::memory_order_acquire));
+      for (int spins = 1; helpers_.load(std::memory_order_relaxed) < threads() && own < threads(); ++spins) {
+        // Looked at once: a second look may find the next job, half given out, which then would count as seen.
+        const uint64_t state = seat.state.load(std::memory_order_acquire);
+        if (is_new(state)) {
+          seen = job_of(state);
           work(own);
           idle_since = Clock::now();
           spins = 0;
@@ -338,7 +336,7 @@ class Gang {
       const bool surplus = helpers_.fetch_sub(1) >= threads();
       // A job that came between the last look and here counted this helper as present: serve it. But where another was
       // called meanwhile, make room: it may be waiting for this very thread.
-      if (surplus || !new_job()) return;
+      if (surplus || !is_new(seat.state.load(std::memory_order_acquire))) return;
       helpers_.fetch_add(1);
     }
     helpers_.fetch_sub(1);
@@ -352,7 +350,7 @@ class Gang {
   uint64_t job_ = 0;
   int64_t finished_ = 0;  // chunks of all jobs so far
   int used_seats_ = 0;
-  Seat seats_[kSeats];
+  Seat seats_[kMaxThreads];
 };
 
 #else
@@ -373,8 +371,8 @@ int available_cores() {
 int thread_count() { return Gang::instance().threads(); }
 
 void set_thread_count(int threads) {
-  check(threads >= 1 && threads <= 4096, "set_thread_count: threads must be in [1, 4096]; ", threads,
-        " were asked for; available_cores() is ", available_cores());
+  check(threads >= 1 && threads <= kMaxThreads, "set_thread_count: threads must be in [1, ", kMaxThreads,
+        "]; ", threads, " were asked for; available_cores() is ", available_cores());
   check(!inside_chunk,
         "set_thread_count: must not be called inside parallel_for; call it between parallel regions");
   if (threads != thread_count()) Gang::instance().set_threads(threads);
@@ -393,8 +391,8 @@ void detail::run_chunks(int64_t chunks, ChunkFn fn, void* context) {
 int thread_count() { return inline_threads.load(); }
 
 void set_thread_count(int threads) {
-  check(threads >= 1 && threads <= 4096, "set_thread_count: threads must be in [1, 4096]; ", threads,
-        " were asked for; this build runs everything on the calling thread");
+  check(threads >= 1 && threads <= kMaxThreads, "set_thread_count: threads must be in [1, ", kMaxThreads,
+        "]; ", threads, " were asked for; this build runs everything on the calling thread");
   inline_threads.store(threads);
 }
 

@@ -5,9 +5,13 @@
 
 namespace gradus {
 
-/// Threads that parallel_for may use, the calling one included.
+/// The most threads that parallel_for can use.
+inline constexpr int kMaxThreads = 256;
+
+/// Threads that parallel_for may use, the calling one included. At first one for each of available_cores(), at most
+/// kMaxThreads. A build without threads begins with 1 and runs everything on the calling thread, whatever is set.
 int thread_count();
-/// Sets it for the whole process; at least 1.
+/// Sets it for the whole process: 1 … kMaxThreads, else an error. Not inside parallel_for.
 void set_thread_count(int threads);
 /// The processors this process may run on (affinity and control-group quota respected).
 int available_cores();

@@ -46,7 +46,8 @@ train 2 'give --max-iters or --time, not both' --time 3m --max-iters 3
 train 2 '--init must read model:DIR' --init run
 train 2 '--bacth-size is not an option of gradus train; did you mean --batch-size?' --bacth-size 3
 train 2 '--learnng-rate is not an option|did you mean --learning-rate?' --learnng_rate 3
-train 2 '--threads must be in [0, 4096]; it is -1' --threads -1
+train 2 '--threads must be in [0, 256]; it is -1' --threads -1
+train 2 '--threads must be in [0, 256]; it is 257' --threads 257
 train 2 '--max-iters needs a value; none was given' --max-iters
 train 2 '--quiet takes no value' --quiet=3
 train 2 '--seed must be given once' --seed 1 --max-iters 3 --seed 2
@@ -179,8 +180,6 @@ ok "$damaged damaged files, each refused by its name, tensors by theirs"
 held() { flock run "$@"; }
 refuses 1 'run: another process must not be writing here' held "$GRADUS" resume run
 refuses 2 'sampler: temp must be in [0, 1e6]; it is -1' "$GRADUS" generate run -p the --temp -1
-"$GRADUS" generate run -p the --temp -1 > said 2> said.error || true
-[ ! -s said ] || fail 'a refused sampler option' 'nothing on stdout' "$(cat said)"
 ok 'a run folder that another process writes is left alone; a refused option prints nothing'
 
 # Tokenizers that belong to another model: of another size, and of the same size.

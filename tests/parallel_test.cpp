@@ -1,5 +1,6 @@
 #include "tensor/parallel.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cfenv>
 #include <chrono>
@@ -148,6 +149,7 @@ TEST_CASE("The thread count may change between jobs while other threads run thei
 }
 
 #ifndef GRADUS_NO_THREADS
+
 TEST_CASE("Helpers that come and go between jobs go on helping") {
   if (available_cores() < 2) {
     WARN("SKIPPED: one processor; helpers have nowhere to run");
@@ -215,9 +217,13 @@ TEST_CASE("Helpers that have gone to sleep come back for the next job") {
   }
 }
 
-TEST_CASE("A number of threads below one is an error") {
-  CHECK_THROWS_WITH(set_thread_count(0), ContainsSubstring("threads must be in [1, 4096]; 0 were asked for"));
+TEST_CASE("A number of threads that cannot be used is an error, and leaves what was set") {
+  const Threads scope(kMaxThreads);
+  CHECK(thread_count() == kMaxThreads);
+  CHECK_THROWS_WITH(set_thread_count(0), ContainsSubstring("threads must be in [1, 256]; 0 were asked for"));
   CHECK_THROWS_AS(set_thread_count(-3), std::invalid_argument);
+  CHECK_THROWS_AS(set_thread_count(kMaxThreads + 1), std::invalid_argument);
+  CHECK(thread_count() == kMaxThreads);
   CHECK(available_cores() >= 1);
   CHECK(available_cores() <= static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
 }

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -34,7 +35,8 @@ std::string version() { return GRADUS_VERSION; }
 void CommonOptions::add(Args& args, bool with_json) {
   args.heading("Common");
   if (with_json) args.flag("--json", json, "print one JSON object on stdout");
-  args.integer("--threads", threads, "threads; 0 is one for each core. Results do not depend on it");
+  args.integer("--threads", threads,
+               "threads, at most 256; 0 is one for each core. Results do not depend on it");
   args.flag("-q,--quiet", quiet, "no progress on stderr");
 }
 
@@ -45,8 +47,9 @@ void WeightsOption::add(Args& args) {
 }
 
 void CommonOptions::apply() const {
-  check(threads >= 0 && threads <= 4096, "--threads must be in [0, 4096]; it is ", threads);
-  set_thread_count(threads > 0 ? static_cast<int>(threads) : available_cores());
+  check(threads >= 0 && threads <= kMaxThreads, "--threads must be in [0, ", kMaxThreads, "]; it is ",
+        threads);
+  set_thread_count(threads > 0 ? static_cast<int>(threads) : std::min(available_cores(), kMaxThreads));
   kernels::table<float>();
 }
 
