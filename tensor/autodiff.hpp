@@ -40,7 +40,7 @@ class Backward {
 using BackwardFn = std::function<void(Backward&)>;
 
 /// Gives `output` a node if any input needs a gradient (and no NoGrad is alive); returns output.
-/// note: `backward` is required; inputs that it saves by value must go through save(), which notices later writes.
+/// note: `backward` is required; tensors that it keeps must go through Saved, which notices later writes.
 Tensor record(const char* op, Tensor output, std::vector<Tensor> inputs, BackwardFn backward);
 
 /// Whether an op with these inputs will be recorded, so that it can skip saving what only backward needs.
@@ -50,13 +50,14 @@ bool will_record(std::initializer_list<const Tensor*> inputs);
 Tensor no_grad(const char* op, Tensor output);
 
 /// A tensor kept for backward. get() is an error naming the op if its storage was written meanwhile.
-/// note: of a large result that recomputable() knows how to make again, only what that needs is kept.
+/// note: of a large result that recomputable() knows how to make again, only what that needs is kept, and each get()
+///       makes it again.
 class Saved {
  public:
   Saved() = default;
   Saved(const char* op, const Tensor& tensor);
   Tensor get() const;
-  /// The same, given up: a backward that is its last_owner() may overwrite it with a gradient.
+  /// The same, given up: a backward that is its last_owner() may overwrite it with a gradient. Once only.
   Tensor take() const;
 
  private:
@@ -70,8 +71,10 @@ class Saved {
 bool last_owner(const Tensor& tensor);
 
 /// Lets the ops that save `output` for backward keep `again` instead, which makes the same bits from what its own op
-/// saves anyway: memory for a cheap pass. Returns output.
-/// note: only where the output has at least kRecomputeBytes; smaller ones are faster read than made.
+/// saves (and little more, such as a bias): memory for a cheap pass. Returns output.
+/// note: only where the output has at least kRecomputeBytes and a gradient; smaller ones are faster read than made.
+///       `again` must begin with tensors that are kept, as those are that to_contiguous() gave: else a chain of such ops
+///       would make its first results once for every later one. A handle to output keeps what `again` needs.
 Tensor recomputable(Tensor output, std::function<Tensor()> again);
 inline constexpr std::size_t kRecomputeBytes = std::size_t{4} << 20;
 

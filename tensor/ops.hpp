@@ -11,6 +11,10 @@
 /// Every op. Letters as in tensor/shape.hpp; `x̂` etc. are local to a formula; dy is the upstream gradient.
 /// Floating inputs are f32 or f64 and must agree in type; ids and masks are i32. Inputs may be strided views; outputs are
 /// dense unless the op says that it returns a view. Ops without a gradient say so.
+///
+/// `saves:` is what stays in memory until backward. Where an op `makes y again` and y has at least kRecomputeBytes (4 MiB),
+/// ops that save an operand as it was given (linear, matmul, mul, div, maximum, minimum) do not keep y: its memory goes
+/// with its last handle, and their backward makes the same bits again. See recomputable() in tensor/autodiff.hpp.
 
 namespace gradus {
 
@@ -71,7 +75,8 @@ Tensor gelu(const Tensor& x);
 Tensor gelu_tanh(const Tensor& x);
 /// y = x σ(x), also called swish.   ref: Elfwing et al. (2017)
 Tensor silu(const Tensor& x);
-/// y = silu(gate) · up, one pass.   shape: both equal.   saves: gate, up.   ref: Shazeer, GLU variants (2020)
+/// y = silu(gate) · up, one pass.   shape: both equal.   ref: Shazeer, GLU variants (2020)
+/// saves: gate, up, and makes y again from them.
 Tensor swiglu(const Tensor& gate, const Tensor& up);
 /// The same elements in another type: any pair of f32, f64, bf16, f16, i32; rounds to nearest even, to i32 towards zero.
 /// grad: dy cast back, between f32 and f64; from or to other types no gradient passes.
@@ -102,7 +107,7 @@ enum class Activation { none, relu, relu_squared, gelu, gelu_tanh, silu };
 /// y = act(x · wᵀ + bias).
 /// shape: x (…,K), w (N,K), bias (N) or an empty handle -> (…,N).
 /// grad: with u = act'(pre) dy: dx = u · w, dw = uᵀ · x (one chain over rows, continued across calls), dbias = column sums.
-/// saves: x, w, and the pre-activation where there is an activation.
+/// saves: x, w, and the pre-activation where there is an activation; makes y again from that.
 /// note: equals act(matmul(x, w, false, true) + bias) bit for bit.
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias = {},
               Activation activation = Activation::none);
@@ -155,10 +160,11 @@ Tensor log_softmax(const Tensor& x);
 /// y = (x - mean) / √(variance + epsilon) · weight + bias along the last axis (variance over n, not n-1).
 /// shape: x (…,C), weight (C), bias (C) or empty.   ref: Ba, Kiros, Hinton (2016)
 /// grad: with g = dy weight, x̂ normalised: dx = (g - mean(g) - x̂ mean(g x̂)) / σ; dweight = Σ dy x̂, dbias = Σ dy over rows.
-/// saves: x, weight, mean and 1/σ of each row.
+/// saves: x, weight, mean and 1/σ of each row; makes y again from x, weight and bias, which it saves too where y is large.
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double epsilon = 1e-5);
 /// y = x / √(mean(x²) + epsilon) · weight along the last axis.   ref: Zhang and Sennrich (2019)
-/// grad: with g = dy weight, r = 1/√…: dx = r (g - x̂ mean(g x̂)), x̂ = r x; dweight = Σ dy x̂.   saves: x, weight, r.
+/// grad: with g = dy weight, r = 1/√…: dx = r (g - x̂ mean(g x̂)), x̂ = r x; dweight = Σ dy x̂.
+/// saves: x, weight, r of each row; makes y again from x and weight.
 Tensor rms_norm(const Tensor& x, const Tensor& weight, double epsilon = 1e-5);
 
 // ---- attention (tensor/ops/rope.cpp, attention.cpp) ----
@@ -215,8 +221,9 @@ Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyVa
 
 /// y = Σ_n w_n (lse(logits_n) - logits_n[target_n]) / divisor;  rows with target -1 (w = 0) do not count.
 /// shape: logits (N,V), targets (N) i32 -> ().   divisor 0 means the number of counted rows.
-/// grad: dlogits = dy (softmax(logits) - one_hot(target)) / divisor.   saves: logits, lse.
-/// note: the sum over rows runs in ascending order in f64.
+/// grad: dlogits = dy (softmax(logits) - one_hot(target)) / divisor.   saves: logits, targets, lse.
+/// note: the sum over rows runs in ascending order in f64. Where nobody else holds the logits by then, dlogits takes
+///       their memory.
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, double divisor = 0);
 /// lse(logits_n) - logits_n[target_n] of each row.   shape: (N,V), (N) -> (N). No gradient.
 Tensor token_losses(const Tensor& logits, const Tensor& targets);
