@@ -394,7 +394,6 @@ bool will_record(std::initializer_list<const Tensor*> inputs) {
 
 Tensor record(const char* op, Tensor output, std::vector<Tensor> inputs, BackwardFn backward) {
   check(backward != nullptr, op, ": record() needs a backward; none was given; write one or use no_grad()");
-  if (Profile::active()) Profile::mark(op, "forward", output.shape());
   // An op may return its input itself, or a view that shares its handle; the result has a history of its own.
   if (output.requires_grad()) output = output.detach();
   const bool needed = !recording_off && std::any_of(inputs.begin(), inputs.end(), [](const Tensor& input) {
@@ -428,12 +427,13 @@ Tensor record(const char* op, Tensor output, std::vector<Tensor> inputs, Backwar
   }
   node->backward = std::move(backward);
   Autodiff::impl(output).node = std::move(node);
+  if (Profile::active()) Profile::mark(op, "forward", output.shape());
   return output;
 }
 
 Tensor no_grad(const char* op, Tensor output) {
   check(output.defined(), op, ": the result must be defined; it is empty; a bug in the op");
-  if (Profile::active()) Profile::mark(op, "forward", output.shape());
+  if (Profile::active() && !recording_off) Profile::mark(op, "forward", output.shape());
   return output.requires_grad() ? output.detach() : output;
 }
 

@@ -1,8 +1,6 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "tensor/shape.hpp"
@@ -17,13 +15,16 @@ struct ProfileEvent {
   const char* phase = "";  ///< "forward", "backward" or "step"
   double begin = 0;        ///< seconds since the profile began
   double seconds = 0;
-  uint64_t bytes = 0;  ///< allocated, freed again or not
+  uint64_t bytes = 0;  ///< allocated by the process, freed again or not
   Shape shape;         ///< of the op's result; empty outside ops
 };
 
-/// While it lives, the ops of this thread leave an event each. Recording changes no result.
-/// note: an op has no beginning of its own: it takes what has passed since the event before, so that the events of a step
-///       add up to the step. What an op is composed of appears under its parts' names.
+/// While it lives, the ops of this thread leave an event each. Looking changes no result.
+/// note: an op has no beginning of its own: it takes what has passed since the event before, so that the events of a
+///       step add up to the step. What an op is composed of appears under its parts' names.
+///       Ops that are not recorded leave no event, and the next event takes their time too: whatever runs under NoGrad,
+///       so an evaluation and what a backward calls, and ops with a gradient that none of their inputs needs.
+///       Profiles end in the reverse order of their beginnings, on the thread that began them.
 class Profile {
  public:
   Profile();
@@ -31,9 +32,9 @@ class Profile {
   Profile(const Profile&) = delete;
   Profile& operator=(const Profile&) = delete;
 
-  /// Whether this thread is being profiled: what marks cost where it is not.
+  /// Whether this thread is being profiled; where it is not, asking is all that an op pays.
   static bool active();
-  /// Ends an event here.
+  /// Ends an event here. The texts are kept as pointers: they must outlive the profile.
   static void mark(const char* op, const char* phase, const Shape& shape = {});
   /// Leaves what has passed since the last event to nobody, for instance an evaluation between two steps.
   static void skip();

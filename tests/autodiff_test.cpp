@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tensor/parallel.hpp"
+#include "tensor/profile.hpp"
 #include "tensor/random.hpp"
 #include "tensor/storage.hpp"
 #include "tests/catch.hpp"
@@ -601,4 +602,42 @@ TEST_CASE("A training step walks through ghost memory with the peak of the real 
   CHECK(ghost.statistics().peak_in_use == real.peak_in_use - before.in_use);
   CHECK(ghost.statistics().system_allocations == real.system_allocations - before.system_allocations);
   CHECK(ghost.statistics().in_use == 0);
+}
+
+TEST_CASE(
+    "A profile has an event for each op that is recorded and each backward, and none for what NoGrad hides") {
+  Tensor x = parameter({2, 3}, 1);
+  const auto names = [](const Profile& profile) {
+    std::vector<std::string> all;
+    for (const ProfileEvent& event : profile.events())
+      all.push_back(std::string(event.op) + " " + event.phase);
+    return all;
+  };
+  CHECK_FALSE(Profile::active());
+  {
+    const Profile profile;
+    CHECK(Profile::active());
+    const Tensor y = scale(x, 2);
+    {
+      const NoGrad hidden;
+      scale(no_grad("constant", x), 3);
+    }
+    scale(x.detach(), 4);
+    no_grad("compare", y);
+    {
+      const Profile inner;
+      multiply(y, y);
+      CHECK(names(inner) == std::vector<std::string>{"multiply forward"});
+    }
+    y.backward(y.detach());
+    CHECK(names(profile) == std::vector<std::string>{"scale forward", "compare forward", "scale backward"});
+    CHECK(profile.events()[0].shape == Shape{2, 3});
+    CHECK(profile.events()[0].bytes >= 6 * sizeof(float));
+    double end = 0;
+    for (const ProfileEvent& event : profile.events()) {
+      CHECK(event.begin >= end - 1e-6);
+      end = event.begin + event.seconds;
+    }
+  }
+  CHECK_FALSE(Profile::active());
 }
