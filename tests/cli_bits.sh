@@ -63,11 +63,22 @@ else
   echo "SKIPPED: equality of instruction sets: this machine has only one with fused multiply-add (it has $sets)"
 fi
 
-# Looking at a training does not change it.
+# Looking at a training does not change it. An evaluation lies between the steps that are looked at, and is no part of them.
+# events OUT NAME PHASE: how many the trace holds.
+events() { grep -o "{\"name\":\"$2\",\"cat\":\"$3\"" "$1/profile.json" | wc -l; }
 # shellcheck disable=SC2086
-train profiled "$best" 2 $gpt --profile 3
+train profiled "$best" 2 $gpt --profile 25
 same_file '--profile' "gpt.$best.2/model.safetensors" profiled/model.safetensors
 grep -q '^linear  *backward' err || fail '--profile' "a line of linear's backward" "$(cat err)"
-grep -q '"traceEvents":\[{"name":"' profiled/profile.json || fail '--profile' 'a trace in profile.json' "$(head -c 200 profiled/profile.json)"
-equal "--profile: steps in the trace" 3 "$(grep -o '"name":"AdamW"' profiled/profile.json | wc -l)"
+grep -q '^trace .* steps 1 to 25, for' err || fail '--profile' 'the steps it covers' "$(cat err)"
+is_json profiled/profile.json || fail '--profile' 'a trace in profile.json' "$(head -c 200 profiled/profile.json)"
+equal '--profile: steps in the trace' 25 "$(events profiled AdamW step)"
+equal '--profile: norms of the steps alone, forward' 125 "$(events profiled layer_norm forward)"
+equal '--profile: norms of the steps alone, backward' 125 "$(events profiled layer_norm backward)"
+equal "--profile: an evaluation's ops" 0 "$(events profiled token_losses forward)"
+# A run with fewer steps than were asked for has its trace too.
+# shellcheck disable=SC2086
+train short "$best" 2 $gpt --profile 50
+grep -q '^trace .* steps 1 to 40 (--profile asked for 50), for' err || fail '--profile 50' 'the steps it covers' "$(cat err)"
+equal '--profile 50: steps in the trace' 40 "$(events short AdamW step)"
 ok '--profile says where time goes, writes a trace, and changes no bit'

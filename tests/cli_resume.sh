@@ -89,7 +89,7 @@ ok 'resuming a finished run changes nothing and exits 0'
 for signal in INT TERM; do
   rm -rf run
   # shellcheck disable=SC2086
-  start "$GRADUS" train text -o run $options --json --checkpoint-every 1000
+  start "$GRADUS" train text -o run $options --json --checkpoint-every 1000 --profile $steps
   wait_for_lines 13
   kill -$signal "$pid"
   wait "$pid"
@@ -99,6 +99,9 @@ for signal in INT TERM; do
   [ "$reached" -lt "$steps" ] || fail "SIG$signal" 'to come before the end' "$reached steps"
   equal "SIG$signal: the checkpoint is of the last step" "$reached" "$(step_of run/model.safetensors)"
   grep -q "stopped after step $reached, checkpointed" err || fail "SIG$signal" "to say 'stopped after step $reached'" "$(cat err)"
+  # A profile that was asked for is not lost.
+  grep -q "^trace .* steps 1 to $reached (--profile asked for $steps)" err || fail "SIG$signal" 'the steps of the trace' "$(cat err)"
+  equal "SIG$signal: steps in the trace" "$reached" "$(grep -o '{"name":"AdamW"' run/profile.json | wc -l)"
   has_keys "train --json after SIG$signal" out steps complete
   equal "steps after SIG$signal" "$reached" "$(json out steps)"
   equal "complete after SIG$signal" false "$(json out complete)"

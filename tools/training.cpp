@@ -113,6 +113,17 @@ void RunProgress::profile_steps(int64_t steps) {
   if (steps > 0) profile_ = std::make_unique<Profile>();
 }
 
+void RunProgress::end_profile() {
+  if (profile_ == nullptr) return;
+  const std::unique_ptr<Profile> profile = std::move(profile_);
+  if (steps_ == 0) return say("trace  none: the run ended before its first step");
+  write_trace(*profile, folder_ + "/profile.json");
+  say(profile_table(*profile, steps_) + "trace  " + folder_ + "/profile.json, steps 1 to " +
+      std::to_string(steps_) +
+      (steps_ < profile_steps_ ? " (--profile asked for " + std::to_string(profile_steps_) + ")" : "") +
+      ", for ui.perfetto.dev or chrome://tracing");
+}
+
 double RunProgress::seconds() const { return now_seconds() - begin_; }
 
 double RunProgress::tokens_per_second() const {
@@ -125,12 +136,7 @@ void RunProgress::on_step(const StepEvent& event) {
   const double now = now_seconds();
   ++steps_;
   step_seconds_ += event.seconds;
-  if (profile_ != nullptr && steps_ == std::min(profile_steps_, options_.max_iters - first_step_)) {
-    const std::string table = profile_table(*profile_, steps_);
-    write_trace(*profile_, folder_ + "/profile.json");
-    profile_.reset();
-    say(table + "trace  " + folder_ + "/profile.json, for ui.perfetto.dev or chrome://tracing");
-  }
+  if (steps_ == profile_steps_) end_profile();
   // What the step itself did not take went to the evaluation (and to checkpoints and samples before it).
   evaluation_seconds_ += std::max(0.0, now - last_event_ - event.seconds);
   last_event_ = now;
@@ -185,6 +191,7 @@ int finish_run(Trainer& trainer, RunProgress& progress, const std::string& folde
                const CommonOptions& common) {
   const int64_t first = trainer.step();
   const bool complete = trainer.run(folder, metadata, progress, interrupted());
+  progress.end_profile();
   const std::string hash = sha256_file(folder + "/" + kWeightsFile);
   const auto& held_out = trainer.last_evaluation();
   if (common.json) {

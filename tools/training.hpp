@@ -47,8 +47,10 @@ class RunProgress : public TrainingObserver {
   void before_checkpoint() override { metrics_.sync(); }
   void on_sample(int64_t step, const Transformer& model) override;
 
-  /// Profiles the next so many steps; at the last of them the table is printed and the trace written.
+  /// Profiles the next so many steps; after the last of them the table is printed and the trace written.
   void profile_steps(int64_t steps);
+  /// The same at the end of a run that came to fewer steps; nothing where it has been done.
+  void end_profile();
 
   /// Mean over this process's steps, evaluations left out.
   double tokens_per_second() const;
