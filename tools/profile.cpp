@@ -56,7 +56,11 @@ std::string profile_table(const Profile& profile, int64_t steps) {
 }
 
 void write_trace(const Profile& profile, const std::string& path) {
-  Json events = Json::array();
+  // Written event by event: a thousand steps of a deep model are millions of events.
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  AtomicFile file(path);
+  std::string text = "{\"traceEvents\":[";
+  bool first = true;
   for (const ProfileEvent& event : profile.events()) {
     std::ostringstream shape;
     shape << event.shape;
@@ -67,10 +71,15 @@ void write_trace(const Profile& profile, const std::string& path) {
     json.set(
         "args",
         Json::object().set("shape", shape.str()).set("allocated_bytes", static_cast<int64_t>(event.bytes)));
-    events.push(json);
+    text += (first ? "" : ",") + json.dump();
+    first = false;
+    if (text.size() >= kPiece) {
+      file.write(text);
+      text.clear();
+    }
   }
-  write_file_atomic(path,
-                    Json::object().set("traceEvents", events).set("displayTimeUnit", "ms").dump() + "\n");
+  file.write(text + "],\"displayTimeUnit\":\"ms\"}\n");
+  file.commit();
 }
 
 }  // namespace gradus::tools
