@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <thread>
 #include <vector>
 
+#include "tensor/heap.hpp"
 #include "tensor/parallel.hpp"
 #include "tensor/random.hpp"
 #include "tensor/storage.hpp"
@@ -304,6 +306,47 @@ TEST_CASE(
   blocks.clear();
   release_free_memory();
   CHECK(memory_statistics().reserved == start.reserved);
+}
+
+TEST_CASE("Places of large blocks never overlap, holes never touch, and all that is not in use is a hole") {
+  constexpr std::size_t kUnit = detail::PlaceHeap::kUnit, kLimit = 300 * kUnit;
+  const Random random(1, stream_of("heap"));
+  detail::PlaceHeap heap;
+  std::map<std::size_t, std::size_t> blocks;  // place -> bytes
+  int refused = 0;
+  bool sound = true;
+  for (uint64_t step = 0; step < 4000; ++step) {
+    if (blocks.empty() || random.below(3 * step, 100) < (step / 500 % 2 == 0 ? 60u : 40u)) {
+      const std::size_t bytes = (1 + random.below(3 * step + 1, 20)) * kUnit;
+      const std::size_t place = heap.take(bytes, kLimit);
+      if (place == detail::PlaceHeap::kNone) {
+        ++refused;
+        for (const auto& hole : heap.holes()) sound = sound && hole.bytes < bytes;
+      } else {
+        sound = sound && blocks.emplace(place, bytes).second;
+      }
+    } else {
+      const auto block =
+          std::next(blocks.begin(), static_cast<std::ptrdiff_t>(random.below(3 * step + 2, blocks.size())));
+      heap.give(block->first, block->second);
+      blocks.erase(block);
+    }
+    if (step % 100 == 99) heap.trim();
+    // Blocks and holes in ascending order fill the range without a gap; no hole follows a hole.
+    std::map<std::size_t, std::pair<std::size_t, bool>> parts;
+    for (const auto& [place, bytes] : blocks) parts[place] = {bytes, false};
+    for (const auto& hole : heap.holes()) sound = sound && parts.insert({hole.at, {hole.bytes, true}}).second;
+    std::size_t reached = 0;
+    bool after_hole = false;
+    for (const auto& [place, part] : parts) {
+      sound = sound && place == reached && part.first > 0 && !(after_hole && part.second);
+      reached = place + part.first;
+      after_hole = part.second;
+    }
+    sound = sound && reached == heap.end() && reached <= kLimit;
+    REQUIRE(sound);
+  }
+  CHECK(refused > 0);
 }
 
 TEST_CASE("A block just below the large ones is reused as the small block that it is") {
