@@ -55,7 +55,12 @@ refuses 2 "'trian' is not a verb; did you mean train?" "$GRADUS" trian text
 refuses 2 'usage: gradus VERB' "$GRADUS"
 refuses 2 "'xyzzy' is not a verb; gradus --help lists them" "$GRADUS" xyzzy
 refuses 2 'show' "$GRADUS" tokenizer shwo
-refuses 2 'peak, gemm or train must follow' "$GRADUS" bench paek
+refuses 2 "peak, gemm or train must follow; 'paek' did" "$GRADUS" bench paek
+refuses 2 '--m, --n and --k must be given together' "$GRADUS" bench gemm --m 8
+refuses 2 '--form is that of --m, --n and --k' "$GRADUS" bench gemm --form nn
+refuses 2 "'xyzzy' matches none" "$GRADUS" bench gemm --only xyzzy
+refuses 2 '--only chooses from the list' "$GRADUS" bench gemm --m 8 --n 8 --k 8 --only dw
+refuses 2 '--steps must be in [5, 1000000]' "$GRADUS" bench train --steps 4
 refuses 2 "resume takes DIR and options; 'more' is one argument too many" "$GRADUS" resume run more
 refuses 2 'DIR is required' "$GRADUS" generate -p x
 refuses 2 'GRADUS_ISA|scalar' env GRADUS_ISA=avx1024 "$GRADUS" doctor

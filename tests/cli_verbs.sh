@@ -207,8 +207,10 @@ succeeds 'doctor --json' "$GRADUS" doctor --json
 has_keys 'doctor --json' out cores isa_available isa_chosen threads
 succeeds 'doctor' "$GRADUS" doctor
 succeeds 'bench gemm' "$GRADUS" bench gemm --m 64 --n 64 --k 64 --form nn --threads 1 --json
-has_keys 'bench gemm --json' out results m n k form gflops fraction_of_peak
+has_keys 'bench gemm --json' out results m n k form gflops fraction_of_peak peak_gflops
+succeeds 'bench gemm --only' "$GRADUS" bench gemm --only small
+equal 'bench gemm --only: header and row' 2 "$(lines out)"
 # shellcheck disable=SC2086
-succeeds 'bench train' "$GRADUS" bench train $size --vocab-size 100 --steps 2 --json -q
+succeeds 'bench train' "$GRADUS" bench train $size --vocab-size 100 --steps 5 --json -q
 has_keys 'bench train --json' out tokens_per_second step_seconds fraction_of_peak peak_gflops peak_rss_bytes
 ok 'doctor and bench give the figures they promise'

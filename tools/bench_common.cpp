@@ -1,0 +1,160 @@
+#include "tools/bench_common.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "tensor/error.hpp"
+#include "tensor/kernels/kernels.hpp"
+#include "tensor/machine.hpp"
+#include "tensor/math.hpp"
+#include "tensor/parallel.hpp"
+#include "tensor/random.hpp"
+
+namespace gradus::tools {
+namespace {
+
+std::size_t characters(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+}  // namespace
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+Turns::Turns(const std::vector<Work>& works, const Limit& limit, const TurnOptions& options)
+    : seconds_(works.size()) {
+  // What is short enough to be repeated is also run before each sample: the sample before was another work's, whose
+  // numbers now fill the caches.
+  std::vector<int> repeats;
+  for (const Work& work : works) {
+    work();
+    const double begin = now_seconds();
+    work();
+    const double once = std::max(now_seconds() - begin, 1e-9);
+    repeats.push_back(std::max(1, static_cast<int>(std::min(options.sample_seconds / once, 1e6))));
+  }
+  const auto rest = [&] {
+    if (options.rest_seconds > 0)
+      std::this_thread::sleep_for(std::chrono::duration<double>(options.rest_seconds));
+  };
+  rest();
+  limits_.push_back(limit());
+  for (int sample = 0; sample < options.samples; ++sample) {
+    for (std::size_t i = 0; i < works.size(); ++i) {
+      if (interrupted()) throw Interrupted{};
+      rest();
+      if (repeats[i] > 1) works[i]();
+      const double begin = now_seconds();
+      for (int run = 0; run < repeats[i]; ++run) works[i]();
+      seconds_[i].push_back((now_seconds() - begin) / repeats[i]);
+    }
+    rest();
+    limits_.push_back(limit());
+    if (options.progress) options.progress(sample + 1);
+  }
+}
+
+double Turns::seconds(std::size_t work) const { return median(seconds_[work]); }
+
+double Turns::limit() const { return median(limits_); }
+
+double Turns::fraction(double units, std::size_t work) const {
+  std::vector<double> fractions;
+  for (std::size_t i = 0; i < seconds_[work].size(); ++i) {
+    fractions.push_back(units / seconds_[work][i] / ((limits_[i] + limits_[i + 1]) / 2));
+  }
+  return median(fractions);
+}
+
+double Turns::speed_ratio(std::size_t work, std::size_t other) const {
+  std::vector<double> ratios;
+  for (std::size_t i = 0; i < seconds_[work].size(); ++i)
+    ratios.push_back(seconds_[other][i] / seconds_[work][i]);
+  return median(ratios);
+}
+
+double peak_flops() { return measure_peak(thread_count(), 0.02).f32_gflops * 1e9; }
+
+double read_bandwidth(const std::vector<Tensor>& arrays) {
+  constexpr int64_t kPiece = int64_t{1} << 20;  // bytes
+  struct Piece {
+    const float* data;
+    int64_t count;
+  };
+  std::vector<Piece> pieces;
+  double bytes = 0;
+  for (const Tensor& array : arrays) {
+    // The kernel reads floats; of numbers of another type it reads the same bytes.
+    const auto* data = reinterpret_cast<const float*>(array.bytes());
+    const auto count = static_cast<int64_t>(array.nbytes() / sizeof(float));
+    constexpr int64_t kCount = kPiece / static_cast<int64_t>(sizeof(float));
+    for (int64_t i = 0; i < count; i += kCount) pieces.push_back({data + i, std::min(kCount, count - i)});
+    bytes += static_cast<double>(array.nbytes());
+  }
+  const auto& table = kernels::table<float>();
+  std::vector<float> results(pieces.size());
+  const double begin = now_seconds();
+  parallel_for(static_cast<int64_t>(pieces.size()), [&](int64_t i) {
+    const Piece& piece = pieces[static_cast<std::size_t>(i)];
+    results[static_cast<std::size_t>(i)] = table.read({piece.data, piece.count});
+  });
+  const double seconds = now_seconds() - begin;
+  volatile float sink = 0;
+  for (const float result : results) sink = sink + result;
+  return bytes / seconds;
+}
+
+Tensor random_tensor(const Shape& shape, const std::string& name) {
+  const Tensor tensor = Tensor::empty(shape);
+  const Random random(1, stream_of(name));
+  float* data = tensor.mutable_data<float>();
+  const int64_t count = tensor.numel();
+  parallel_ranges((count + 3) / 4, 1 << 14, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const auto words = random.block(static_cast<uint64_t>(i));
+      for (int64_t j = 0; j < 4 && 4 * i + j < count; ++j) {
+        const auto word = static_cast<int32_t>(words[static_cast<std::size_t>(j)]);
+        data[4 * i + j] = static_cast<float>(word) * 0x1p-31f;
+      }
+    }
+  });
+  return tensor;
+}
+
+double forward_flops(const Config& config, int64_t tokens, int64_t scored) {
+  const double output = static_cast<double>(config.vocab_size) * static_cast<double>(config.n_embd);
+  const double weights = static_cast<double>(matrix_weight_count(config)) - output;
+  const auto length = static_cast<double>(tokens);
+  const double attention =
+      2 * static_cast<double>(config.n_layer) * static_cast<double>(config.n_embd) * length * length;
+  return 2 * weights * length + 2 * output * static_cast<double>(scored) + attention;
+}
+
+std::string percent(double fraction) { return right(fixed(100 * fraction, 1), 5) + " %"; }
+
+std::string left(const std::string& text, std::size_t width) {
+  const std::size_t length = characters(text);
+  return length < width ? text + std::string(width - length, ' ') : text;
+}
+
+std::string right(const std::string& text, std::size_t width) {
+  const std::size_t length = characters(text);
+  return length < width ? std::string(width - length, ' ') + text : text;
+}
+
+double geometric_mean(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += math::log(value);
+  return math::exp(sum / static_cast<double>(values.size()));
+}
+
+}  // namespace gradus::tools

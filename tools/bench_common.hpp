@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "models/transformer/config.hpp"
+#include "tensor/tensor.hpp"
+#include "tools/common.hpp"
+
+/// What the benches share: samples that are taken in turns with the limit that they are held against.
+
+namespace gradus::tools {
+
+/// The benches, one file each; they read the arguments after their name.
+int bench_peak(const Arguments& arguments);
+int bench_gemm(const Arguments& arguments);
+int bench_train(const Arguments& arguments);
+
+double now_seconds();
+/// The middle one; of an even number the upper of the two.
+double median(std::vector<double> values);
+
+/// Something whose time is taken; it may run any number of times.
+using Work = std::function<void()>;
+/// Units a second (operations, bytes) that the machine manages at most, as it is at this moment.
+using Limit = std::function<double()>;
+
+struct TurnOptions {
+  int samples = 7;               ///< at least 5, so that a median means something
+  double sample_seconds = 5e-3;  ///< a sample repeats its work until it is about so long; 0: once
+  double rest_seconds = 0;       ///< before each sample, until threads of another library have fallen asleep
+  std::function<void(int sample)> progress;
+};
+
+/// Samples of one or more works, in turns, with the limit measured before the first and after each round of samples: a
+/// machine that is shared drifts by a quarter within minutes, and this way all of them see the same machine. A work runs
+/// once, untimed, before it is sampled.
+/// note: throws Interrupted where Ctrl-C was pressed.
+class Turns {
+ public:
+  Turns(const std::vector<Work>& works, const Limit& limit, const TurnOptions& options);
+
+  /// Of one run of a work: the median of its samples.
+  double seconds(std::size_t work = 0) const;
+  /// The median of the limit's measurements.
+  double limit() const;
+  /// Which part of the limit a work reaches that takes `units` a run: the median over its samples, each held against
+  /// the mean of the limit before and after its round.
+  double fraction(double units, std::size_t work = 0) const;
+  /// How many times as fast as `other` a work is: the median over the rounds.
+  double speed_ratio(std::size_t work, std::size_t other) const;
+
+ private:
+  std::vector<std::vector<double>> seconds_;  // of each work, by round
+  std::vector<double> limits_;                // one more than there are rounds
+};
+
+/// Fused-multiply-add peak of the threads in use, in operations a second.
+double peak_flops();
+/// Bytes a second at which the threads in use read these arrays, all of them, once.
+double read_bandwidth(const std::vector<Tensor>& arrays);
+
+/// Uniform in [-1, 1), a function of the name and the place alone.
+Tensor random_tensor(const Shape& shape, const std::string& name);
+
+/// Operations of reading one text of `tokens` tokens, of its `scored` last tokens with the scores of what might follow:
+/// 2 for each matrix weight and token, 2·L·C·T² for causal attention.
+double forward_flops(const Config& config, int64_t tokens, int64_t scored);
+
+/// "  93.1 %", seven characters wide.
+std::string percent(double fraction);
+/// A text filled up with spaces to a number of characters, on the right or, for numbers, on the left.
+std::string left(const std::string& text, std::size_t width);
+std::string right(const std::string& text, std::size_t width);
+/// The product of the values to the power of one over their number.
+double geometric_mean(const std::vector<double>& values);
+
+}  // namespace gradus::tools
