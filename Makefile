@@ -24,7 +24,7 @@ arm = -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COM
   -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64 -DGRADUS_THREADS=OFF -DGRADUS_MIMALLOC=OFF
 arm_tests = $(or $(filter-out .,$(TESTS)),op_table|vector_math|random_math|tensor_test)
 
-.PHONY: help deps deps-dev build test test-all test-arm compile-clang demo bench asan tsan lint format install clean
+.PHONY: help deps deps-dev build test test-all test-arm compile-clang demo bench bench-peers asan tsan lint format install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -39,6 +39,7 @@ help:
 	@echo 'make asan      tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make tsan      tests under ThreadSanitizer'
 	@echo 'make bench     the benchmarks'
+	@echo 'make bench-peers  matrix products beside those of oneDNN and OpenBLAS'
 	@echo 'make lint      arrows between folders, confinement of libraries, kernel objects, format'
 	@echo 'make format    clang-format over all sources'
 	@echo 'make install   program, library, headers and CMake package under PREFIX ($(PREFIX))'
@@ -68,6 +69,12 @@ bench: deps-dev
 	$(call configure,$(BUILD),-DGRADUS_BENCH=ON)
 	$(call compile,$(BUILD)) --target gradus_bench
 	$(BUILD)/bench/gradus_bench $(BENCH_ARGS)
+
+bench-peers:
+	@.ci/deps peers
+	$(call configure,$(BUILD)/peers,-DGRADUS_TESTS=OFF -DGRADUS_BENCH_PEERS=ON)
+	$(call compile,$(BUILD)/peers) --target gradus_program
+	$(BUILD)/peers/gradus bench gemm --peers $(BENCH_ARGS)
 
 asan: deps-dev
 	$(call suite,$(BUILD)/asan,-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DGRADUS_SANITIZE=address$(comma)undefined)

@@ -60,6 +60,9 @@ refuses 2 '--m, --n and --k must be given together' "$GRADUS" bench gemm --m 8
 refuses 2 '--form is that of --m, --n and --k' "$GRADUS" bench gemm --form nn
 refuses 2 "'xyzzy' matches none" "$GRADUS" bench gemm --only xyzzy
 refuses 2 '--only chooses from the list' "$GRADUS" bench gemm --m 8 --n 8 --k 8 --only dw
+refuses 2 '--rotate-mb is for a product given by --m, --n and --k' "$GRADUS" bench gemm --rotate-mb 5
+refuses 2 '--rotate-mb must be in [0, 1000000]; it is -1' "$GRADUS" bench gemm --m 8 --n 8 --k 8 --rotate-mb -1
+grep -q cblas_sgemm "$GRADUS" || refuses 2 '--peers needs a program|make bench-peers|-DGRADUS_BENCH_PEERS=ON' "$GRADUS" bench gemm --peers
 refuses 2 '--steps must be in [5, 1000000]' "$GRADUS" bench train --steps 4
 refuses 2 "resume takes DIR and options; 'more' is one argument too many" "$GRADUS" resume run more
 refuses 2 'DIR is required' "$GRADUS" generate -p x
@@ -82,7 +85,8 @@ succeeds 'the same on the command line' "$GRADUS" train text -o spelt $size --to
 same_file 'config file, - and _' spelt/model.safetensors configured/model.safetensors
 ok 'config files: line numbers in errors, the command line wins, - and _ are equal'
 
-for verb in train resume generate embed neighbors eval 'tokenizer show' info 'bench peak' 'bench gemm' 'bench train' doctor; do
+for verb in train resume generate embed neighbors eval 'tokenizer show' info 'bench peak' 'bench gemm' 'bench train' \
+  doctor; do
   # shellcheck disable=SC2086
   succeeds "help of $verb" "$GRADUS" $verb --help
   grep -q -- --threads out || fail "help of $verb" 'its options' "$(cat out)"

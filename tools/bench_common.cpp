@@ -113,6 +113,13 @@ double read_bandwidth(const std::vector<Tensor>& arrays) {
   return bytes / seconds;
 }
 
+Limit read_limit(const std::vector<Tensor>& arrays) {
+  int64_t bytes = 0;
+  for (const Tensor& array : arrays) bytes += static_cast<int64_t>(array.nbytes());
+  const std::vector<Tensor> block{Tensor::full({bytes / static_cast<int64_t>(sizeof(float))}, 1)};
+  return [=] { return std::max(read_bandwidth(arrays), read_bandwidth(block)); };
+}
+
 Tensor random_tensor(const Shape& shape, const std::string& name) {
   const Tensor tensor = Tensor::empty(shape);
   const Random random(1, stream_of(name));
@@ -139,7 +146,7 @@ double forward_flops(const Config& config, int64_t tokens, int64_t scored) {
   return 2 * weights * length + 2 * output * static_cast<double>(scored) + attention;
 }
 
-std::string percent(double fraction) { return right(fixed(100 * fraction, 1), 5) + " %"; }
+std::string percent(double fraction) { return right(fixed(100 * fraction, 1), 7) + " %"; }
 
 std::string left(const std::string& text, std::size_t width) {
   const std::size_t length = characters(text);
@@ -149,6 +156,11 @@ std::string left(const std::string& text, std::size_t width) {
 std::string right(const std::string& text, std::size_t width) {
   const std::size_t length = characters(text);
   return length < width ? std::string(width - length, ' ') + text : text;
+}
+
+std::string bench_row(const std::string& name, const std::string& figure, double fraction,
+                      const std::string& limit) {
+  return left(name, 46) + right(figure, 16) + percent(fraction) + " of " + limit + "\n";
 }
 
 double geometric_mean(const std::vector<double>& values) {

@@ -61,6 +61,9 @@ class Turns {
 double peak_flops();
 /// Bytes a second at which the threads in use read these arrays, all of them, once.
 double read_bandwidth(const std::vector<Tensor>& arrays);
+/// The same as a limit of what reads these arrays or copies of them: theirs, or that of a block of memory as large, if it
+/// is more. On a machine that is itself a guest, one block of memory can be read half again as fast as another.
+Limit read_limit(const std::vector<Tensor>& arrays);
 
 /// Uniform in [-1, 1), a function of the name and the place alone.
 Tensor random_tensor(const Shape& shape, const std::string& name);
@@ -69,11 +72,14 @@ Tensor random_tensor(const Shape& shape, const std::string& name);
 /// 2 for each matrix weight and token, 2·L·C·T² for causal attention.
 double forward_flops(const Config& config, int64_t tokens, int64_t scored);
 
-/// "  93.1 %", seven characters wide.
+/// "   93.1 %", nine characters wide.
 std::string percent(double fraction);
 /// A text filled up with spaces to a number of characters, on the right or, for numbers, on the left.
 std::string left(const std::string& text, std::size_t width);
 std::string right(const std::string& text, std::size_t width);
+/// A row of the benches' one table: what was measured, how fast it is, and which part of which limit that is.
+std::string bench_row(const std::string& name, const std::string& figure, double fraction,
+                      const std::string& limit);
 /// The product of the values to the power of one over their number.
 double geometric_mean(const std::vector<double>& values);
 

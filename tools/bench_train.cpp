@@ -68,10 +68,10 @@ int bench_train(const Arguments& arguments) {
     json.set("peak_rss_bytes", static_cast<int64_t>(peak_resident_bytes()));
     print_json(json);
   } else {
-    print_out("train  " + count_text(static_cast<double>(parameter_count(config))) + " parameters  " +
-              fixed(tokens / step, 0) + " tok/s  " + fixed(step * 1e3, 2) + " ms a step  " +
-              fixed(100 * fraction, 1) + " % of " + fixed(peak, 1) + " GFLOP/s  " +
-              bytes_text(static_cast<double>(peak_resident_bytes())) + "\n");
+    print_out(bench_row("train " + count_text(static_cast<double>(parameter_count(config))) + " parameters",
+                        fixed(tokens / step, 0) + " tok/s", fraction,
+                        fixed(peak, 1) + " GFLOP/s   (" + fixed(step * 1e3, 2) + " ms a step, " +
+                            bytes_text(static_cast<double>(peak_resident_bytes())) + ")"));
     flush_out();
   }
   return 0;
