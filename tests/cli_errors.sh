@@ -55,7 +55,7 @@ refuses 2 "'trian' is not a verb; did you mean train?" "$GRADUS" trian text
 refuses 2 'usage: gradus VERB' "$GRADUS"
 refuses 2 "'xyzzy' is not a verb; gradus --help lists them" "$GRADUS" xyzzy
 refuses 2 'show' "$GRADUS" tokenizer shwo
-refuses 2 "peak, gemm or train must follow; 'paek' did" "$GRADUS" bench paek
+refuses 2 "peak, gemm, train, generate or embed must follow; 'paek' did" "$GRADUS" bench paek
 refuses 2 '--m, --n and --k must be given together' "$GRADUS" bench gemm --m 8
 refuses 2 '--form is that of --m, --n and --k' "$GRADUS" bench gemm --form nn
 refuses 2 "'xyzzy' matches none" "$GRADUS" bench gemm --only xyzzy
@@ -64,6 +64,14 @@ refuses 2 '--rotate-mb is for a product given by --m, --n and --k' "$GRADUS" ben
 refuses 2 '--rotate-mb must be in [0, 1000000]; it is -1' "$GRADUS" bench gemm --m 8 --n 8 --k 8 --rotate-mb -1
 grep -q cblas_sgemm "$GRADUS" || refuses 2 '--peers needs a program|make bench-peers|-DGRADUS_BENCH_PEERS=ON' "$GRADUS" bench gemm --peers
 refuses 2 '--steps must be in [5, 1000000]' "$GRADUS" bench train --steps 4
+refuses 2 '--prompt-tokens and --tokens must be at least 1, and together at most --block-size; they are 9, 8 and 16' \
+  "$GRADUS" bench generate --block-size 16 --prompt-tokens 9 --tokens 8
+refuses 2 '--samples must be in [5, 10000]' "$GRADUS" bench generate --samples 1
+refuses 2 '--batch-size is not an option of gradus bench generate' "$GRADUS" bench generate --batch-size 3
+refuses 2 '--tokens and --short-tokens must be in [1, --block-size]; they are 128 and 16, --block-size is 64' \
+  "$GRADUS" bench embed --block-size 64
+refuses 2 "'7' was given; the model has 6 layers" "$GRADUS" bench embed --layers 7
+refuses 2 '--texts must be in [1, 1000000]; it is 0' "$GRADUS" bench embed --texts 0
 refuses 2 "resume takes DIR and options; 'more' is one argument too many" "$GRADUS" resume run more
 refuses 2 'DIR is required' "$GRADUS" generate -p x
 refuses 2 'GRADUS_ISA|scalar' env GRADUS_ISA=avx1024 "$GRADUS" doctor
@@ -86,7 +94,7 @@ same_file 'config file, - and _' spelt/model.safetensors configured/model.safete
 ok 'config files: line numbers in errors, the command line wins, - and _ are equal'
 
 for verb in train resume generate embed neighbors eval 'tokenizer show' info 'bench peak' 'bench gemm' 'bench train' \
-  doctor; do
+  'bench generate' 'bench embed' doctor; do
   # shellcheck disable=SC2086
   succeeds "help of $verb" "$GRADUS" $verb --help
   grep -q -- --threads out || fail "help of $verb" 'its options' "$(cat out)"

@@ -16,6 +16,8 @@ constexpr Bench kBenches[] = {
     {"peak", bench_peak, "the limits themselves: multiply-adds on registers, memory read as a stream"},
     {"gemm", bench_gemm, "matrix products of training and generating"},
     {"train", bench_train, "whole training steps"},
+    {"generate", bench_generate, "reading a prompt and continuing it"},
+    {"embed", bench_embed, "vectors of texts"},
 };
 
 /// "peak, gemm or train".

@@ -17,6 +17,8 @@ namespace gradus::tools {
 int bench_peak(const Arguments& arguments);
 int bench_gemm(const Arguments& arguments);
 int bench_train(const Arguments& arguments);
+int bench_generate(const Arguments& arguments);
+int bench_embed(const Arguments& arguments);
 
 double now_seconds();
 /// The middle one; of an even number the upper of the two.

@@ -4,7 +4,7 @@
 
 namespace gradus::tools {
 
-void ModelOptions::add(Args& args) {
+void ModelOptions::add(Args& args, bool training) {
   args.heading("Model");
   args.choice("--arch", arch, {"gpt", "llama"}, "family of the model");
   args.choice("--preset", preset, {"nano", "micro", "small", "gpt2"},
@@ -20,6 +20,7 @@ void ModelOptions::add(Args& args) {
   args.integer("--n-kv-head", n_kv_head, "key/value heads; default: as many as query heads");
   args.integer("--n-embd", n_embd, "width" + rule);
   args.integer("--block-size", block_size, "most tokens that the model sees at once" + rule);
+  if (!training) return;
   args.integer("--batch-size", batch_size, "sequences that go through the model at once" + rule);
   args.number("--dropout", dropout, "probability of dropping an activation while training");
 }

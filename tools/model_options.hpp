@@ -11,7 +11,7 @@
 
 namespace gradus::tools {
 
-/// The options that say what a model looks like, for train and for bench train.
+/// The options that say what a model looks like, for train and the benches.
 struct ModelOptions {
   std::string arch = "gpt";
   std::string preset = "nano";
@@ -21,7 +21,8 @@ struct ModelOptions {
   std::optional<int64_t> n_layer, n_head, n_kv_head, n_embd, block_size, batch_size;
   double dropout = 0;
 
-  void add(Args& args);
+  /// Without `training`, those are left out that only matter there: the batch and dropout.
+  void add(Args& args, bool training = true);
   /// The configuration: the preset's sizes where no option gives one.
   Config config(int64_t vocab_size) const;
   int64_t batch() const;

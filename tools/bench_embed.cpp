@@ -1,0 +1,104 @@
+// gradus bench embed: vectors of texts by a model that reads them.
+
+#include "models/transformer/contextual.hpp"
+#include "tensor/error.hpp"
+#include "tensor/machine.hpp"
+#include "tensor/parallel.hpp"
+#include "tensor/random.hpp"
+#include "tools/bench_common.hpp"
+#include "tools/model_options.hpp"
+
+namespace gradus::tools {
+namespace {
+
+/// Texts of so many tokens each; a token is a byte.
+std::vector<std::string> random_texts(int64_t count, int64_t tokens) {
+  const Random random(1, stream_of("bench.texts"));
+  std::vector<std::string> texts;
+  for (int64_t i = 0; i < count; ++i) {
+    std::string text;
+    for (int64_t j = 0; j < tokens; ++j)
+      text += static_cast<char>('a' + random.below(static_cast<uint64_t>(i * tokens + j), 26));
+    texts.push_back(text);
+  }
+  return texts;
+}
+
+}  // namespace
+
+int bench_embed(const Arguments& arguments) {
+  CommonOptions common;
+  ModelOptions shape;
+  shape.preset = "micro";
+  shape.n_head = 12;
+  shape.block_size = 512;
+  int64_t count = 32;
+  int64_t tokens = 128;
+  int64_t short_tokens = 16;
+  std::string layers = "final";
+  Args args("bench embed",
+            "Times the vectors of texts, the mean over each text's tokens, with a model of random weights (6 "
+            "layers of "
+            "width 384 with 12 heads unless told otherwise).");
+  shape.add(args, false);
+  args.heading("Measuring");
+  args.integer("--texts", count, "texts that are given at once");
+  args.integer("--tokens", tokens, "tokens of each of them");
+  args.integer("--short-tokens", short_tokens, "tokens of the text that is given by itself");
+  args.text("--layers", layers, "the layers whose vectors are made, as in gradus embed");
+  common.add(args);
+  if (!args.parse(arguments)) return 0;
+  common.apply();
+  watch_interrupts();
+  const Tokenizer tokenizer = Tokenizer::bytes();
+  const Config config = shape.config(tokenizer.vocab_size());
+  check(count >= 1 && count <= 1000000, "--texts must be in [1, 1000000]; it is ", count);
+  check(tokens >= 1 && tokens <= config.block_size && short_tokens >= 1 && short_tokens <= config.block_size,
+        "bench embed: --tokens and --short-tokens must be in [1, --block-size]; they are ", tokens, " and ",
+        short_tokens, ", --block-size is ", config.block_size);
+  EmbedOptions options;
+  options.layers = parse_layers(layers, config.n_layer);
+  options.level = Level::sentence;
+  options.pooling = Pooling::mean;
+  const double needed = 4.0 * static_cast<double>(parameter_count(config));
+  check_world(needed <= static_cast<double>(available_memory_bytes()),
+              "bench embed: the model must fit in memory; it needs ", bytes_text(needed), " and ",
+              bytes_text(static_cast<double>(available_memory_bytes())), " are available");
+  Transformer model(config);
+  model.init(1);
+  const auto work = [&](const std::vector<std::string>& texts) -> Work {
+    return [&, views = std::vector<std::string_view>(texts.begin(), texts.end())] {
+      embed_texts(model, tokenizer, views, options, [](int64_t, int64_t) {
+        if (interrupted()) throw Interrupted{};
+      });
+    };
+  };
+  const std::vector<std::string> batch = random_texts(count, tokens), single = random_texts(1, short_tokens);
+  const Turns turns({work(batch), work(single)}, peak_flops, {});
+  const double batch_fraction =
+      turns.fraction(static_cast<double>(count) * forward_flops(config, tokens, 0), 0);
+  const double single_fraction = turns.fraction(forward_flops(config, short_tokens, 0), 1);
+  const double texts_per_second = static_cast<double>(count) / turns.seconds(0);
+  if (common.json) {
+    Json json = Json::object();
+    json.set("threads", int64_t{thread_count()}).set("parameters", parameter_count(config));
+    json.set("samples", int64_t{TurnOptions().samples}).set("texts", count).set("tokens", tokens);
+    json.set("texts_per_second", texts_per_second).set("batch_seconds", turns.seconds(0));
+    json.set("tokens_per_second", texts_per_second * static_cast<double>(tokens));
+    json.set("fraction_of_peak", batch_fraction).set("short_tokens", short_tokens);
+    json.set("short_seconds", turns.seconds(1)).set("short_fraction_of_peak", single_fraction);
+    json.set("peak_gflops", turns.limit() * 1e-9);
+    print_json(json);
+  } else {
+    const std::string prefix = "embed " + count_text(static_cast<double>(parameter_count(config))) + ", ";
+    const std::string peak = fixed(turns.limit() * 1e-9, 1) + " GFLOP/s";
+    print_out(bench_row(prefix + std::to_string(count) + " texts of " + std::to_string(tokens),
+                        fixed(texts_per_second, 1) + " texts/s", batch_fraction, peak));
+    print_out(bench_row(prefix + "one text of " + std::to_string(short_tokens),
+                        fixed(turns.seconds(1) * 1e3, 2) + " ms", single_fraction, peak));
+    flush_out();
+  }
+  return 0;
+}
+
+}  // namespace gradus::tools

@@ -1,0 +1,143 @@
+// gradus bench generate: reading a prompt, and continuing it token by token.
+
+#include <optional>
+
+#include "models/transformer/generate.hpp"
+#include "tensor/error.hpp"
+#include "tensor/machine.hpp"
+#include "tensor/parallel.hpp"
+#include "tensor/random.hpp"
+#include "tools/bench_common.hpp"
+#include "tools/model_options.hpp"
+
+namespace gradus::tools {
+namespace {
+
+/// The parameters that every token is multiplied by, so that generating one reads each of them; tables of which a token
+/// looks up a row are not among them.
+std::vector<Tensor> weights_read(const Transformer& model) {
+  std::vector<Tensor> weights;
+  for (const NamedTensor& parameter : model.parameters()) {
+    const bool table = parameter.name.rfind("position_embedding", 0) == 0 ||
+                       (!model.config().tie && parameter.name.rfind("token_embedding", 0) == 0);
+    if (!table) weights.push_back(parameter.tensor);
+  }
+  return weights;
+}
+
+}  // namespace
+
+int bench_generate(const Arguments& arguments) {
+  CommonOptions common;
+  ModelOptions shape;
+  shape.arch = "llama";
+  shape.preset = "gpt2";
+  int64_t vocab_size = 32000;
+  int64_t prompt_tokens = 512;
+  int64_t tokens = 128;
+  int64_t samples = 5;
+  Args args("bench generate",
+            "Times reading a prompt and continuing it, with a model of random weights (110 M parameters "
+            "unless told "
+            "otherwise).");
+  shape.add(args, false);
+  args.heading("Measuring");
+  args.integer("--vocab-size", vocab_size, "tokens of the vocabulary");
+  args.integer("--prompt-tokens", prompt_tokens, "tokens of the prompt, read at once");
+  args.integer("--tokens", tokens, "tokens that continue it, one by one");
+  args.integer("--samples", samples, "times that both are done");
+  common.add(args);
+  if (!args.parse(arguments)) return 0;
+  common.apply();
+  watch_interrupts();
+  const Config config = shape.config(vocab_size);
+  check(prompt_tokens >= 1 && tokens >= 1 && prompt_tokens <= config.block_size &&
+            tokens <= config.block_size - prompt_tokens,
+        "bench generate: --prompt-tokens and --tokens must be at least 1, and together at most --block-size; "
+        "they are ",
+        prompt_tokens, ", ", tokens, " and ", config.block_size);
+  check(samples >= 5 && samples <= 10000, "--samples must be in [5, 10000], for a median; it is ", samples);
+  // Weights, their panels where few rows are multiplied, and what reading is measured on.
+  const double needed = 12.0 * static_cast<double>(parameter_count(config));
+  check_world(needed <= static_cast<double>(available_memory_bytes()),
+              "bench generate: the model must fit in memory; it needs ", bytes_text(needed), " and ",
+              bytes_text(static_cast<double>(available_memory_bytes())), " are available");
+  Transformer model(config);
+  model.init(1);
+  const std::vector<Tensor> weights = weights_read(model);
+  double weight_bytes = 0;
+  for (const Tensor& weight : weights) weight_bytes += static_cast<double>(weight.nbytes());
+
+  const Random random(1, stream_of("bench.tokens"));
+  const auto token = [&](int64_t i) {
+    return static_cast<int32_t>(random.below(static_cast<uint64_t>(i), static_cast<uint64_t>(vocab_size)));
+  };
+  std::vector<int32_t> prompt;
+  for (int64_t i = 0; i < prompt_tokens; ++i) prompt.push_back(token(i));
+  std::optional<TextState> state;
+  const Work read = [&] { state.emplace(model, prompt); };
+  // Any token does: what is drawn changes nothing in the time, and drawing is not the model's work.
+  const Work decode = [&] {
+    for (int64_t i = 0; i < tokens; ++i) {
+      if (interrupted()) throw Interrupted{};
+      state->push(token(prompt_tokens + i));
+    }
+  };
+  TurnOptions options;
+  options.samples = static_cast<int>(samples);
+  options.sample_seconds = 0;
+  options.progress = [&](int sample) {
+    if (!common.quiet) status("sample " + std::to_string(sample) + "/" + std::to_string(samples));
+  };
+  const Turns reading({read}, peak_flops, options);
+  // Each sample continues the same prompt.
+  std::vector<double> seconds, fractions;
+  read();
+  decode();
+  const Limit read_weights = read_limit(weights);
+  std::vector<double> bandwidths{read_weights()};
+  for (int64_t sample = 0; sample < samples; ++sample) {
+    read();
+    const double begin = now_seconds();
+    decode();
+    seconds.push_back((now_seconds() - begin) / static_cast<double>(tokens));
+    bandwidths.push_back(read_weights());
+    const double bandwidth = (bandwidths.back() + bandwidths[bandwidths.size() - 2]) / 2;
+    fractions.push_back(weight_bytes / seconds.back() / bandwidth);
+    options.progress(static_cast<int>(sample + 1));
+  }
+  const double prompt_flops = forward_flops(config, prompt_tokens, 1);
+  const double prompt_speed = static_cast<double>(prompt_tokens) / reading.seconds();
+  const double prompt_fraction = reading.fraction(prompt_flops);
+  const double bandwidth = median(bandwidths);
+  // Keys and values of all tokens so far, in the middle of the continuation.
+  const double cache_bytes = 2.0 * 4.0 * static_cast<double>(config.n_layer) *
+                             static_cast<double>(config.n_embd / config.n_head * config.n_kv_head) *
+                             (static_cast<double>(prompt_tokens) + static_cast<double>(tokens) / 2);
+  if (common.json) {
+    Json json = Json::object();
+    json.set("threads", int64_t{thread_count()}).set("parameters", parameter_count(config));
+    json.set("samples", samples).set("prompt_tokens", prompt_tokens).set("tokens", tokens);
+    json.set("prompt_tokens_per_second", prompt_speed).set("prompt_fraction_of_peak", prompt_fraction);
+    json.set("peak_gflops", reading.limit() * 1e-9);
+    json.set("decode_tokens_per_second", 1 / median(seconds));
+    json.set("decode_fraction_of_bandwidth", median(fractions)).set("read_gb_per_second", bandwidth * 1e-9);
+    json.set("weight_bytes", static_cast<int64_t>(weight_bytes));
+    json.set("cache_bytes_per_token", static_cast<int64_t>(cache_bytes));
+    json.set("peak_rss_bytes", static_cast<int64_t>(peak_resident_bytes()));
+    print_json(json);
+  } else {
+    const std::string prefix = "generate " + count_text(static_cast<double>(parameter_count(config))) + ", ";
+    print_out(bench_row(prefix + "prompt of " + std::to_string(prompt_tokens),
+                        fixed(prompt_speed, 1) + " tok/s", prompt_fraction,
+                        fixed(reading.limit() * 1e-9, 1) + " GFLOP/s"));
+    print_out(bench_row(prefix + std::to_string(tokens) + " tokens more",
+                        fixed(1 / median(seconds), 1) + " tok/s", median(fractions),
+                        fixed(bandwidth * 1e-9, 1) + " GB/s   (" + bytes_text(weight_bytes) +
+                            " of weights; keys and values, " + bytes_text(cache_bytes) + ", not counted)"));
+    flush_out();
+  }
+  return 0;
+}
+
+}  // namespace gradus::tools
