@@ -36,6 +36,7 @@ int bench_embed(const Arguments& arguments) {
   int64_t tokens = 128;
   int64_t short_tokens = 16;
   std::string layers = "final";
+  WeightsOption weights;
   Args args("bench embed",
             "Times the vectors of texts, the mean over each text's tokens, with a model of random weights (6 "
             "layers of "
@@ -46,6 +47,7 @@ int bench_embed(const Arguments& arguments) {
   args.integer("--tokens", tokens, "tokens of each of them");
   args.integer("--short-tokens", short_tokens, "tokens of the text that is given by itself");
   args.text("--layers", layers, "the layers whose vectors are made, as in gradus embed");
+  weights.add(args);
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
@@ -60,12 +62,13 @@ int bench_embed(const Arguments& arguments) {
   options.layers = parse_layers(layers, config.n_layer);
   options.level = Level::sentence;
   options.pooling = Pooling::mean;
-  const double needed = 4.0 * static_cast<double>(parameter_count(config));
+  const double needed = 8.0 * static_cast<double>(parameter_count(config));
   check_world(needed <= static_cast<double>(available_memory_bytes()),
               "bench embed: the model must fit in memory; it needs ", bytes_text(needed), " and ",
               bytes_text(static_cast<double>(available_memory_bytes())), " are available");
   Transformer model(config);
   model.init(1);
+  model.pack(weights.value());
   const auto work = [&](const std::vector<std::string>& texts) -> Work {
     return [&, views = std::vector<std::string_view>(texts.begin(), texts.end())] {
       embed_texts(model, tokenizer, views, options, [](int64_t, int64_t) {
@@ -82,6 +85,7 @@ int bench_embed(const Arguments& arguments) {
   if (common.json) {
     Json json = Json::object();
     json.set("threads", int64_t{thread_count()}).set("parameters", parameter_count(config));
+    json.set("weights", weights.format);
     json.set("samples", int64_t{TurnOptions().samples}).set("texts", count).set("tokens", tokens);
     json.set("texts_per_second", texts_per_second).set("batch_seconds", turns.seconds(0));
     json.set("tokens_per_second", texts_per_second * static_cast<double>(tokens));

@@ -55,18 +55,25 @@ std::vector<GemmShape> training_products() {
   return shapes;
 }
 
-/// Our own product, prepared: each call computes it again. A weight stands still while it is multiplied, so here is the
-/// place for what a model does with its weights once.
-std::function<Tensor()> our_product(const GemmShape& shape, const Tensor& a, const Tensor& b) {
-  if (shape.form == "nt") return [=] { return linear(a, b); };
-  return [=] { return matmul(a, b, shape.form == "tn", false); };
+/// Our own product, prepared: each call computes it again. A weight stands still while it is multiplied, so it is packed
+/// once; the gradient to a weight multiplies two arrays that each step makes anew.
+std::function<Tensor()> our_product(const GemmShape& shape, const Tensor& a, const Tensor& b,
+                                    WeightFormat format) {
+  if (shape.form == "tn") return [=] { return matmul(a, b, true, false); };
+  return
+      [a, weight = PackedWeight(shape.form == "nt" ? b : transpose(b), format)] { return linear(a, weight); };
+}
+
+/// Bytes that a packed number takes: of q8 one, and a 32nd of a scale.
+double bytes_of(WeightFormat format) {
+  return format == WeightFormat::f32 ? 4 : format == WeightFormat::bf16 ? 2 : 1 + 2.0 / 32;
 }
 
 /// The products of all libraries by turns, and a row of the table for each shape.
 class Gemm {
  public:
-  Gemm(const CommonOptions& common, const std::vector<std::unique_ptr<Peer>>& peers)
-      : common_(common), peers_(peers), fractions_(1 + peers.size()) {}
+  Gemm(const CommonOptions& common, WeightFormat format, const std::vector<std::unique_ptr<Peer>>& peers)
+      : common_(common), format_(format), peers_(peers), fractions_(1 + peers.size()) {}
 
   void header(const std::string& title, const std::string& limit) const {
     if (common_.json || peers_.empty()) return;
@@ -84,7 +91,7 @@ class Gemm {
     const NoGrad no_grad;
     const Tensor a = random_tensor(shape.a_shape(), "bench.gemm.a");
     const Tensor b = random_tensor(shape.b_shape(), "bench.gemm.b");
-    const auto ours = our_product(shape, a, b);
+    const auto ours = our_product(shape, a, b, format_);
     std::vector<Work> works{[&] { ours(); }};
     std::vector<Tensor> results;
     for (const auto& peer : peers_) {
@@ -105,17 +112,19 @@ class Gemm {
   /// The same few rows times one weight after the other, of together at least `bytes`, so that each comes from memory as
   /// in generating; against reading the weights or the peak, whichever is reached first.
   void measure_rotating(const GemmShape& shape, double bytes) {
-    const double weight_bytes = 4.0 * static_cast<double>(shape.n * shape.k);
+    const double weight_bytes = bytes_of(format_) * static_cast<double>(shape.n * shape.k);
     const auto count = static_cast<int64_t>(bytes / weight_bytes) + 1;
     check_fits(shape, count);
     const NoGrad no_grad;
     const Tensor a = random_tensor(shape.a_shape(), "bench.gemm.a");
     std::vector<Tensor> weights, results;
     std::vector<std::function<Tensor()>> ours;
-    for (int64_t i = 0; i < count; ++i) {
+    // As many in f32 as there are bytes to read; of narrower weights there are more, packed from the same.
+    const double f32_bytes = 4.0 * static_cast<double>(shape.n * shape.k);
+    for (int64_t i = 0; static_cast<double>(i) * f32_bytes <= bytes; ++i)
       weights.push_back(random_tensor(shape.b_shape(), "bench.gemm.b." + std::to_string(i)));
-      ours.push_back(our_product(shape, a, weights.back()));
-    }
+    for (int64_t i = 0; i < count; ++i)
+      ours.push_back(our_product(shape, a, weights[static_cast<std::size_t>(i) % weights.size()], format_));
     const auto all_of = [](const auto& list) {
       return [list] {
         for (const auto& product : list) product();
@@ -291,6 +300,7 @@ class Gemm {
   }
 
   const CommonOptions& common_;
+  WeightFormat format_;
   const std::vector<std::unique_ptr<Peer>>& peers_;
   Json rows_ = Json::array();
   // Of the products that the means are taken over: fractions of ours and of each peer, and our speed by the best peer's.
@@ -319,8 +329,11 @@ int bench_gemm(const Arguments& arguments) {
   std::string only;
   double rotate_mb = 0;
   bool with_peers = false;
-  Args args("bench gemm",
-            "Times matrix products (packing included) at shapes of training, or at one given shape.");
+  WeightsOption weights;
+  Args args(
+      "bench gemm",
+      "Times matrix products at shapes of training and generating, or at one given shape. Weights are packed "
+      "beforehand; for the gradients to them, packing is part of the time.");
   args.integer("--m", m, "rows of the result; 0: a list of shapes");
   args.integer("--n", n, "columns of the result");
   args.integer("--k", k, "length of the sums");
@@ -330,6 +343,7 @@ int bench_gemm(const Arguments& arguments) {
   args.number("--rotate-mb", rotate_mb,
               "a given nt product: weights of so many MB together take turns, so that each comes from "
               "memory; 0: one");
+  weights.add(args);
   args.flag("--peers", with_peers, "time oneDNN and OpenBLAS too, and compare the results");
   common.add(args);
   if (!args.parse(arguments)) return 0;
@@ -348,6 +362,8 @@ int bench_gemm(const Arguments& arguments) {
   check(rotate_mb == 0 || (one && form == "nt"),
         "bench gemm: --rotate-mb is for a product given by --m, --n and --k, "
         "of the form nt");
+  check(!with_peers || weights.value() == WeightFormat::f32,
+        "bench gemm: --peers multiply f32; leave out --weights ", weights.format);
   std::vector<GemmShape> list, apart, rotating;
   if (one) {
     (rotate_mb > 0 ? rotating : apart).push_back({"given " + form, m, n, k, form});
@@ -369,7 +385,7 @@ int bench_gemm(const Arguments& arguments) {
   if (!common.json) {
     for (const auto& peer : peers) print_out(peer->name() + "  " + peer->about() + "\n");
   }
-  Gemm gemm(common, peers);
+  Gemm gemm(common, weights.value(), peers);
   if (!list.empty() || !apart.empty()) gemm.header("product", "of peak");
   for (const GemmShape& shape : list) gemm.measure(shape, true);
   gemm.print_means();

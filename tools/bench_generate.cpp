@@ -13,16 +13,17 @@
 namespace gradus::tools {
 namespace {
 
-/// The parameters that every token is multiplied by, so that generating one reads each of them; tables of which a token
-/// looks up a row are not among them.
-std::vector<Tensor> weights_read(const Transformer& model) {
-  std::vector<Tensor> weights;
-  for (const NamedTensor& parameter : model.parameters()) {
-    const bool table = parameter.name.rfind("position_embedding", 0) == 0 ||
-                       (!model.config().tie && parameter.name.rfind("token_embedding", 0) == 0);
-    if (!table) weights.push_back(parameter.tensor);
+/// Bytes of the packed weights that every token is multiplied by, so that generating one reads each of them. Norms and
+/// tables of which a token looks up a row are not among them.
+double weight_bytes_read(const Transformer& model) {
+  const Embedding& output = model.config().tie ? model.token_embedding : model.output;
+  uint64_t bytes = output.packed.bytes();
+  for (const Block& block : model.blocks) {
+    for (const Linear* layer :
+         {&block.attention.qkv, &block.attention.output, &block.mlp.gate, &block.mlp.up, &block.mlp.down})
+      bytes += layer->packed.bytes();
   }
-  return weights;
+  return static_cast<double>(bytes);
 }
 
 }  // namespace
@@ -36,6 +37,8 @@ int bench_generate(const Arguments& arguments) {
   int64_t prompt_tokens = 512;
   int64_t tokens = 128;
   int64_t samples = 5;
+  WeightsOption weights;
+  std::string cache = "f32";
   Args args("bench generate",
             "Times reading a prompt and continuing it, with a model of random weights (110 M parameters "
             "unless told "
@@ -46,6 +49,8 @@ int bench_generate(const Arguments& arguments) {
   args.integer("--prompt-tokens", prompt_tokens, "tokens of the prompt, read at once");
   args.integer("--tokens", tokens, "tokens that continue it, one by one");
   args.integer("--samples", samples, "times that both are done");
+  weights.add(args);
+  args.choice("--kv-cache", cache, {"f32", "bf16"}, "how keys and values of the text so far are kept");
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
@@ -64,9 +69,9 @@ int bench_generate(const Arguments& arguments) {
               bytes_text(static_cast<double>(available_memory_bytes())), " are available");
   Transformer model(config);
   model.init(1);
-  const std::vector<Tensor> weights = weights_read(model);
-  double weight_bytes = 0;
-  for (const Tensor& weight : weights) weight_bytes += static_cast<double>(weight.nbytes());
+  model.pack(weights.value());
+  const double weight_bytes = weight_bytes_read(model);
+  const std::vector<Tensor> as_much{Tensor::full({static_cast<int64_t>(weight_bytes / 4)}, 1.0)};
 
   const Random random(1, stream_of("bench.tokens"));
   const auto token = [&](int64_t i) {
@@ -75,7 +80,7 @@ int bench_generate(const Arguments& arguments) {
   std::vector<int32_t> prompt;
   for (int64_t i = 0; i < prompt_tokens; ++i) prompt.push_back(token(i));
   std::optional<TextState> state;
-  const Work read = [&] { state.emplace(model, prompt); };
+  const Work read = [&] { state.emplace(model, prompt, cache == "bf16" ? DType::bf16 : DType::f32); };
   // Any token does: what is drawn changes nothing in the time, and drawing is not the model's work.
   const Work decode = [&] {
     for (int64_t i = 0; i < tokens; ++i) {
@@ -94,7 +99,7 @@ int bench_generate(const Arguments& arguments) {
   std::vector<double> seconds, fractions;
   read();
   decode();
-  const Limit read_weights = read_limit(weights);
+  const Limit read_weights = read_limit(as_much);
   std::vector<double> bandwidths{read_weights()};
   for (int64_t sample = 0; sample < samples; ++sample) {
     read();
@@ -111,7 +116,7 @@ int bench_generate(const Arguments& arguments) {
   const double prompt_fraction = reading.fraction(prompt_flops);
   const double bandwidth = median(bandwidths);
   // Keys and values of all tokens so far, in the middle of the continuation.
-  const double cache_bytes = 2.0 * 4.0 * static_cast<double>(config.n_layer) *
+  const double cache_bytes = 2.0 * (cache == "bf16" ? 2.0 : 4.0) * static_cast<double>(config.n_layer) *
                              static_cast<double>(config.n_embd / config.n_head * config.n_kv_head) *
                              (static_cast<double>(prompt_tokens) + static_cast<double>(tokens) / 2);
   if (common.json) {
@@ -122,6 +127,7 @@ int bench_generate(const Arguments& arguments) {
     json.set("peak_gflops", reading.limit() * 1e-9);
     json.set("decode_tokens_per_second", 1 / median(seconds));
     json.set("decode_fraction_of_bandwidth", median(fractions)).set("read_gb_per_second", bandwidth * 1e-9);
+    json.set("weights", weights.format).set("kv_cache", cache);
     json.set("weight_bytes", static_cast<int64_t>(weight_bytes));
     json.set("cache_bytes_per_token", static_cast<int64_t>(cache_bytes));
     json.set("peak_rss_bytes", static_cast<int64_t>(peak_resident_bytes()));
