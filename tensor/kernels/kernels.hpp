@@ -47,6 +47,11 @@ struct PackArgs {
 /// every bf16. So each format is a set of f32 numbers, and products with them are the same chains as with f32 panels.
 enum class PanelFormat { f32, bf16, q8 };
 inline constexpr int64_t kScaleGroup = 32;
+/// So many panels stand interleaved, a line of 16 words of each in turns, the last ones of a matrix fewer: one stream of
+/// memory then feeds as many chains of multiply-adds as it takes to keep up with it.
+inline constexpr int64_t panel_group(PanelFormat format) {
+  return format == PanelFormat::f32 ? 1 : format == PanelFormat::bf16 ? 2 : 4;
+}
 /// Bytes of one panel of k rows, and how many scales it has in q8.
 inline constexpr int64_t panel_bytes(PanelFormat format, int64_t k) {
   return format == PanelFormat::f32    ? k * 64
@@ -55,14 +60,15 @@ inline constexpr int64_t panel_bytes(PanelFormat format, int64_t k) {
 }
 inline constexpr int64_t panel_scales(int64_t k) { return (k + kScaleGroup - 1) / kScaleGroup * 16; }
 
-/// Panels in any format, one after the other.
+/// Panels in any format.
 struct PackedPanels {
   PanelFormat format;
   const void* data;
+  int64_t panels;
   const uint16_t* scales;  // panel_scales(k) for each panel; null but in q8
   int64_t k;
 };
-/// Rounds `count` panels of f32 to a narrow format, to nearest even; in q8 a group's scale is its largest size / 127.
+/// Rounds `count` panels of f32, whole groups but for the matrix's last one, to a narrow format, to nearest even; in q8 a group's scale is its largest size / 127.
 /// Returns false, with the result undefined, where a number is not finite or its scale is beyond f16.
 struct NarrowArgs {
   const float* source;
@@ -79,7 +85,7 @@ struct WidenArgs {
   float* to;
 };
 /// C (m,n) = A (m,k) · B (+ bias) for at most kFewRows rows, where reading B is what takes time; columns start at
-/// panel `panel`. Each output is the chain that gemm gives for the widened panels.
+/// panel `panel`, the first of a group. Each output is the chain that gemm gives for the widened panels.
 inline constexpr int64_t kFewRows = 8;
 struct GemmFewArgs {
   const float* a;

@@ -124,9 +124,19 @@ GRADUS_INLINE Int16<float> round_to_brain(const Vec<float>& x) {
   return bits(select(x == x, from_bits(rounded), from_bits(b | I::set(0x400000))));
 }
 
-inline void narrow_bf16(const float* from, int64_t k, int32_t* to) {
+/// Where the words of a panel begin, and the distance from one line of 16 to the next.
+struct PanelLines {
+  int64_t first, step;
+};
+GRADUS_INLINE PanelLines lines_of(PanelFormat format, int64_t k, int64_t panels, int64_t panel) {
+  const int64_t group = panel - panel % panel_group(format);
+  const int64_t size = panels - group < panel_group(format) ? panels - group : panel_group(format);
+  return {group * panel_bytes(format, k) / 4 + (panel - group) * 16, size * 16};
+}
+
+inline void narrow_bf16(const float* from, int64_t k, int32_t* to, int64_t step) {
   using I = Int16<float>;
-  for (int64_t p = 0; p < k; p += 2, to += 16) {
+  for (int64_t p = 0; p < k; p += 2, to += step) {
     const I low = round_to_brain(Vec<float>::load(from + p * 16)).shift_right(16) & I::set(0xffff);
     I high = I::set(0);
     if (p + 1 < k) high = round_to_brain(Vec<float>::load(from + (p + 1) * 16)) & I::set(-65536);
@@ -162,7 +172,7 @@ struct WidenQ8 {
   }
 };
 
-inline void narrow_q8(const float* from, int64_t k, int32_t* to, uint16_t* scales) {
+inline void narrow_q8(const float* from, int64_t k, int32_t* to, int64_t step, uint16_t* scales) {
   using V = Vec<float>;
   using I = Int16<float>;
   const V limit = V::set(127.0f);
@@ -175,7 +185,7 @@ inline void narrow_q8(const float* from, int64_t k, int32_t* to, uint16_t* scale
     for (int l = 0; l < 16; ++l) scales[l] = half_bits(lanes[l]);
     const V scale = widen_scales(scales);
     const Mask16<float> some = scale > V::zero();
-    for (int64_t first = group; first < end; first += 4, to += 16) {
+    for (int64_t first = group; first < end; first += 4, to += step) {
       I word = I::set(0);
       for (int64_t i = 3; i >= 0; --i) {
         V q = V::zero();
@@ -199,12 +209,13 @@ inline bool run_narrow(const NarrowArgs& g) {
   bool fits = true;
   for (int64_t j = 0; j < g.count; ++j) {
     const float* from = g.source + j * g.k * 16;
-    char* to = static_cast<char*>(g.data) + j * panel_bytes(g.format, g.k);
+    const PanelLines lines = lines_of(g.format, g.k, g.count, j);
+    int32_t* to = static_cast<int32_t*>(g.data) + lines.first;
     if (g.format == PanelFormat::bf16) {
-      narrow_bf16(from, g.k, reinterpret_cast<int32_t*>(to));
+      narrow_bf16(from, g.k, to, lines.step);
     } else {
       uint16_t* scales = g.scales + j * panel_scales(g.k);
-      narrow_q8(from, g.k, reinterpret_cast<int32_t*>(to), scales);
+      narrow_q8(from, g.k, to, lines.step, scales);
       for (int64_t i = 0; i < panel_scales(g.k); ++i) fits = fits && scales[i] < 0x7c00;
     }
   }
@@ -214,26 +225,27 @@ inline bool run_narrow(const NarrowArgs& g) {
 inline void run_widen(const WidenArgs& g) {
   const int64_t end = g.k_begin + g.k_size;
   for (int64_t j = 0; j < g.count; ++j) {
-    const char* from = static_cast<const char*>(g.b.data) + (g.panel + j) * panel_bytes(g.b.format, g.b.k);
+    const PanelLines lines = lines_of(g.b.format, g.b.k, g.b.panels, g.panel + j);
+    const int32_t* from = static_cast<const int32_t*>(g.b.data) + lines.first;
     float* to = g.to + j * g.k_size * 16;
     if (g.b.format == PanelFormat::f32) {
       const float* rows = reinterpret_cast<const float*>(from) + g.k_begin * 16;
       for (int64_t p = 0; p < g.k_size; ++p) Vec<float>::load(rows + p * 16).store(to + p * 16);
     } else if (g.b.format == PanelFormat::bf16) {
-      const int32_t* pairs = reinterpret_cast<const int32_t*>(from) + g.k_begin / 2 * 16;
-      for (int64_t p = g.k_begin; p < end; p += 2, pairs += 16, to += 32) {
+      const int32_t* pairs = from + g.k_begin / 2 * lines.step;
+      for (int64_t p = g.k_begin; p < end; p += 2, pairs += lines.step, to += 32) {
         const Int16<float> pair = load_i32(pairs);
         even_row(pair).store(to);
         if (p + 1 < end) odd_row(pair).store(to + 16);
       }
     } else {
-      const int32_t* words = reinterpret_cast<const int32_t*>(from) + g.k_begin / 4 * 16;
+      const int32_t* fours = from + g.k_begin / 4 * lines.step;
       const uint16_t* scales = g.b.scales + (g.panel + j) * panel_scales(g.b.k);
       for (int64_t group = g.k_begin; group < end; group += kScaleGroup) {
         const WidenQ8 widen(scales + group / kScaleGroup * 16);
         const int64_t stop = group + kScaleGroup < end ? group + kScaleGroup : end;
-        for (int64_t p = group; p < stop; p += 4, words += 16) {
-          const Int16<float> word = load_i32(words);
+        for (int64_t p = group; p < stop; p += 4, fours += lines.step) {
+          const Int16<float> word = load_i32(fours);
           Vec<float> row[4];
           widen(word, false, row[0], row[1]);
           widen(word, true, row[2], row[3]);

@@ -39,7 +39,7 @@ const uint16_t* scales_of(const PackedWeight& w) {
 }
 
 kernels::PackedPanels panels_in(const PackedWeight& w) {
-  return {panel_format(w.format()), w.panels()->data(), scales_of(w), w.columns()};
+  return {panel_format(w.format()), w.panels()->data(), panels_of(w.rows()), scales_of(w), w.columns()};
 }
 
 /// C (m,N) = rows (m,K) · wᵀ (+ bias).
