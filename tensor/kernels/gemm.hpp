@@ -152,16 +152,17 @@ void gemm_strip(const GemmArgs<T>& g, const Rows<T>& a, int64_t row, int64_t fir
   int64_t j = first_panel;
   const auto columns_left = [&](int64_t panel) { return g.n - panel * 16; };
   const auto bias_at = [&](int64_t panel) { return bias == nullptr ? nullptr : bias + panel * 16; };
-  for (; j + kWide <= end_panel; j += kWide) {
-    const int64_t last = columns_left(j + kWide - 1);
-    gemm_tile<T, Count, kWide>(a.data, a.row, a.k, b + j * g.b_panel, g.b_panel, g.b_row, c + j * 16, g.c_row,
-                               k_size, load_c, bias_at(j), last < 16 ? last : 16);
-  }
-  for (; j < end_panel; ++j) {
-    const int64_t last = columns_left(j);
-    gemm_tile<T, Count, 1>(a.data, a.row, a.k, b + j * g.b_panel, g.b_panel, g.b_row, c + j * 16, g.c_row,
-                           k_size, load_c, bias_at(j), last < 16 ? last : 16);
-  }
+  const auto tiles_of = [&]<int Panels>() {
+    for (; j + Panels <= end_panel; j += Panels) {
+      const int64_t last = columns_left(j + Panels - 1);
+      gemm_tile<T, Count, Panels>(a.data, a.row, a.k, b + j * g.b_panel, g.b_panel, g.b_row, c + j * 16,
+                                  g.c_row, k_size, load_c, bias_at(j), last < 16 ? last : 16);
+    }
+  };
+  tiles_of.template operator()<kWide>();
+  // The width of a head of attention.
+  if constexpr (kWide > 4) tiles_of.template operator()<4>();
+  tiles_of.template operator()<1>();
 }
 
 template <class T, int Count>

@@ -20,6 +20,7 @@ inline constexpr int few_panels(PanelFormat format, int rows) {
 }
 // How far ahead of its use memory is asked for.
 inline constexpr int64_t kAheadBytes = 2048;
+inline constexpr int64_t kAheadScales = 8 * 16;
 
 /// acc[r][j] += x[r][p] · row[j], lane by lane.
 template <int Rows, int Panels>
@@ -70,7 +71,10 @@ GRADUS_INLINE void few_sums(const float* const* a, const int32_t* b, int64_t ste
   } else {
     for (int64_t group = 0; group < k; group += kScaleGroup, scales += 16) {
       WidenQ8 widen[Panels];
-      GRADUS_UNROLL for (int j = 0; j < Panels; ++j) widen[j] = WidenQ8(scales + j * panel_scales(k));
+      GRADUS_UNROLL for (int j = 0; j < Panels; ++j) {
+        __builtin_prefetch(scales + j * panel_scales(k) + kAheadScales);
+        widen[j] = WidenQ8(scales + j * panel_scales(k));
+      }
       const auto widen_two = [&](bool second) {
         GRADUS_UNROLL for (int j = 0; j < Panels; ++j) widen[j](word[j], second, row[0][j], row[1][j]);
       };
