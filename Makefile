@@ -22,7 +22,7 @@ suite = $(call configure,$(1),-DGRADUS_TESTS=ON $(2)) && $(call compile,$(1)) &&
 # arm64 code that an emulator runs; Debian's cross compiler and arm64 libraries lie where CMake looks.
 arm = -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
   -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64 -DGRADUS_THREADS=OFF -DGRADUS_MIMALLOC=OFF
-arm_tests = $(or $(filter-out .,$(TESTS)),op_table|vector_math|random_math|tensor_test)
+arm_tests = $(or $(filter-out .,$(TESTS)),op_table|vector_math|random_math|ulp|packed|tensor_test)
 
 .PHONY: help deps deps-dev build test test-all test-arm compile-clang demo bench bench-peers asan tsan lint format install clean
 .DEFAULT_GOAL := help

@@ -21,6 +21,16 @@ constexpr double kHalfPi2 = 0x1.4442dp-24;
 constexpr double kHalfPi3 = 0x1.84698p-48;
 constexpr double kHalfPi4 = 0x1.3198a2e037073p-69;
 constexpr double kTwoOverPi = 0x1.45f306dc9c883p-1;
+// pi/2 in two parts, for angles whose integer multiple is taken off before.
+constexpr double kHalfPiHigh = 0x1.921fb54442d18p+0;
+constexpr double kHalfPiLow = 0x1.1a62633145c07p-54;
+// 32 bits of 0, then 2/pi in binary: 1184 bits behind the point, enough for the largest double.
+constexpr uint32_t kTwoOverPiBits[] = {
+    0x00000000, 0xa2f9836e, 0x4e441529, 0xfc2757d1, 0xf534ddc0, 0xdb629599, 0x3c439041, 0xfe5163ab,
+    0xdebbc561, 0xb7246e3a, 0x424dd2e0, 0x06492eea, 0x09d1921c, 0xfe1deb1c, 0xb129a73e, 0xe88235f5,
+    0x2ebb4484, 0xe99c7026, 0xb45f7e41, 0x3991d639, 0x835339f4, 0x9c845f8b, 0xbdf9283b, 0x1ff897ff,
+    0xde05980f, 0xef2f118b, 0x5a0a6d1f, 0x6d367ecf, 0x27cb09b7, 0x4f463f66, 0x9e5fea2d, 0x7527bac7,
+    0xebe5f17b, 0x3d0739f7, 0x8a5292ea, 0x6bfb5fb1, 0x1f8d5d08, 0x56033046};
 constexpr double kTwoThirdsHigh = 0x1.5555555555555p-1;
 constexpr double kTwoThirdsLow = 0x1.5555555555555p-55;
 // 2/sqrt(pi) in two parts, and 1/sqrt(pi).
@@ -161,8 +171,57 @@ struct Angle {
   int quadrant;
 };
 
+/// The same as reduce() for 2^30 < |x| < infinity, with the product x * 2/pi in integers.
+/// x = m 2^e with m of 53 bits. Bits of 2/pi before place e-1 behind the point give multiples of 4 quadrants and are left
+/// out; the 192 bits from there on give x * 2/pi mod 4 with an error below 2^-137. No double is nearer than 2^-62 to a
+/// multiple of pi/2, so that at least 75 of those bits count.   ref: Payne and Hanek (1983)
+Angle reduce_large(double x) {
+  const uint64_t bits = std::bit_cast<uint64_t>(std::fabs(x));
+  const uint64_t m = (bits & 0x000FFFFFFFFFFFFFu) | 0x0010000000000000u;
+  const int place =
+      static_cast<int>(bits >> 52) - 1075 + 30;  // e + 30: where the 192 bits begin in the table
+  constexpr int kWords = 6;
+  uint32_t product[kWords] = {};  // m times the 192 bits, mod 2^192, lowest word first
+  for (int half = 0; half < 2; ++half) {
+    const uint64_t factor = half == 0 ? m & 0xFFFFFFFFu : m >> 32;
+    uint64_t carry = 0;
+    for (int i = half; i < kWords; ++i) {
+      const uint32_t* from = kTwoOverPiBits + place / 32 + kWords - 1 - (i - half);
+      const uint64_t pair = (static_cast<uint64_t>(from[0]) << 32) | from[1];
+      const uint64_t sum = ((pair << (place % 32)) >> 32) * factor + product[i] + carry;
+      product[i] = static_cast<uint32_t>(sum);
+      carry = sum >> 32;
+    }
+  }
+  // Two bits of quadrant, then a fraction of 190 bits; from 1/2 on it counts back from the next quadrant.
+  int quadrant = static_cast<int>(product[kWords - 1] >> 30);
+  const bool upper = (product[kWords - 1] >> 29 & 1) != 0;
+  if (upper) {
+    ++quadrant;
+    uint64_t carry = 1;
+    for (uint32_t& word : product) {
+      carry += static_cast<uint32_t>(~word);
+      word = static_cast<uint32_t>(carry);
+      carry >>= 32;
+    }
+  }
+  product[kWords - 1] &= 0x3FFFFFFFu;
+  Pair fraction{0, 0};
+  double unit = 0x1p-30;
+  for (int i = kWords - 1; i >= 0; --i, unit *= 0x1p-32) {
+    const Pair sum = exact_sum(fraction.high, product[i] * unit);
+    fraction = exact_sum(sum.high, sum.low + fraction.low);
+  }
+  const Pair turned = exact_product(fraction.high, kHalfPiHigh);
+  const Pair r =
+      exact_sum(turned.high, turned.low + (fraction.high * kHalfPiLow + fraction.low * kHalfPiHigh));
+  const bool negative = upper != (x < 0);
+  return {negative ? -r.high : r.high, negative ? -r.low : r.low, (x < 0 ? -quadrant : quadrant) & 3};
+}
+
 /// x = quadrant * pi/2 + high + low with |high| <= pi/4.
 Angle reduce(double x) {
+  if (std::fabs(x) > 0x1p30) return reduce_large(x);
   const double n = std::floor(x * kTwoOverPi + 0.5);
   const double near = (x - n * kHalfPi1) - n * kHalfPi2;  // exact: the parts share a grid with x
   const Pair sum = exact_sum(near, -(n * kHalfPi3));
@@ -204,7 +263,7 @@ double log(double x) {
 }
 
 double sin(double x) {
-  if (!(std::fabs(x) <= 0x1p30)) return kNaN;
+  if (!(std::fabs(x) < kInfinity)) return kNaN;
   if (std::fabs(x) < 0x1p-27) return x;
   const Angle a = reduce(x);
   const double y = a.quadrant % 2 == 0 ? sin_near(a.high, a.low) : cos_near(a.high, a.low);
@@ -212,7 +271,7 @@ double sin(double x) {
 }
 
 double cos(double x) {
-  if (!(std::fabs(x) <= 0x1p30)) return kNaN;
+  if (!(std::fabs(x) < kInfinity)) return kNaN;
   const Angle a = reduce(x);
   const double y = a.quadrant % 2 == 0 ? cos_near(a.high, a.low) : sin_near(a.high, a.low);
   return a.quadrant == 0 || a.quadrant == 3 ? y : -y;

@@ -10,7 +10,7 @@ namespace gradus::math {
 double exp(double x);
 /// Natural logarithm; -infinity at 0, NaN below. error: 1.0 ULP
 double log(double x);
-/// Sine and cosine of radians. range: |x| <= 2^30, larger arguments give NaN. error: 0.8 ULP
+/// Sine and cosine of radians, for every finite x; infinities give NaN. error: 0.8 ULP
 double sin(double x);
 double cos(double x);
 /// Hyperbolic tangent. error: 1.4 ULP

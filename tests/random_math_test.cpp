@@ -2,7 +2,6 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <functional>
 #include <limits>
 #include <set>
 #include <string>
@@ -14,38 +13,6 @@
 
 using gradus::Random;
 namespace math = gradus::math;
-
-namespace {
-
-/// Distance from the true value in units of the last place of the double nearest to it.
-double ulp_error(double y, long double reference) {
-  const double nearest = std::fabs(static_cast<double>(reference));
-  const double unit = nearest < 0x1p-1022 ? 0x1p-1074 : std::ldexp(1.0, std::ilogb(nearest) - 52);
-  return static_cast<double>(std::fabs(static_cast<long double>(y) - reference) / unit);
-}
-
-struct Worst {
-  double ulp = 0;
-  double at = 0;
-};
-
-/// The largest error over `count` values of x spread over [low, high], evenly or by magnitude.
-Worst sweep(const std::function<double(double)>& f, const std::function<long double(long double)>& reference,
-            double low, double high, bool by_magnitude = false, uint64_t count = 400000) {
-  const Random random(7, gradus::stream_of("sweep"));
-  Worst worst;
-  for (uint64_t i = 0; i < count; ++i) {
-    const double u = random.uniform(i);
-    double x = low + (high - low) * u;
-    if (by_magnitude)
-      x = static_cast<double>(std::exp(std::log(1.0L * low) + std::log(1.0L * high / low) * u));
-    const double error = ulp_error(f(x), reference(static_cast<long double>(x)));
-    if (!(error <= worst.ulp)) worst = {error, x};
-  }
-  return worst;
-}
-
-}  // namespace
 
 TEST_CASE("Philox gives the published known answers") {
   const auto words = [](uint64_t index, uint64_t stream, uint64_t seed) {
@@ -129,53 +96,6 @@ TEST_CASE("A stream is the 64-bit FNV-1a hash of its name") {
   CHECK(gradus::stream_of("foobar") == 0x85944171f73967e8);
 }
 
-TEST_CASE("Elementary functions stay within their stated errors") {
-  struct Sweep {
-    const char* name;
-    std::function<double(double)> f;
-    std::function<long double(long double)> reference;
-    double low;
-    double high;
-    bool by_magnitude;
-    double bound;
-  };
-  using L = long double;
-  const std::vector<Sweep> sweeps = {
-      {"exp", math::exp, [](L x) { return std::exp(x); }, -708, 709.7, false, 1},
-      {"exp near 0", math::exp, [](L x) { return std::exp(x); }, -1, 1, false, 1},
-      {"exp to denormals", math::exp, [](L x) { return std::exp(x); }, -745, -708, false, 1},
-      {"log", math::log, [](L x) { return std::log(x); }, 1e-308, 1e308, true, 1},
-      {"log near 1", math::log, [](L x) { return std::log(x); }, 0.6, 1.6, false, 1},
-      {"log of denormals", math::log, [](L x) { return std::log(x); }, 1e-322, 1e-308, true, 1},
-      {"sin", math::sin, [](L x) { return std::sin(x); }, -7, 7, false, 1},
-      {"sin of small", math::sin, [](L x) { return std::sin(x); }, 1e-300, 1, true, 1},
-      {"sin of large", math::sin, [](L x) { return std::sin(x); }, -0x1p30, 0x1p30, false, 1},
-      {"cos", math::cos, [](L x) { return std::cos(x); }, -7, 7, false, 1},
-      {"cos of large", math::cos, [](L x) { return std::cos(x); }, -0x1p30, 0x1p30, false, 1},
-      {"tanh", math::tanh, [](L x) { return std::tanh(x); }, -3, 3, false, 1.5},
-      {"tanh of small", math::tanh, [](L x) { return std::tanh(x); }, 1e-300, 30, true, 1.5},
-      {"erf", math::erf, [](L x) { return std::erf(x); }, -7, 7, false, 2},
-      {"erf near 1", math::erf, [](L x) { return std::erf(x); }, 0.8, 1.3, false, 2},
-      {"erf of small", math::erf, [](L x) { return std::erf(x); }, 1e-300, 1, true, 2},
-      {"pow(x, 0.75)", [](double x) { return math::pow(x, 0.75); }, [](L x) { return std::pow(x, 0.75L); },
-       1e-300, 1e300, true, 2},
-      {"pow(x, -3.5)", [](double x) { return math::pow(x, -3.5); }, [](L x) { return std::pow(x, -3.5L); },
-       1e-80, 1e80, true, 1},
-      {"pow(1.4, x)", [](double x) { return math::pow(1.4, x); },
-       [](L x) { return std::pow(static_cast<L>(1.4), x); }, -2000, 2000, false, 1},
-      {"pow(0.999, x)", [](double x) { return math::pow(0.999, x); },
-       [](L x) { return std::pow(static_cast<L>(0.999), x); }, 0, 1e5, false, 1},
-      {"pow(10000, -x)", [](double x) { return math::pow(10000, -x); },
-       [](L x) { return std::pow(10000.0L, -x); }, 0, 1, false, 2},
-  };
-  for (const Sweep& s : sweeps) {
-    const Worst worst = sweep(s.f, s.reference, s.low, s.high, s.by_magnitude);
-    INFO(s.name << ": largest error " << worst.ulp << " ULP at " << worst.at);
-    // Shown with --success, or where it fails.
-    CHECK(worst.ulp <= s.bound);
-  }
-}
-
 TEST_CASE("Elementary functions are exact at their special points") {
   const double infinity = std::numeric_limits<double>::infinity();
   const double nan = std::numeric_limits<double>::quiet_NaN();
@@ -195,7 +115,10 @@ TEST_CASE("Elementary functions are exact at their special points") {
   CHECK(std::signbit(math::sin(-0.0)));
   CHECK(math::cos(0) == 1);
   CHECK(std::isnan(math::sin(infinity)));
-  CHECK(std::isnan(math::cos(0x1p31)));
+  CHECK(std::isnan(math::cos(-infinity)));
+  // The multiple of pi/2 that a double comes nearest to (Muller, Elementary Functions), and a value often quoted.
+  CHECK(math::cos(std::ldexp(6381956970095103.0, 797)) == Approx(-4.6871659242546276e-19).epsilon(1e-15));
+  CHECK(math::sin(1e22) == Approx(-0.8522008497671888).epsilon(1e-15));
   CHECK(std::isnan(math::cos(nan)));
   CHECK(math::tanh(0) == 0);
   CHECK(std::signbit(math::tanh(-0.0)));
