@@ -156,10 +156,13 @@ Tensor one_hot(const Tensor& ids, int64_t classes, DType dtype = DType::f32);
 // ---- normalising (tensor/ops/softmax.cpp, norm.cpp) ----
 
 /// y = exp(x - max) / sum(exp(x - max)) along the last axis.   grad: dx = y (dy - sum(dy y)).   saves: y.
-/// note: entries of -infinity give 0; a row of nothing but -infinity gives zeros, not NaN.
+/// note: entries of -infinity give 0; a row of nothing but -infinity gives zeros, not NaN. k entries of +infinity give 1/k
+///       each and the others 0, the limit as they grow alike. A NaN makes its row NaN. The gradient is the formula's with
+///       that y: 0 for masked entries.
 Tensor softmax(const Tensor& x);
 /// y = x - max - ln sum(exp(x - max)) along the last axis.   grad: dx = dy - exp(y) sum(dy).   saves: y.
-/// note: a row of nothing but -infinity stays -infinity.
+/// note: entries of -infinity, and a row of nothing else, stay -infinity. k entries of +infinity give -ln k each and the
+///       others -infinity. A NaN makes its row NaN. The gradient is the formula's with that y: dy for masked entries.
 Tensor log_softmax(const Tensor& x);
 /// y = (x - mean) / √(variance + epsilon) · weight + bias along the last axis (variance over n, not n-1).
 /// shape: x (…,C), weight (C), bias (C) or empty.   ref: Ba, Kiros, Hinton (2016)
@@ -200,6 +203,9 @@ Ragged ragged_sequences(std::span<const int64_t> lengths);
 /// grad: with P recomputed from the saved log-sum-exp, D_t = Σ dy y: dv = Pᵀ dy, dS = P (dy vᵀ - D), dq = scale dS k,
 ///       dk = scale dSᵀ q, each one ascending chain.   saves: q, k, v, y, lse (N, H).
 /// note: keys go in blocks of 128 counted from the sequence's first row; see tensor/kernels/attention.hpp for the exact order.
+/// note: infinite scores come from products beyond the range of the type. One of -infinity has weight 0, a row of nothing
+///       else gives 0 and passes no gradient. One of +infinity is not taken for a choice but shown as NaN, like a score of
+///       NaN: in this row's y and dq, and in dk and dv of each key that the row sees (of all keys, where q or dy is NaN).
 /// ref: Vaswani et al. (2017); Dao et al., FlashAttention (2022); Ainslie et al., GQA (2023)
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged& sequences, int64_t heads,
                  int64_t kv_heads, bool causal, double scale = 0);
@@ -228,8 +234,13 @@ Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyVa
 /// grad: dlogits = dy (softmax(logits) - one_hot(target)) / divisor.   saves: logits, targets, lse.
 /// note: the sum over rows runs in ascending order in f64. Where nobody else holds the logits by then, dlogits takes
 ///       their memory.
+/// note: a row's loss is -log_softmax(logits_n)[target_n] for infinite logits too: infinite where the target's logit is
+///       -infinity (in a row of nothing else as well) or another's is +infinity, ln k where it is one of k of +infinity. A
+///       NaN in a row that counts makes the loss and this row's gradient NaN. lse is rounded to the type of the logits: a
+///       loss is as exact as the largest logit's last place.
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, double divisor = 0);
-/// lse(logits_n) - logits_n[target_n] of each row.   shape: (N,V), (N) -> (N). No gradient.
+/// lse(logits_n) - logits_n[target_n] of each row, 0 where the target is -1; infinite logits and NaN as in
+/// cross_entropy().   shape: (N,V), (N) -> (N). No gradient.
 Tensor token_losses(const Tensor& logits, const Tensor& targets);
 
 /// y = x / (1-p) with probability 1-p, else 0.   grad: the same mask.   saves: nothing; the mask is drawn again.

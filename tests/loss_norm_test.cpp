@@ -70,7 +70,6 @@ TEST_CASE("softmax of extreme logits is exact where it can be, and NaN only wher
   CHECK(softmax(row({-3e38f, -3e38f, -kInf, -3e38f, -3e38f})).to_vector<float>() ==
         std::vector<float>{0.25f, 0.25f, 0, 0.25f, 0.25f});
   CHECK(softmax(row(std::vector<float>(20, -kInf))).to_vector<float>() == std::vector<float>(20, 0.0f));
-  CHECK(all_nan(softmax(row({0, kInf, -kInf}))));
   CHECK(all_nan(softmax(row({0, 1, kNaN}))));
   // A NaN may stand anywhere, also where the largest element is looked for last.
   for (int place = 0; place < 40; ++place) {
@@ -94,7 +93,6 @@ TEST_CASE("log-softmax keeps the digits that the logarithm of softmax loses") {
   CHECK(y == std::vector<float>{-3e5f, -3.1e5f, -300200, 0});
   CHECK(log_softmax(row({-kInf, -kInf})).to_vector<float>() == std::vector<float>{-kInf, -kInf});
   CHECK(log_softmax(row({2, -kInf})).to_vector<float>() == std::vector<float>{0, -kInf});
-  CHECK(all_nan(log_softmax(row({2, kInf}))));
 }
 
 TEST_CASE("a masked softmax gives no gradient to masked entries or to a row that is masked throughout") {

@@ -16,6 +16,9 @@
 ///     M' = max(M, m),  a = exp(M - M'),  b = exp(m - M'),  L = fma(b, l, a L),  O = fma(b, o, a O)
 ///   y = O / L,  lse = M + ln L.
 ///
+/// Infinities: where m is -infinity, 0 stands for it in s_j - m, so that p, l and o are 0; where L is 0 in the end, every
+/// score was -infinity, and y and lse are 0. A score of +infinity or NaN makes L NaN and with it y and lse.
+///
 /// Nothing depends on which other rows share a tile, so a row alone, in a prompt or in a batch has the same bits.
 /// ref: Dao et al., FlashAttention (2022), for the blocks and the saved log-sum-exp.
 
@@ -35,6 +38,12 @@ GRADUS_INLINE T lane_log(T x) {
   T lanes[16];
   vlog(Vec<T>::set(x)).store(lanes);
   return lanes[0];
+}
+
+/// What is taken from scores whose largest is m.
+template <class T>
+GRADUS_INLINE T finite_shift(T m) {
+  return m == static_cast<T>(-__builtin_inf()) ? T(0) : m;
 }
 
 /// Lanes 0 … n-1 true.
@@ -123,9 +132,10 @@ void run_attention(const AttentionArgs<T>& g) {
           x.store(s + j);
         }
         const T m = max_lanes(top);
+        const V shift = V::set(finite_shift(m));
         V sum = V::zero();
         for (int64_t j = 0; j < visible[r]; j += 16) {
-          const V x = select(first_lanes<T>(visible[r] - j), vexp(V::load(s + j) - V::set(m)), V::zero());
+          const V x = select(first_lanes<T>(visible[r] - j), vexp(V::load(s + j) - shift), V::zero());
           sum = sum + x;
           x.store(s + j);
         }
@@ -143,8 +153,8 @@ void run_attention(const AttentionArgs<T>& g) {
           continue;
         }
         const T m = maxima[r] > block_max[r] ? maxima[r] : block_max[r];
-        const V a = V::set(lane_exp<T>(maxima[r] - m));
-        const V b = V::set(lane_exp<T>(block_max[r] - m));
+        const V a = V::set(lane_exp<T>(maxima[r] - finite_shift(m)));
+        const V b = V::set(lane_exp<T>(block_max[r] - finite_shift(m)));
         alignas(64) T lanes[16];
         fma(b, V::set(block_sum[r]), a * V::set(sums[r])).store(lanes);
         maxima[r] = m;
@@ -155,10 +165,12 @@ void run_attention(const AttentionArgs<T>& g) {
       }
     }
     for (int64_t r = 0; r < rows; ++r) {
-      const V sum = V::set(sums[r]);
+      const bool empty = sums[r] == T(0);
+      const V sum = V::set(empty ? T(1) : sums[r]);
       T* y = g.y + (tile - g.begin + r) * g.y_row;
       for (int64_t i = 0; i < d; i += 16) store_some(V::load(o + r * width + i) / sum, y + i, d - i);
-      if (g.lse != nullptr) g.lse[(tile - g.begin + r) * g.lse_row] = maxima[r] + lane_log<T>(sums[r]);
+      if (g.lse != nullptr)
+        g.lse[(tile - g.begin + r) * g.lse_row] = empty ? T(0) : maxima[r] + lane_log<T>(sums[r]);
     }
   }
 }

@@ -11,7 +11,9 @@
 /// note: softmax divides by l instead of multiplying by 1/l: each y is the quotient rounded once, at the cost of a
 ///       division that hides behind the exponential.
 /// note: infinities need no branches in the loops. Where m is -infinity, 0 stands for it, so that every exp is 0 and l
-///       is 0. Where m is +infinity or a NaN stands in the row, l is NaN and so is every result.
+///       is 0. Where m is +infinity, the row takes another loop, in which exp(x - m) is what it tends to as every
+///       infinite element grows alike: 1 for those, 0 for the others. Where a NaN stands in the row, l is NaN and so is
+///       every result.
 
 namespace gradus::kernels {
 namespace {
@@ -38,9 +40,32 @@ GRADUS_INLINE T softmax_shift(const T* x, int64_t n) {
   return m == lowest ? T(0) : m;
 }
 
+template <class T>
+inline constexpr T kInfinity = static_cast<T>(__builtin_inf());
+
+/// exp(x - m) where m is +infinity: 1 for +infinity, 0 below, NaN for NaN.
+template <class T>
+GRADUS_INLINE Vec<T> infinite_share(const Vec<T>& x) {
+  return select(x == Vec<T>::set(kInfinity<T>), Vec<T>::set(T(1)), select(x == x, Vec<T>::zero(), x));
+}
+
+/// softmax_sum() where m is +infinity: the number of such elements, or NaN.
+template <class T, bool kStore>
+T infinite_sum(const T* x, T* y, int64_t n) {
+  Vec<T> sum = Vec<T>::zero();
+  for (int64_t i = 0; i < n; i += 16) {
+    const Vec<T> p =
+        infinite_share(load_some(x + i, n - i));  // the lanes beyond the end are 0, which counts for none
+    if constexpr (kStore) store_some(p, y + i, n - i);
+    sum = sum + p;
+  }
+  return sum_lanes(sum);
+}
+
 /// l = Σ exp(x - m); the exponentials go to y where it is not null.
 template <class T, bool kStore>
 GRADUS_INLINE T softmax_sum(const T* x, T m, T* y, int64_t n) {
+  if (m == kInfinity<T>) return infinite_sum<T, kStore>(x, y, n);
   const Vec<T> shift = Vec<T>::set(m);
   Vec<T> sum = Vec<T>::zero();
   int64_t i = 0;
@@ -110,6 +135,14 @@ void log_softmax(const SoftmaxArgs<T>& args) {
     const T m = softmax_shift(x, args.n);
     const Vec<T> shift = Vec<T>::set(m);
     const Vec<T> log_sum = Vec<T>::set(softmax_log(softmax_sum<T, false>(x, m, nullptr, args.n)));
+    if (m == kInfinity<T>) {
+      for (int64_t i = 0; i < args.n; i += 16) {
+        const Vec<T> shifted =
+            select(load_some(x + i, args.n - i) == shift, Vec<T>::zero(), Vec<T>::zero() - shift);
+        store_some(shifted - log_sum, y + i, args.n - i);
+      }
+      continue;
+    }
     for (int64_t i = 0; i < args.n; i += 16) {
       store_some((load_some(x + i, args.n - i) - shift) - log_sum, y + i, args.n - i);
     }
@@ -138,16 +171,36 @@ void cross_entropy(const CrossEntropyArgs<T>& args) {
   for (int64_t r = 0; r < args.rows; ++r) {
     const T* x = args.x + r * args.row_stride;
     const T m = softmax_shift(x, args.n);
-    const T lse = m + softmax_log(softmax_sum<T, false>(x, m, nullptr, args.n));
+    const T log_sum = softmax_log(softmax_sum<T, false>(x, m, nullptr, args.n));
+    const T lse = m + log_sum;
     args.lse[r] = lse;
-    args.loss[r] = args.targets[r] < 0 ? T(0) : lse - x[args.targets[r]];
+    if (args.targets[r] < 0) {
+      args.loss[r] = T(0);
+    } else if (m == kInfinity<T>) {
+      args.loss[r] = (x[args.targets[r]] == m ? T(0) : m) + log_sum;
+    } else {
+      args.loss[r] = lse - x[args.targets[r]];
+    }
   }
+}
+
+/// A row of cross_entropy_grad() with softmax(x) = share(x).
+template <class T, class Share>
+GRADUS_INLINE void cross_entropy_grad_row(const T* x, int32_t target, T scale, T* dx, int64_t n,
+                                          const Share& share) {
+  const Vec<T> factor = Vec<T>::set(scale);
+  // The target's difference to 1 is taken before the factor, and read before dx = x is overwritten.
+  alignas(64) T at_target[16];
+  ((share(Vec<T>::set(x[target])) - Vec<T>::set(T(1))) * factor).store(at_target);
+  for (int64_t i = 0; i < n; i += 16) {
+    store_some(drop_negligible(share(load_some(x + i, n - i))) * factor, dx + i, n - i);
+  }
+  dx[target] = at_target[0];
 }
 
 /// dx = factor (exp(x - lse) - one_hot(target)); dx is dense.
 template <class T>
 void cross_entropy_grad(const CrossEntropyArgs<T>& args) {
-  const Vec<T> factor = Vec<T>::set(args.factor);
   for (int64_t r = 0; r < args.rows; ++r) {
     const T* x = args.x + r * args.row_stride;
     T* dx = args.dx + r * args.row_stride;
@@ -156,15 +209,17 @@ void cross_entropy_grad(const CrossEntropyArgs<T>& args) {
       for (int64_t i = 0; i < args.n; i += 16) store_some(Vec<T>::zero(), dx + i, args.n - i);
       continue;
     }
-    const Vec<T> lse = Vec<T>::set(args.lse[r]);
-    // The target's difference to 1 is taken before the factor, and read before dx = x is overwritten.
-    alignas(64) T at_target[16];
-    ((vexp(Vec<T>::set(x[target]) - lse) - Vec<T>::set(T(1))) * factor).store(at_target);
-    for (int64_t i = 0; i < args.n; i += 16) {
-      const Vec<T> p = vexp(load_some(x + i, args.n - i) - lse);
-      store_some(drop_negligible(p) * factor, dx + i, args.n - i);
+    if (args.lse[r] == kInfinity<T>) {
+      const Vec<T> sum = Vec<T>::set(infinite_sum<T, false>(x, nullptr, args.n));
+      cross_entropy_grad_row(
+          x, target, args.factor, dx,
+          args.n, [&](const Vec<T>& v) __attribute__((always_inline)) { return infinite_share(v) / sum; });
+      continue;
     }
-    dx[target] = at_target[0];
+    const Vec<T> lse = Vec<T>::set(args.lse[r]);
+    cross_entropy_grad_row(
+        x, target, args.factor, dx,
+        args.n, [&](const Vec<T>& v) __attribute__((always_inline)) { return vexp(v - lse); });
   }
 }
 
