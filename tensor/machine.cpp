@@ -48,35 +48,57 @@ uint64_t number_in(const char* path, uint64_t otherwise) {
   return file >> value ? value : otherwise;
 }
 
+/// The most rounds a second that `threads` threads together get out of run(rounds), within about `seconds`: the best of
+/// several slices, since whatever disturbs a slice only slows it.
+template <class Run>
+double best_rounds_per_second(int threads, double seconds, Run run) {
+  // A slice of about two milliseconds: long against the clock's resolution, short against a neighbour's time slice.
+  int64_t rounds = 1000;
+  for (;;) {
+    const double begin = now_seconds();
+    run(rounds);
+    if (now_seconds() - begin > 2e-3 || rounds > (int64_t{1} << 40)) break;
+    rounds *= 2;
+  }
+  // Each thread gets four slices, so that one which wakes late does not decide.
+  const int64_t chunks = 4 * static_cast<int64_t>(threads);
+  double best = 0;
+  const double end = now_seconds() + seconds;
+  do {
+    const double begin = now_seconds();
+    parallel_for(chunks, [&](int64_t) { run(rounds); });
+    best = std::max(best, static_cast<double>(rounds * chunks) / (now_seconds() - begin));
+  } while (now_seconds() < end);
+  return best;
+}
+
 }  // namespace
 
 MachinePeak measure_peak(int threads, double seconds) {
   const ThreadCount scope(threads);
   const auto& table = kernels::table<float>();
-  // A slice of about two milliseconds: long against the clock's resolution, short against a neighbour's time slice.
-  int64_t rounds = 1000;
-  volatile float sink = 0;
-  for (;;) {
-    const double begin = now_seconds();
-    sink = table.peak({rounds});
-    if (now_seconds() - begin > 2e-3 || rounds > (int64_t{1} << 40)) break;
-    rounds *= 2;
-  }
-  const double flops = 2.0 * 16 * static_cast<double>(table.registers) * static_cast<double>(rounds);
-  double best = 0;
-  const double end = now_seconds() + seconds;
-  // Each thread gets four slices, so that one which wakes late does not decide.
-  const int64_t chunks = 4 * static_cast<int64_t>(threads);
-  std::vector<float> results(static_cast<std::size_t>(chunks));
-  do {
-    const double begin = now_seconds();
-    parallel_for(chunks,
-                 [&](int64_t chunk) { results[static_cast<std::size_t>(chunk)] = table.peak({rounds}); });
-    best = std::max(best, flops * static_cast<double>(chunks) / (now_seconds() - begin));
-  } while (now_seconds() < end);
-  sink = results[0];
-  (void)sink;
-  return {threads, best * 1e-9};
+  const double rounds = best_rounds_per_second(threads, seconds, [&](int64_t count) {
+    volatile float sink = table.peak({count});
+    (void)sink;
+  });
+  return {threads, 2.0 * 16 * static_cast<double>(table.registers) * rounds * 1e-9};
+}
+
+double measure_clock_ghz([[maybe_unused]] int threads, [[maybe_unused]] double seconds) {
+#if defined(__x86_64__)
+  const ThreadCount scope(threads);
+  constexpr double kAdditions = 64;
+  // Registers on both sides: processors exist that need no cycle to add a constant.
+  const double rounds = best_rounds_per_second(threads, seconds, [](int64_t count) {
+    uint64_t sum = 0;
+    const uint64_t term = 3;
+    for (int64_t i = 0; i < count; ++i)
+      asm volatile(".rept 64\n\tadd %1, %0\n\t.endr" : "+r"(sum) : "r"(term) : "cc");
+  });
+  return rounds * kAdditions / std::min(threads, available_cores()) * 1e-9;
+#else
+  return 0;
+#endif
 }
 
 double measure_read_bandwidth(int threads, std::size_t bytes, int passes) {

@@ -14,6 +14,11 @@ struct MachinePeak {
 /// `seconds` after a warm-up; the best of several slices, since whatever disturbs a slice only slows it.
 MachinePeak measure_peak(int threads, double seconds = 0.3);
 
+/// The clock of `threads` cores while all of them run, in GHz: a chain of additions, each waiting for the one before, takes
+/// a cycle for each. 0 where that is not known (other processors than x86-64).
+/// note: a core can have another clock under wide multiply-adds; measure_peak() over this is what a cycle gives at most.
+double measure_clock_ghz(int threads, double seconds = 0.1);
+
 /// Reads `bytes` of memory, as a stream, by `threads` threads at once; GB/s, the median of several passes.
 double measure_read_bandwidth(int threads, std::size_t bytes = std::size_t{512} << 20, int passes = 5);
 

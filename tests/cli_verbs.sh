@@ -227,4 +227,6 @@ equal 'bench generate: the weights of a token' $((4 * (64 * 16 + 4 * 256 + 3 * 1
 # shellcheck disable=SC2086
 succeeds 'bench embed' "$GRADUS" bench embed $tiny --texts 3 --tokens 8 --short-tokens 2 --json -q
 has_keys 'bench embed --json' out texts_per_second fraction_of_peak short_seconds short_fraction_of_peak
+succeeds 'bench peak' "$GRADUS" bench peak --threads 1
+grep -q '^f32 .* GFLOP/s' out || fail 'bench peak' 'a line for f32' "$(cat out)"
 ok 'doctor and bench give the figures they promise'

@@ -1,5 +1,7 @@
 #include "tools/bench_common.hpp"
 
+#include <time.h>
+
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -19,6 +21,16 @@ std::size_t characters(const std::string& text) {
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
+/// Of all threads of this process.
+double processor_seconds() {
+  timespec time = {};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+/// The part of the processors wanted that each measurement of the peak got.
+std::vector<double> processor_shares;
+
 }  // namespace
 
 double now_seconds() {
@@ -36,10 +48,13 @@ Turns::Turns(const std::vector<Work>& works, const Limit& limit, const TurnOptio
   // numbers now fill the caches.
   std::vector<int> repeats;
   for (const Work& work : works) {
-    work();
-    const double begin = now_seconds();
-    work();
-    const double once = std::max(now_seconds() - begin, 1e-9);
+    double once = 0;
+    // The first run is the slower one; where it takes long, that matters little.
+    for (int run = 0; run < 2 && once < 0.2; ++run) {
+      const double begin = now_seconds();
+      work();
+      once = std::max(now_seconds() - begin, 1e-9);
+    }
     repeats.push_back(std::max(1, static_cast<int>(std::min(options.sample_seconds / once, 1e6))));
   }
   const auto rest = [&] {
@@ -82,7 +97,26 @@ double Turns::speed_ratio(std::size_t work, std::size_t other) const {
   return median(ratios);
 }
 
-double peak_flops() { return measure_peak(thread_count(), 0.02).f32_gflops * 1e9; }
+double peak_flops(double seconds) {
+  const double begin = now_seconds();
+  const double processor_begin = processor_seconds();
+  const double peak = measure_peak(thread_count(), seconds).f32_gflops * 1e9;
+  // All threads are busy all the time here, if they are let.
+  processor_shares.push_back((processor_seconds() - processor_begin) / (now_seconds() - begin) /
+                             std::min(thread_count(), available_cores()));
+  return peak;
+}
+
+void note_disturbance() {
+  if (processor_shares.empty()) return;
+  std::sort(processor_shares.begin(), processor_shares.end());
+  // With many threads, a seventh of a measurement is spent by one of them.
+  if (processor_shares[processor_shares.size() / 10] < 0.8) {
+    say("note   other programs kept the threads from their processors in a tenth of the measurements or "
+        "more: run it "
+        "again when they have ended");
+  }
+}
 
 double read_bandwidth(const std::vector<Tensor>& arrays) {
   constexpr int64_t kPiece = int64_t{1} << 20;  // bytes

@@ -38,7 +38,7 @@ struct TurnOptions {
 
 /// Samples of one or more works, in turns, with the limit measured before the first and after each round of samples: a
 /// machine that is shared drifts by a quarter within minutes, and this way all of them see the same machine. A work runs
-/// once, untimed, before it is sampled.
+/// once or twice, untimed, before it is sampled.
 /// note: throws Interrupted where Ctrl-C was pressed.
 class Turns {
  public:
@@ -59,8 +59,10 @@ class Turns {
   std::vector<double> limits_;                // one more than there are rounds
 };
 
-/// Fused-multiply-add peak of the threads in use, in operations a second.
-double peak_flops();
+/// Fused-multiply-add peak of the threads in use, in operations a second, measured for about so many seconds.
+double peak_flops(double seconds = 0.02);
+/// Says on stderr if, while peaks were measured, other programs kept the threads from their processors.
+void note_disturbance();
 /// Bytes a second at which the threads in use read these arrays, all of them, once.
 double read_bandwidth(const std::vector<Tensor>& arrays);
 /// The same as a limit of what reads these arrays or copies of them: theirs, or that of a block of memory as large, if it

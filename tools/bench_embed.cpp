@@ -77,7 +77,7 @@ int bench_embed(const Arguments& arguments) {
     };
   };
   const std::vector<std::string> batch = random_texts(count, tokens), single = random_texts(1, short_tokens);
-  const Turns turns({work(batch), work(single)}, peak_flops, {});
+  const Turns turns({work(batch), work(single)}, [] { return peak_flops(); }, {});
   const double batch_fraction =
       turns.fraction(static_cast<double>(count) * forward_flops(config, tokens, 0), 0);
   const double single_fraction = turns.fraction(forward_flops(config, short_tokens, 0), 1);

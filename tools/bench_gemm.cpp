@@ -99,7 +99,8 @@ class Gemm {
       works.push_back(peer->prepare(described(shape, a, b, results.back())));
     }
     compare(shape, ours(), works, results);
-    const Turns turns(works, peak_flops, options(shape.flops()));
+    const Turns turns(
+        works, [] { return peak_flops(); }, options(shape.flops()));
     Json row = described(shape);
     row.set("gflops", gflops(shape.flops(), turns)).set("fraction_of_peak", turns.fraction(shape.flops()));
     row.set("peak_gflops", turns.limit() * 1e-9);

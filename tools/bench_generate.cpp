@@ -94,7 +94,8 @@ int bench_generate(const Arguments& arguments) {
   options.progress = [&](int sample) {
     if (!common.quiet) status("sample " + std::to_string(sample) + "/" + std::to_string(samples));
   };
-  const Turns reading({read}, peak_flops, options);
+  const Turns reading(
+      {read}, [] { return peak_flops(); }, options);
   // Each sample continues the same prompt.
   std::vector<double> seconds, fractions;
   read();

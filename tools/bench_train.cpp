@@ -53,7 +53,8 @@ int bench_train(const Arguments& arguments) {
   turn_options.progress = [&](int step) {
     if (!common.quiet) status("step " + std::to_string(step) + "/" + std::to_string(steps));
   };
-  const Turns turns({[&] { trainer.train_step(); }}, peak_flops, turn_options);
+  const Turns turns(
+      {[&] { trainer.train_step(); }}, [] { return peak_flops(); }, turn_options);
   const double step = turns.seconds();
   const double peak = turns.limit() * 1e-9;
   const double tokens = static_cast<double>(options.sequences_per_step() * config.block_size);
