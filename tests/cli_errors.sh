@@ -55,7 +55,7 @@ refuses 2 "'trian' is not a verb; did you mean train?" "$GRADUS" trian text
 refuses 2 'usage: gradus VERB' "$GRADUS"
 refuses 2 "'xyzzy' is not a verb; gradus --help lists them" "$GRADUS" xyzzy
 refuses 2 'show' "$GRADUS" tokenizer shwo
-refuses 2 "peak, gemm, train, generate or embed must follow; 'paek' did" "$GRADUS" bench paek
+refuses 2 "peak, gemm, train, growth, generate or embed must follow; 'paek' did" "$GRADUS" bench paek
 refuses 2 '--m, --n and --k must be given together' "$GRADUS" bench gemm --m 8
 refuses 2 '--form is that of --m, --n and --k' "$GRADUS" bench gemm --form nn
 refuses 2 "'xyzzy' matches none" "$GRADUS" bench gemm --only xyzzy
@@ -72,6 +72,8 @@ refuses 2 '--tokens and --short-tokens must be in [1, --block-size]; they are 12
   "$GRADUS" bench embed --block-size 64
 refuses 2 "'7' was given; the model has 6 layers" "$GRADUS" bench embed --layers 7
 refuses 2 '--texts must be in [1, 1000000]; it is 0' "$GRADUS" bench embed --texts 0
+refuses 2 '--n-kv-head must be left out' "$GRADUS" bench growth --n-kv-head 2
+refuses 2 '--only: must be one of all tokens|did you mean tokens?' "$GRADUS" bench growth --only token
 refuses 2 "resume takes DIR and options; 'more' is one argument too many" "$GRADUS" resume run more
 refuses 2 'DIR is required' "$GRADUS" generate -p x
 refuses 2 'GRADUS_ISA|scalar' env GRADUS_ISA=avx1024 "$GRADUS" doctor
@@ -93,7 +95,7 @@ succeeds 'the same on the command line' "$GRADUS" train text -o spelt $size --to
 same_file 'config file, - and _' spelt/model.safetensors configured/model.safetensors
 ok 'config files: line numbers in errors, the command line wins, - and _ are equal'
 
-for verb in train resume generate embed neighbors eval 'tokenizer show' info 'bench peak' 'bench gemm' 'bench train' \
+for verb in train resume generate embed neighbors eval 'tokenizer show' info 'bench peak' 'bench gemm' 'bench train' 'bench growth' \
   'bench generate' 'bench embed' doctor; do
   # shellcheck disable=SC2086
   succeeds "help of $verb" "$GRADUS" $verb --help

@@ -229,4 +229,9 @@ succeeds 'bench embed' "$GRADUS" bench embed $tiny --texts 3 --tokens 8 --short-
 has_keys 'bench embed --json' out texts_per_second fraction_of_peak short_seconds short_fraction_of_peak
 succeeds 'bench peak' "$GRADUS" bench peak --threads 1
 grep -q '^f32 .* GFLOP/s' out || fail 'bench peak' 'a line for f32' "$(cat out)"
+# shellcheck disable=SC2086
+succeeds 'bench growth' "$GRADUS" bench growth $tiny --batch-size 1 --vocab-size 50 --only sequences --json -q
+has_keys 'bench growth --json' out sequences step_seconds time_ratio planned_bytes peak_rss_bytes memory_ratio \
+  bytes_for_one_more
+equal 'bench growth: rows' '1 2 4 8' "$(grep -o '"sequences":[0-9]*' out | sed 's/.*://' | xargs)"
 ok 'doctor and bench give the figures they promise'

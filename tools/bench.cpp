@@ -16,6 +16,7 @@ constexpr Bench kBenches[] = {
     {"peak", bench_peak, "the limits themselves: multiply-adds on registers, memory read as a stream"},
     {"gemm", bench_gemm, "matrix products of training and generating"},
     {"train", bench_train, "whole training steps"},
+    {"growth", bench_growth, "a training step's time and memory against each size"},
     {"generate", bench_generate, "reading a prompt and continuing it"},
     {"embed", bench_embed, "vectors of texts"},
 };

@@ -17,6 +17,7 @@ namespace gradus::tools {
 int bench_peak(const Arguments& arguments);
 int bench_gemm(const Arguments& arguments);
 int bench_train(const Arguments& arguments);
+int bench_growth(const Arguments& arguments);
 int bench_generate(const Arguments& arguments);
 int bench_embed(const Arguments& arguments);
 
