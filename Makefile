@@ -38,7 +38,7 @@ help:
 	@echo 'make test-arm  build for arm64 and run the ops and a training in an emulator: the bits are those of AVX2'
 	@echo 'make asan      tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make tsan      tests under ThreadSanitizer'
-	@echo 'make bench     the benchmarks'
+	@echo 'make bench     one table of speeds, each as a fraction of the machine'"'"'s limit (takes 15 minutes)'
 	@echo 'make bench-peers  matrix products beside those of oneDNN and OpenBLAS'
 	@echo 'make lint      arrows between folders, confinement of libraries, kernel objects, format'
 	@echo 'make format    clang-format over all sources'
@@ -67,8 +67,8 @@ demo: build
 
 bench: deps-dev
 	$(call configure,$(BUILD),-DGRADUS_BENCH=ON)
-	$(call compile,$(BUILD)) --target gradus_bench
-	$(BUILD)/bench/gradus_bench $(BENCH_ARGS)
+	$(call compile,$(BUILD)) --target gradus_bench --target gradus_program
+	$(if $(BENCH_ARGS),$(BUILD)/bench/gradus_bench $(BENCH_ARGS),sh bench/report.sh $(BUILD))
 
 bench-peers:
 	@.ci/deps peers

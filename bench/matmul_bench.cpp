@@ -4,15 +4,14 @@
 #include <string>
 #include <tuple>
 
+#include "bench/roof.hpp"
 #include "tensor/autodiff.hpp"
-#include "tensor/machine.hpp"
 #include "tensor/ops.hpp"
 #include "tensor/parallel.hpp"
 #include "tests/draw.hpp"
 
 /// Matrix products of the shapes that models are made of, in the three forms of training: nt is a layer's forward pass
-/// x · wᵀ, nn its gradient to the input, tn its gradient to the weight. of_peak is the fraction of the fused-multiply-add
-/// peak of as many threads, measured in the same run.
+/// x · wᵀ, nn its gradient to the input, tn its gradient to the weight; on one thread and on all.
 
 namespace gradus {
 namespace {
@@ -28,13 +27,6 @@ const Product kProducts[] = {
     {"eight tokens", 8, 3072, 768},
 };
 
-double peak_gflops(int threads) {
-  static int measured = 0;
-  static double gflops = 0;
-  if (measured != threads) gflops = measure_peak(measured = threads).f32_gflops;
-  return gflops;
-}
-
 Tensor random(const Shape& shape, uint64_t seed) {
   std::vector<float> list(static_cast<std::size_t>(shape.numel()));
   for (std::size_t i = 0; i < list.size(); ++i)
@@ -45,21 +37,22 @@ Tensor random(const Shape& shape, uint64_t seed) {
 void product(benchmark::State& state, const Product& shape, bool transpose_a, bool transpose_b, int threads) {
   const int before = thread_count();
   set_thread_count(threads);
-  const double peak = peak_gflops(threads);
   const Tensor a = random(transpose_a ? Shape{shape.k, shape.m} : Shape{shape.m, shape.k}, 1);
   const Tensor b = random(transpose_b ? Shape{shape.n, shape.k} : Shape{shape.k, shape.n}, 2);
   const NoGrad quiet;
+  const auto count = [](int64_t rows, int64_t columns) {
+    return static_cast<double>(rows) * static_cast<double>(columns);
+  };
+  const double flops = 2 * count(shape.m, shape.n) * static_cast<double>(shape.k);
+  Roof roof(flops, 4 * (count(shape.m, shape.k) + count(shape.k, shape.n) + count(shape.m, shape.n)));
   const auto begin = std::chrono::steady_clock::now();
   for (auto _ : state) {
     const Tensor y = matmul(a, b, transpose_a, transpose_b);
     benchmark::DoNotOptimize(y.bytes());
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  roof.finish(state, seconds / static_cast<double>(state.iterations()));
   set_thread_count(before);
-  const double gflop =
-      2e-9 * static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
-  state.counters["gflops"] = gflop * static_cast<double>(state.iterations()) / seconds;
-  state.counters["of_peak"] = gflop * static_cast<double>(state.iterations()) / seconds / peak;
 }
 
 const bool registered = [] {

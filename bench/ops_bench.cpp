@@ -1,7 +1,11 @@
 #include <benchmark/benchmark.h>
 
+#include <chrono>
+#include <cstdio>
 #include <string>
+#include <string_view>
 
+#include "bench/roof.hpp"
 #include "tensor/autodiff.hpp"
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/machine.hpp"
@@ -10,8 +14,8 @@
 
 /// Every row of the op table, forward and with its gradient:
 ///   gradus_bench --benchmark_filter='softmax.*'
-/// bytes counts inputs and outputs once, so that a memory-bound op can be held against the machine's bandwidth; peak and
-/// bandwidth are measured at the start and stand in the header of the report.
+/// Each is held against its roof: of bytes, inputs and outputs count once; a gradient also reads the upstream gradient and
+/// writes one for each input that has one.
 
 namespace gradus {
 namespace {
@@ -19,33 +23,45 @@ namespace {
 using testing::Case;
 using testing::Tensors;
 
+double bytes_of(const Tensors& tensors) {
+  double bytes = 0;
+  for (const Tensor& tensor : tensors) {
+    if (tensor) bytes += static_cast<double>(tensor.nbytes());
+  }
+  return bytes;
+}
+
+/// Runs a body as often as google-benchmark asks, and reports it against its roof.
+template <class Body>
+void run(benchmark::State& state, double flops, double bytes, Body body) {
+  Roof roof(flops, bytes);
+  body();
+  const auto begin = std::chrono::steady_clock::now();
+  for (auto _ : state) body();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  roof.finish(state, seconds / static_cast<double>(state.iterations()));
+}
+
 void forward(benchmark::State& state, const Case& test) {
   const Tensors inputs = testing::make_inputs(test, DType::f32);
   const NoGrad quiet;
-  double bytes = 0;
-  for (const Tensor& input : inputs) bytes += static_cast<double>(input.nbytes());
-  bytes += static_cast<double>(test.op(inputs, DType::f32).nbytes());
-  for (auto _ : state) {
+  const double bytes = bytes_of(inputs) + static_cast<double>(test.op(inputs, DType::f32).nbytes());
+  run(state, test.flops, bytes, [&] {
     const Tensor y = test.op(inputs, DType::f32);
     benchmark::DoNotOptimize(y.bytes());
-  }
-  using benchmark::Counter;
-  state.counters["bytes"] = Counter(bytes, Counter::kIsIterationInvariantRate, Counter::kIs1000);
-  if (test.flops > 0)
-    state.counters["flops"] = Counter(test.flops, Counter::kIsIterationInvariantRate, Counter::kIs1000);
+  });
 }
 
 void forward_backward(benchmark::State& state, const Case& test) {
   const Tensors inputs = testing::make_inputs(test, DType::f32);
   const Tensor upstream = testing::make_upstream(test, test.op(inputs, DType::f32));
-  for (auto _ : state) {
+  const testing::Outcome once = testing::run(test, inputs, DType::f32, upstream);
+  const double bytes = bytes_of(inputs) + bytes_of({once.y, upstream}) + bytes_of(once.gradients);
+  // A product's gradient is two products of the same size.
+  run(state, 3 * test.flops, bytes, [&] {
     const testing::Outcome outcome = testing::run(test, inputs, DType::f32, upstream);
     benchmark::DoNotOptimize(outcome.y.bytes());
-  }
-  using benchmark::Counter;
-  // A product's gradient is two products of the same size.
-  if (test.flops > 0)
-    state.counters["flops"] = Counter(3 * test.flops, Counter::kIsIterationInvariantRate, Counter::kIs1000);
+  });
 }
 
 void register_rows() {
@@ -70,16 +86,25 @@ void register_rows() {
 }  // namespace gradus
 
 int main(int argc, char** argv) {
+  // Another format than ours, or a file, is google-benchmark's own matter.
+  bool own_format = true;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word.starts_with("--benchmark_format") || word.starts_with("--benchmark_out") ||
+        word.starts_with("--benchmark_list_tests"))
+      own_format = false;
+  }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  const int threads = gradus::thread_count();
-  benchmark::AddCustomContext("isa", gradus::kernels::table<float>().name);
-  benchmark::AddCustomContext("threads", std::to_string(threads));
-  benchmark::AddCustomContext("f32 peak, GFLOP/s", std::to_string(gradus::measure_peak(threads).f32_gflops));
-  benchmark::AddCustomContext("read bandwidth, GB/s",
-                              std::to_string(gradus::measure_read_bandwidth(threads)));
   gradus::register_rows();
-  benchmark::RunSpecifiedBenchmarks();
+  if (own_format) {
+    gradus::RoofReporter reporter;
+    benchmark::RunSpecifiedBenchmarks(&reporter);
+  } else {
+    benchmark::AddCustomContext("isa", gradus::kernels::table<float>().name);
+    benchmark::AddCustomContext("threads", std::to_string(gradus::thread_count()));
+    benchmark::RunSpecifiedBenchmarks();
+  }
   benchmark::Shutdown();
   return 0;
 }

@@ -28,7 +28,7 @@ constexpr Verb kVerbs[] = {
     {"eval", run_eval, "loss, perplexity and bits per byte over a file"},
     {"tokenizer", run_tokenizer, "show how a tokenizer cuts a text"},
     {"info", run_info, "what a run folder or model file holds"},
-    {"bench", run_bench, "fractions of the machine's limit: peak, gemm, train"},
+    {"bench", run_bench, "fractions of the machine's limit: peak, gemm, train, growth, generate, embed"},
     {"doctor", run_doctor, "what this machine has and what the program chose"},
 };
 
