@@ -37,7 +37,7 @@ row text "$title, $(awk -v n="$bytes" 'BEGIN { printf "%.1f", n / 1e6 }') MB    
 # The options are written out, so that the run can be repeated by hand; the hash in the README belongs to them.
 rm -rf "$run"
 "$gradus" train "$text" -o "$run" --arch llama --tokenizer bpe:2048 --n-layer 4 --n-head 4 --n-embd 128 \
-  --block-size 64 --batch-size 16 --max-iters 1500 --learning-rate 3e-3 --min-lr 1e-4 --warmup 100 \
+  --block-size 128 --batch-size 8 --max-iters 2000 --learning-rate 2e-3 --min-lr 1e-4 --warmup 100 \
   --eval-interval 500 --seed 1337 --json > "$work/result"
 
 bits=$(value "$work/result" val_bits_per_byte)

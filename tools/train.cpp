@@ -155,6 +155,7 @@ int run_train(const Arguments& arguments) {
   check(a.init.empty() || !args.given("--tokenizer"),
         "train: --init takes that model's tokenizer; leave out --tokenizer");
   check(a.profile >= 0 && a.profile <= 1000, "--profile must be in [0, 1000]; it is ", a.profile);
+  check(a.profile == 0 || !a.dry_run, "train: --dry-run takes no step; leave out --profile");
   a.model.config(512);  // wrong sizes are said before any work is done
   TrainingOptions& options = a.training;
   options.batch_size = a.model.batch();

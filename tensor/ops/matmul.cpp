@@ -89,18 +89,19 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
   if (!will_record({&a, &b})) return y;
   return record("matmul", y, {a, b},
                 [sa = Saved("matmul", a), sb = Saved("matmul", b), transpose_a, transpose_b](Backward& g) {
-                  const Tensor left = transpose_a ? transposed(sa.get()) : sa.get();
-                  const Tensor right = transpose_b ? transposed(sb.get()) : sb.get();
+                  const Tensor kept_a = sa.get(), kept_b = sb.get();
+                  const Tensor left = transpose_a ? transposed(kept_a) : kept_a;
+                  const Tensor right = transpose_b ? transposed(kept_b) : kept_b;
                   // Each gradient is laid out as its input is, so a transposed input swaps the product's operands.
                   if (g.needs(0)) {
                     const Tensor da = transpose_a ? product_of(right, transposed(g.dy()))
                                                   : product_of(g.dy(), transposed(right));
-                    g.add(0, sum_to_shape(da, sa.get().shape()));
+                    g.add(0, sum_to_shape(da, kept_a.shape()));
                   }
                   if (g.needs(1)) {
                     const Tensor db = transpose_b ? product_of(transposed(g.dy()), left)
                                                   : product_of(transposed(left), g.dy());
-                    g.add(1, sum_to_shape(db, sb.get().shape()));
+                    g.add(1, sum_to_shape(db, kept_b.shape()));
                   }
                 });
 }
@@ -189,7 +190,8 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation a
           if (activated) {
             dpre = Tensor::empty(g.dy().shape(), weight.dtype());
             const auto apply = table.unary_grad[static_cast<int>(unary_of(activation))];
-            const T* from = spre.get().template data<T>();
+            const Tensor kept = spre.get();
+            const T* from = kept.template data<T>();
             const T* dy = g.dy().template data<T>();
             T* to = dpre.mutable_data<T>();
             parallel_ranges(dpre.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
