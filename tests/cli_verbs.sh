@@ -213,7 +213,7 @@ equal 'bench gemm --only: a row' 1 "$(lines out)"
 # shellcheck disable=SC2086
 succeeds 'bench train' "$GRADUS" bench train $size --vocab-size 100 --steps 5 --json -q
 has_keys 'bench train --json' out tokens_per_second step_seconds fraction_of_peak peak_gflops peak_rss_bytes
-has_keys 'bench train --json' out planned_bytes samples
+has_keys 'bench train --json' out planned_bytes samples disturbed
 succeeds 'bench gemm over weights in turns' "$GRADUS" bench gemm --m 2 --n 64 --k 64 --rotate-mb 1 --json
 has_keys 'bench gemm --rotate-mb --json' out weights gflops fraction_of_limit limit read_gb_per_second
 equal 'weights of 1 MB' 62 "$(sed 's/.*"weights":\([0-9]*\).*/\1/' out)"

@@ -35,10 +35,7 @@ std::string names() {
 int run_bench(const Arguments& arguments) {
   const std::string what = arguments.empty() ? "" : arguments[0];
   for (const Bench& bench : kBenches) {
-    if (what != bench.name) continue;
-    const int code = bench.run({arguments.begin() + 1, arguments.end()});
-    note_disturbance();
-    return code;
+    if (what == bench.name) return bench.run({arguments.begin() + 1, arguments.end()});
   }
   if (what == "--help" || what == "-h") {
     print_out("gradus bench measures how near the machine's limit the program comes\n\n");

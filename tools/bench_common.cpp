@@ -107,15 +107,21 @@ double peak_flops(double seconds) {
   return peak;
 }
 
-void note_disturbance() {
-  if (processor_shares.empty()) return;
+bool disturbed() {
+  if (processor_shares.empty()) return false;
   std::sort(processor_shares.begin(), processor_shares.end());
-  // With many threads, a seventh of a measurement is spent by one of them.
-  if (processor_shares[processor_shares.size() / 10] < 0.8) {
-    say("note   other programs kept the threads from their processors in a tenth of the measurements or "
-        "more: run it "
-        "again when they have ended");
-  }
+  // With many threads, a seventh of an undisturbed measurement is spent by one of them alone.
+  return processor_shares[processor_shares.size() / 10] < 0.8;
+}
+
+void print_bench_json(Json json) { print_json(json.set("disturbed", disturbed())); }
+
+void finish_text(const CommonOptions& common) {
+  flush_out();
+  if (common.quiet || !disturbed()) return;
+  say("note   other programs kept the threads from their processors in a tenth of the measurements or more; "
+      "run it again "
+      "when they have ended");
 }
 
 double read_bandwidth(const std::vector<Tensor>& arrays) {

@@ -62,8 +62,13 @@ class Turns {
 
 /// Fused-multiply-add peak of the threads in use, in operations a second, measured for about so many seconds.
 double peak_flops(double seconds = 0.02);
-/// Says on stderr if, while peaks were measured, other programs kept the threads from their processors.
-void note_disturbance();
+/// Whether other programs kept the threads from their processors while peaks were measured, in a tenth of the
+/// measurements or more.
+bool disturbed();
+/// Prints the object of a bench, with `disturbed` in it.
+void print_bench_json(Json json);
+/// Ends what a bench prints for people, with a line on stderr if it was disturbed.
+void finish_text(const CommonOptions& common);
 /// Bytes a second at which the threads in use read these arrays, all of them, once.
 double read_bandwidth(const std::vector<Tensor>& arrays);
 /// The same as a limit of what reads these arrays or copies of them: theirs, or that of a block of memory as large, if it

@@ -92,7 +92,7 @@ int bench_embed(const Arguments& arguments) {
     json.set("fraction_of_peak", batch_fraction).set("short_tokens", short_tokens);
     json.set("short_seconds", turns.seconds(1)).set("short_fraction_of_peak", single_fraction);
     json.set("peak_gflops", turns.limit() * 1e-9);
-    print_json(json);
+    print_bench_json(json);
   } else {
     const std::string prefix = "embed " + count_text(static_cast<double>(parameter_count(config))) + ", ";
     const std::string peak = fixed(turns.limit() * 1e-9, 1) + " GFLOP/s";
@@ -100,7 +100,7 @@ int bench_embed(const Arguments& arguments) {
                         fixed(texts_per_second, 1) + " texts/s", batch_fraction, peak));
     print_out(bench_row(prefix + "one text of " + std::to_string(short_tokens),
                         fixed(turns.seconds(1) * 1e3, 2) + " ms", single_fraction, peak));
-    flush_out();
+    finish_text(common);
   }
   return 0;
 }

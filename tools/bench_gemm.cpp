@@ -179,7 +179,10 @@ class Gemm {
   }
 
   void finish() const {
-    if (!common_.json) return;
+    if (!common_.json) {
+      finish_text(common_);
+      return;
+    }
     Json json = Json::object().set("threads", int64_t{thread_count()});
     for (const auto& peer : peers_) json.set(peer->name(), peer->about());
     json.set("results", rows_);
@@ -190,7 +193,7 @@ class Gemm {
       json.set("mean_fraction_of_peak", means);
       if (!ratios_.empty()) json.set("mean_ratio_to_best_peer", geometric_mean(ratios_));
     }
-    print_json(json);
+    print_bench_json(json);
   }
 
  private:

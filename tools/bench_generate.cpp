@@ -132,7 +132,7 @@ int bench_generate(const Arguments& arguments) {
     json.set("weight_bytes", static_cast<int64_t>(weight_bytes));
     json.set("cache_bytes_per_token", static_cast<int64_t>(cache_bytes));
     json.set("peak_rss_bytes", static_cast<int64_t>(peak_resident_bytes()));
-    print_json(json);
+    print_bench_json(json);
   } else {
     const std::string prefix = "generate " + count_text(static_cast<double>(parameter_count(config))) + ", ";
     print_out(bench_row(prefix + "prompt of " + std::to_string(prompt_tokens),
@@ -142,7 +142,7 @@ int bench_generate(const Arguments& arguments) {
                         fixed(1 / median(seconds), 1) + " tok/s", median(fractions),
                         fixed(bandwidth * 1e-9, 1) + " GB/s   (" + bytes_text(weight_bytes) +
                             " of weights; keys and values, " + bytes_text(cache_bytes) + ", not counted)"));
-    flush_out();
+    finish_text(common);
   }
   return 0;
 }

@@ -165,6 +165,8 @@ int bench_growth(const Arguments& arguments) {
       const double tokens_per_second = result.at("tokens_per_second").as_number();
       Json row = Json::object();
       row.set(axis.column, value).set("step_seconds", seconds).set("tokens_per_second", tokens_per_second);
+      const bool was_disturbed = result.at("disturbed").as_boolean();
+      row.set("disturbed", was_disturbed);
       row.set("fraction_of_peak", fraction).set("planned_bytes", planned).set("peak_rss_bytes", bytes);
       std::string line = left(std::to_string(value), 12) + right(fixed(seconds * 1e3, 2), 11);
       std::string ratio, memory_ratio, slope;
@@ -180,7 +182,8 @@ int bench_growth(const Arguments& arguments) {
       if (!common.json) {
         print_out(line + right(ratio, 7) + right(fixed(tokens_per_second, 0), 10) +
                   right(percent(fraction), 9) + right(bytes_text(planned), 10) +
-                  right(bytes_text(bytes), 10) + right(memory_ratio, 7) + slope + "\n");
+                  right(bytes_text(bytes), 10) + right(memory_ratio, 7) + slope +
+                  (was_disturbed ? "   disturbed by other programs\n" : "\n"));
         flush_out();
       }
       last_seconds = seconds;

@@ -38,7 +38,7 @@ int bench_peak(const Arguments& arguments) {
     json.set("threads", int64_t{thread_count()}).set("samples", int64_t{kSamples}).set("isa", isa);
     json.set("f32_gflops", peak).set("read_gb_per_second", read);
     if (clock > 0) json.set("clock_ghz", clock).set("flops_per_cycle", flops_per_cycle);
-    print_json(json);
+    print_bench_json(json);
     return 0;
   }
   print_out("threads  " + std::to_string(thread_count()) + "\n");
@@ -48,7 +48,7 @@ int bench_peak(const Arguments& arguments) {
               " operations a cycle and core\n");
   print_out("read     " + fixed(read, 1) + " GB/s from " +
             bytes_text(static_cast<double>(memory[0].nbytes())) + "\n");
-  flush_out();
+  finish_text(common);
   return 0;
 }
 

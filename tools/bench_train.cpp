@@ -67,13 +67,13 @@ int bench_train(const Arguments& arguments) {
     json.set("flops_per_token", training_flops_per_token(config));
     json.set("planned_bytes", static_cast<int64_t>(needed));
     json.set("peak_rss_bytes", static_cast<int64_t>(peak_resident_bytes()));
-    print_json(json);
+    print_bench_json(json);
   } else {
     print_out(bench_row("train " + count_text(static_cast<double>(parameter_count(config))) + " parameters",
                         fixed(tokens / step, 0) + " tok/s", fraction,
                         fixed(peak, 1) + " GFLOP/s   (" + fixed(step * 1e3, 2) + " ms a step, " +
                             bytes_text(static_cast<double>(peak_resident_bytes())) + ")"));
-    flush_out();
+    finish_text(common);
   }
   return 0;
 }
