@@ -12,7 +12,7 @@ namespace {
 constexpr double kChain = 3;
 
 Row matmul_row() {
-  Row row("matmul(Tensor, Tensor, bool, bool)", {"gemm", "pack"}, kChain, 32);
+  Row row("matmul(Tensor, Tensor, bool, bool)", {"gemm", "pack", "pack_strips"}, kChain, 32);
   const auto form = [&row](bool ta, bool tb) {
     row.of([=](const Tensors& in, DType) { return matmul(in[0], in[1], ta, tb); },
            [=](const Arrays& in) { return reference::matmul(in[0], in[1], ta, tb); },
@@ -45,6 +45,10 @@ Row matmul_row() {
   row.test({normal({0, 3}), normal({0, 5})})
       .test({normal({257, 130}), normal({257, 65})})
       .test({normal({3, 1}), normal({3, 1})});
+  // More than one piece of k, of columns and of rows where the transposed factor is packed.
+  row.test({normal({1100, 29}), normal({1100, 35})})
+      .test({normal({11, 20}), normal({11, 3100})})
+      .test({normal({11, 3100}), normal({11, 20})});
   row.bench({normal({768, 512}), normal({768, 768})}, 2.0 * 512 * 768 * 768);
   form(false, true);
   row.test({normal({3, 4}), normal({5, 4})}, {0})
@@ -62,7 +66,8 @@ Row matmul_row() {
 }
 
 Row linear_row() {
-  Row row("linear(Tensor, Tensor, Tensor, Activation)", {"gemm", "pack", "column_sum"}, kChain, 32);
+  Row row("linear(Tensor, Tensor, Tensor, Activation)", {"gemm", "pack", "pack_strips", "column_sum"}, kChain,
+          32);
   struct Kind {
     Activation activation;
     const char* name;

@@ -205,8 +205,8 @@ void run_attention_grad(const AttentionGradArgs<T>& g) {
   T* dp = take(kQueryBlock * kKeyBlock);
   T* dots = take(padded);
 
-  run_pack<T>({g.k, 1, g.k_row, d, g.rows, key_panels});
-  run_pack<T>({g.v, 1, g.v_row, d, g.rows, value_panels});
+  run_pack<T>({g.k, 1, g.k_row, d, g.rows, key_panels, d * 16});
+  run_pack<T>({g.v, 1, g.v_row, d, g.rows, value_panels, d * 16});
   copy_padded(g.k, g.k_row, g.rows, d, keys, width);
 
   for (int64_t h = 0; h < g.group; ++h) {

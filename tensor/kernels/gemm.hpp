@@ -96,66 +96,87 @@ __attribute__((noinline)) void gemm_tile(const T* a, int64_t a_row, int64_t a_k,
   }
 }
 
-/// Rows of A as the tiles read them: element (r, p) = data[r·row + p·k].
+/// A group of rows of A as the tiles read them: rows in strips of kStripRows, element (r, p) of one = r·row + p·k.
 template <class T>
 struct Rows {
   const T* data;
-  int64_t row;
-  int64_t k;
+  int64_t strip, row, k;
+
+  const T* at(int64_t r) const { return data + r / kStripRows * strip + r % kStripRows * row; }
 };
 
-// Rows of A that are copied together: whole tiles of every instruction set, whole cache lines.
+// Rows of A that are copied together: whole strips, whole cache lines.
 inline constexpr int64_t kGroupRows = 48;
 inline constexpr int64_t kGroupStride = kBlockK + 16;  // no multiple of 4 KiB
+static_assert(kStripRows % kTileRows == 0 &&
+              kGroupRows / kStripRows * strip_size(kBlockK) <= kGroupRows * kGroupStride);
+
+/// Packs rows whose elements at one k lie next to each other; see PackStripsArgs. In strips of its own height, a tile's
+/// elements of A fill whole lines, 18 KB, which the first-level cache can hold.
+template <class T>
+void run_pack_strips(const PackStripsArgs<T>& s) {
+  for (int64_t p = 0; p < s.k; ++p) {
+    const T* from = s.source + p * s.k_stride;
+    T* to = s.strips + p * kStripRows;
+    // Whole vectors where the next k overwrites what is beyond the 12.
+    int64_t r = 0;
+    if (p + 1 < s.k) {
+      for (; r + 16 <= s.rows; r += kStripRows, to += s.strip) Vec<T>::load(from + r).store(to);
+    }
+    for (; r < s.rows; r += kStripRows, to += s.strip) {
+      store_some(load_some(from + r, s.rows - r), to, kStripRows);
+    }
+  }
+}
 
 /// Copies a group of rows where reading them in place would fight over a few cache sets, once for all panels of the
-/// block: columns of a transposed A (a line of 16 rows for each k, far apart) become dense, and rows that lie a multiple
+/// block: columns of a transposed A (a line of 16 rows for each k, far apart) become strips, and rows that lie a multiple
 /// of 4 KiB apart (12 lines of one set, at each k) are moved apart. It takes K = 3072 from 77 to 87 % of the peak.
 template <class T>
 Rows<T> group_of_rows(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_t k_begin, int64_t k_size,
                       T* copy) {
+  if (g.a_strip != 0)
+    return {g.a + row / kStripRows * g.a_strip + k_begin * kStripRows, g.a_strip, 1, kStripRows};
   const T* a = g.a + row * g.a_row + k_begin * g.a_k;
   const bool clashing = g.a_row * static_cast<int64_t>(sizeof(T)) % 4096 == 0;
   if (g.a_k == 1) {
-    if (!clashing || rows <= 4) return {a, g.a_row, 1};
+    if (!clashing || rows <= 4) return {a, kStripRows * g.a_row, g.a_row, 1};
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t p = 0; p < k_size; p += 16) {
         store_some(load_some(a + r * g.a_row + p, k_size - p), copy + r * kGroupStride + p, k_size - p);
       }
     }
-    return {copy, kGroupStride, 1};
+    return {copy, kStripRows * kGroupStride, kGroupStride, 1};
   }
   if (g.a_row == 1) {
-    for (int64_t p = 0; p < k_size; ++p) {
-      for (int64_t r = 0; r < rows; r += 16) {
-        store_some(load_some(a + p * g.a_k + r, rows - r), copy + p * kGroupRows + r, rows - r);
-      }
-    }
+    run_pack_strips<T>({a, g.a_k, rows, k_size, copy, strip_size(k_size)});
   } else {
-    for (int64_t p = 0; p < k_size; ++p) {
-      for (int64_t r = 0; r < rows; ++r) copy[p * kGroupRows + r] = a[r * g.a_row + p * g.a_k];
+    for (int64_t r = 0; r < rows; ++r) {
+      T* to = copy + r / kStripRows * strip_size(k_size) + r % kStripRows;
+      for (int64_t p = 0; p < k_size; ++p) to[p * kStripRows] = a[r * g.a_row + p * g.a_k];
     }
   }
-  return {copy, 1, kGroupRows};
+  return {copy, strip_size(k_size), 1, kStripRows};
 }
 
 /// All panels of one strip of `Count` rows.
 template <class T, int Count>
-void gemm_strip(const GemmArgs<T>& g, const Rows<T>& a, int64_t row, int64_t first_panel, int64_t end_panel,
-                int64_t k_begin, int64_t k_size, bool load_c, const T* bias) {
+void gemm_strip(const GemmArgs<T>& g, const Rows<T>& a, int64_t group, int64_t r, int64_t first_panel,
+                int64_t end_panel, int64_t k_begin, int64_t k_size, bool load_c, const T* bias) {
   // Few rows would wait for the latency of a chain: they take more panels at once instead.
   constexpr int kWide = kAccumulators / Count > kTilePanels
                             ? (kAccumulators / Count > 8 ? 8 : kAccumulators / Count)
                             : kTilePanels;
   const T* b = g.b + k_begin * g.b_row;
-  T* c = g.c + row * g.c_row;
+  const T* rows = a.at(r);
+  T* c = g.c + (group + r) * g.c_row;
   int64_t j = first_panel;
   const auto columns_left = [&](int64_t panel) { return g.n - panel * 16; };
   const auto bias_at = [&](int64_t panel) { return bias == nullptr ? nullptr : bias + panel * 16; };
   const auto tiles_of = [&]<int Panels>() {
     for (; j + Panels <= end_panel; j += Panels) {
       const int64_t last = columns_left(j + Panels - 1);
-      gemm_tile<T, Count, Panels>(a.data, a.row, a.k, b + j * g.b_panel, g.b_panel, g.b_row, c + j * 16,
+      gemm_tile<T, Count, Panels>(rows, a.row, a.k, b + j * g.b_panel, g.b_panel, g.b_row, c + j * 16,
                                   g.c_row, k_size, load_c, bias_at(j), last < 16 ? last : 16);
     }
   };
@@ -166,13 +187,14 @@ void gemm_strip(const GemmArgs<T>& g, const Rows<T>& a, int64_t row, int64_t fir
 }
 
 template <class T, int Count>
-void gemm_rest(const GemmArgs<T>& g, const Rows<T>& a, int64_t row, int64_t rows, int64_t first_panel,
-               int64_t end_panel, int64_t k_begin, int64_t k_size, bool load_c, const T* bias) {
+void gemm_rest(const GemmArgs<T>& g, const Rows<T>& a, int64_t group, int64_t r, int64_t rows,
+               int64_t first_panel, int64_t end_panel, int64_t k_begin, int64_t k_size, bool load_c,
+               const T* bias) {
   if constexpr (Count > 0) {
     if (rows == Count) {
-      gemm_strip<T, Count>(g, a, row, first_panel, end_panel, k_begin, k_size, load_c, bias);
+      gemm_strip<T, Count>(g, a, group, r, first_panel, end_panel, k_begin, k_size, load_c, bias);
     } else {
-      gemm_rest<T, Count - 1>(g, a, row, rows, first_panel, end_panel, k_begin, k_size, load_c, bias);
+      gemm_rest<T, Count - 1>(g, a, group, r, rows, first_panel, end_panel, k_begin, k_size, load_c, bias);
     }
   }
 }
@@ -191,13 +213,13 @@ void run_gemm(const GemmArgs<T>& g) {
       const int64_t end_panel = panel + kBlockPanels < panels ? panel + kBlockPanels : panels;
       for (int64_t group = 0; group < g.m; group += kGroupRows) {
         const int64_t rows = group + kGroupRows < g.m ? kGroupRows : g.m - group;
-        Rows<T> a = group_of_rows(g, group, rows, k_begin, k_size, copy);
+        const Rows<T> a = group_of_rows(g, group, rows, k_begin, k_size, copy);
         int64_t r = 0;
-        for (; r + kTileRows <= rows; r += kTileRows, a.data += kTileRows * a.row) {
-          gemm_strip<T, kTileRows>(g, a, group + r, panel, end_panel, k_begin, k_size, load_c, bias);
+        for (; r + kTileRows <= rows; r += kTileRows) {
+          gemm_strip<T, kTileRows>(g, a, group, r, panel, end_panel, k_begin, k_size, load_c, bias);
         }
         if (r < rows) {
-          gemm_rest<T, kTileRows - 1>(g, a, group + r, rows - r, panel, end_panel, k_begin, k_size, load_c,
+          gemm_rest<T, kTileRows - 1>(g, a, group, r, rows - r, panel, end_panel, k_begin, k_size, load_c,
                                       bias);
         }
       }
@@ -242,6 +264,7 @@ template <class T>
 void fill_gemm(Table<T>& table) {
   table.registers = kTileRows * kTilePanels;
   table.gemm = run_gemm<T>;
+  table.pack_strips = run_pack_strips<T>;
   table.peak = run_peak<T>;
   table.read = run_read<T>;
 }

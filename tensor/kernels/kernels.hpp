@@ -16,9 +16,15 @@ inline constexpr int64_t kLanes = 16;
 
 // ---- matrix product ----
 
+/// Rows of A that lie together where A is packed, in strips: strips[s][p][r] = A(12s + r, p), strip_size(k) apart.
+inline constexpr int64_t kStripRows = 12;
+/// A line more than it holds: strips of 4.5 KB · 2ⁿ would share their cache sets.
+inline constexpr int64_t strip_size(int64_t k) { return kStripRows * k + kLanes; }
+
 /// C (m,n) = A (m,k) · B (k,n), each output one chain over k from +0, or from C where `accumulate`; then + bias.
-/// A(i,p) = a[i·a_row + p·a_k]. B stands in panels of 16 columns: B(p, 16j + l) = b[j·b_panel + p·b_row + l]; the lanes
-/// beyond n of the last panel must be readable. C is row-major, only n columns are written.
+/// A(i,p) = a[i·a_row + p·a_k], or in strips where a_strip is their distance. B stands in panels of 16 columns:
+/// B(p, 16j + l) = b[j·b_panel + p·b_row + l]; the lanes beyond n of the last panel must be readable. C is row-major,
+/// only n columns are written.
 template <class T>
 struct GemmArgs {
   const T* a;
@@ -29,16 +35,29 @@ struct GemmArgs {
   int64_t c_row;
   int64_t m, n, k;
   bool accumulate;
-  const T* bias;  // n values or null
+  const T* bias;        // n values or null
+  int64_t a_strip = 0;  // 0: not in strips
 };
 
-/// panels[j][p][l] = source[p·k_stride + (16j + l)·n_stride] for p < k and 16j + l < n, else 0.
+/// Packs rows whose elements at one k lie next to each other, A(r,p) = source[p·k_stride + r], in strips that begin
+/// `strip` apart. What a strip holds beyond `rows` is undefined.
+template <class T>
+struct PackStripsArgs {
+  const T* source;
+  int64_t k_stride;
+  int64_t rows, k;
+  T* strips;
+  int64_t strip;
+};
+
+/// panels[j·panel + p·16 + l] = source[p·k_stride + (16j + l)·n_stride] for p < k and 16j + l < n; 0 for columns beyond n.
 template <class T>
 struct PackArgs {
   const T* source;
   int64_t k_stride, n_stride;
   int64_t k, n;
   T* panels;
+  int64_t panel;
 };
 
 /// How weights stand in panels for inference. f32: as above. bf16: rows p and p+1 of a panel in the low and high halves of
@@ -380,6 +399,7 @@ struct Table {
   int registers;  // multiply-adds of 16 lanes that peak() keeps in flight
   void (*gemm)(const GemmArgs<T>&);
   void (*pack)(const PackArgs<T>&);
+  void (*pack_strips)(const PackStripsArgs<T>&);
   bool (*narrow)(const NarrowArgs&);
   void (*widen)(const WidenArgs&);
   void (*gemm_few)(const GemmFewArgs&);

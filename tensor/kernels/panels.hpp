@@ -78,14 +78,21 @@ GRADUS_INLINE void transpose_block(const T* from, int64_t stride, T* to) {
 template <class T>
 void run_pack(const PackArgs<T>& s) {
   const int64_t panels = (s.n + 15) / 16;
-  for (int64_t j = 0; j < panels; ++j) {
+  int64_t j = 0;
+  if (s.n_stride == 1) {
+    // Row by row: memory is read in its order, and whole lines are written.
+    j = s.n / 16;
+    for (int64_t p = 0; p < s.k; ++p) {
+      const T* source = s.source + p * s.k_stride;
+      for (int64_t i = 0; i < j; ++i) Vec<T>::load(source + i * 16).store(s.panels + i * s.panel + p * 16);
+    }
+  }
+  for (; j < panels; ++j) {
     const int64_t columns = s.n - j * 16 < 16 ? s.n - j * 16 : 16;
     const T* source = s.source + j * 16 * s.n_stride;
-    T* to = s.panels + j * s.k * 16;
+    T* to = s.panels + j * s.panel;
     int64_t p = 0;
-    if (columns == 16 && s.n_stride == 1) {
-      for (; p < s.k; ++p) Vec<T>::load(source + p * s.k_stride).store(to + p * 16);
-    } else if (columns == 16 && s.k_stride == 1) {
+    if (columns == 16 && s.k_stride == 1) {
       for (; p + 16 <= s.k; p += 16) transpose_block(source + p, s.n_stride, to + p * 16);
     }
     for (; p < s.k; ++p) {

@@ -104,8 +104,8 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
       const int64_t b = task / kv_heads;
       const int64_t g = task % kv_heads;
       const int64_t rows = offsets[b + 1] - offsets[b];
-      table.pack(
-          {k_in + offsets[b] * k_row + g * d, 1, k_row, d, rows, panels_out + (g * padded + packed[b]) * d});
+      table.pack({k_in + offsets[b] * k_row + g * d, 1, k_row, d, rows,
+                  panels_out + (g * padded + packed[b]) * d, d * 16});
       T* to = values_out + (g * padded + packed[b]) * width;
       const T* from = v_in + offsets[b] * v_row + g * d;
       for (int64_t r = 0; r < rows; ++r) {

@@ -117,7 +117,7 @@ PackedWeight::PackedWeight(const Tensor& w, WeightFormat format) : format_(forma
   }
   const auto pack = [&](int64_t begin, int64_t end, float* to) {
     table.pack({w.data<float>() + begin * kLanes * w.strides()[0], w.strides()[1], w.strides()[0], k,
-                std::min(end * kLanes, rows_) - begin * kLanes, to});
+                std::min(end * kLanes, rows_) - begin * kLanes, to, k * kLanes});
   };
   if (format == WeightFormat::f32) {
     float* to = reinterpret_cast<float*>(panels_->mutable_data());
