@@ -7,6 +7,7 @@
 
 #include "tensor/autodiff.hpp"
 #include "tensor/ops.hpp"
+#include "tensor/ops/product.hpp"
 #include "tests/catch.hpp"
 #include "tests/for_each_case.hpp"
 #include "tests/op_cases.hpp"
@@ -51,6 +52,40 @@ TEST_CASE("every op gives the same bits on all instruction sets with fused multi
       }
       const std::string problem = same_bits(first, outcome);
       if (!problem.empty()) return first_name + " and " + isa + ": " + problem;
+    }
+    return "";
+  });
+}
+
+/// Ways to cut a product that differ from each other and from the usual one in every size.
+std::vector<detail::Cuts> odd_cuts() {
+  const int64_t depths[] = {1, 7, 32, 100};
+  std::vector<detail::Cuts> all;
+  for (int64_t i = 0; i < 12; ++i) {
+    const int64_t depth = depths[i % 4];
+    all.push_back({{1 + i, 1 + i % 3, depth, 1 + i % 5},
+                   12 * (1 + i % 4),
+                   16 * (1 + i % 3),
+                   2 * depth + 1,
+                   24 + 12 * (i % 2),
+                   32 + 16 * (i % 3)});
+  }
+  return all;
+}
+
+TEST_CASE("no tile shape and no blocking changes a bit of a product or its gradients") {
+  const std::vector<detail::Cuts> cuts = odd_cuts();
+  for_each_case([&](const Case& test) -> std::string {
+    if (!test.name.starts_with("matmul(") && !test.name.starts_with("linear(")) return "";
+    const Tensors inputs = make_inputs(test, DType::f32);
+    for (const std::string& isa : available_isas()) {
+      const UseIsa use(isa);
+      const Outcome usual = run(test, inputs, DType::f32);
+      for (std::size_t i = 0; i < cuts.size(); ++i) {
+        const detail::ForceCuts force(cuts[i]);
+        const std::string problem = same_bits(usual, run(test, inputs, DType::f32));
+        if (!problem.empty()) return "cuts " + std::to_string(i) + " on " + isa + ": " + problem;
+      }
     }
     return "";
   });

@@ -173,7 +173,9 @@ void gemm_strip(const GemmArgs<T>& g, const Rows<T>& a, int64_t group, int64_t r
   int64_t j = first_panel;
   const auto columns_left = [&](int64_t panel) { return g.n - panel * 16; };
   const auto bias_at = [&](int64_t panel) { return bias == nullptr ? nullptr : bias + panel * 16; };
+  const auto forced = g.forced == nullptr ? 0 : g.forced->tile_panels;
   const auto tiles_of = [&]<int Panels>() {
+    if (Panels > 1 && forced != 0 && Panels > forced) return;
     for (; j + Panels <= end_panel; j += Panels) {
       const int64_t last = columns_left(j + Panels - 1);
       gemm_tile<T, Count, Panels>(rows, a.row, a.k, b + j * g.b_panel, g.b_panel, g.b_row, c + j * 16,
@@ -186,41 +188,49 @@ void gemm_strip(const GemmArgs<T>& g, const Rows<T>& a, int64_t group, int64_t r
   tiles_of.template operator()<1>();
 }
 
+/// The same for a number of rows known only now, at most Count.
 template <class T, int Count>
-void gemm_rest(const GemmArgs<T>& g, const Rows<T>& a, int64_t group, int64_t r, int64_t rows,
+void gemm_rows(const GemmArgs<T>& g, const Rows<T>& a, int64_t group, int64_t r, int64_t rows,
                int64_t first_panel, int64_t end_panel, int64_t k_begin, int64_t k_size, bool load_c,
                const T* bias) {
   if constexpr (Count > 0) {
     if (rows == Count) {
       gemm_strip<T, Count>(g, a, group, r, first_panel, end_panel, k_begin, k_size, load_c, bias);
     } else {
-      gemm_rest<T, Count - 1>(g, a, group, r, rows, first_panel, end_panel, k_begin, k_size, load_c, bias);
+      gemm_rows<T, Count - 1>(g, a, group, r, rows, first_panel, end_panel, k_begin, k_size, load_c, bias);
     }
   }
 }
 
+/// A forced size where there is one and it fits.
+inline int64_t forced_size(int64_t forced, int64_t own) { return forced > 0 && forced < own ? forced : own; }
+
 template <class T>
 void run_gemm(const GemmArgs<T>& g) {
   const int64_t panels = (g.n + 15) / 16;
+  const GemmBlocking forced = g.forced == nullptr ? GemmBlocking{} : *g.forced;
+  const int64_t block_k = forced_size(forced.block_k, kBlockK);
+  const int64_t block_panels = forced_size(forced.block_panels, kBlockPanels);
+  const int64_t tile_rows = forced_size(forced.tile_rows, kTileRows);
   alignas(64) T copy[kGroupRows * kGroupStride];
   // A zero-length sum is +0 (or C) + bias: one pass with k = 0 writes it.
-  for (int64_t k_begin = 0; k_begin == 0 || k_begin < g.k; k_begin += kBlockK) {
+  for (int64_t k_begin = 0; k_begin == 0 || k_begin < g.k; k_begin += block_k) {
     const int64_t k_left = g.k - k_begin;
-    const int64_t k_size = k_left < kBlockK ? k_left : kBlockK;
+    const int64_t k_size = k_left < block_k ? k_left : block_k;
     const bool load_c = g.accumulate || k_begin > 0;
     const T* bias = k_begin + k_size == g.k ? g.bias : nullptr;
-    for (int64_t panel = 0; panel < panels; panel += kBlockPanels) {
-      const int64_t end_panel = panel + kBlockPanels < panels ? panel + kBlockPanels : panels;
+    for (int64_t panel = 0; panel < panels; panel += block_panels) {
+      const int64_t end_panel = panel + block_panels < panels ? panel + block_panels : panels;
       for (int64_t group = 0; group < g.m; group += kGroupRows) {
         const int64_t rows = group + kGroupRows < g.m ? kGroupRows : g.m - group;
         const Rows<T> a = group_of_rows(g, group, rows, k_begin, k_size, copy);
-        int64_t r = 0;
-        for (; r + kTileRows <= rows; r += kTileRows) {
-          gemm_strip<T, kTileRows>(g, a, group, r, panel, end_panel, k_begin, k_size, load_c, bias);
-        }
-        if (r < rows) {
-          gemm_rest<T, kTileRows - 1>(g, a, group, r, rows - r, panel, end_panel, k_begin, k_size, load_c,
-                                      bias);
+        for (int64_t r = 0; r < rows;) {
+          // A tile lies within one strip.
+          const int64_t left =
+              rows - r < kStripRows - r % kStripRows ? rows - r : kStripRows - r % kStripRows;
+          const int64_t height = left < tile_rows ? left : tile_rows;
+          gemm_rows<T, kTileRows>(g, a, group, r, height, panel, end_panel, k_begin, k_size, load_c, bias);
+          r += height;
         }
       }
     }

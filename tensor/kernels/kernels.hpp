@@ -21,6 +21,15 @@ inline constexpr int64_t kStripRows = 12;
 /// A line more than it holds: strips of 4.5 KB · 2ⁿ would share their cache sets.
 inline constexpr int64_t strip_size(int64_t k) { return kStripRows * k + kLanes; }
 
+/// Tiles and blocks of the product other than the instruction set's own, by which a test shows that they cannot change a
+/// bit. 0: its own; larger ones count as its own.
+struct GemmBlocking {
+  int64_t tile_rows = 0;
+  int64_t tile_panels = 0;
+  int64_t block_k = 0;
+  int64_t block_panels = 0;
+};
+
 /// C (m,n) = A (m,k) · B (k,n), each output one chain over k from +0, or from C where `accumulate`; then + bias.
 /// A(i,p) = a[i·a_row + p·a_k], or in strips where a_strip is their distance. B stands in panels of 16 columns:
 /// B(p, 16j + l) = b[j·b_panel + p·b_row + l]; the lanes beyond n of the last panel must be readable. C is row-major,
@@ -37,6 +46,7 @@ struct GemmArgs {
   bool accumulate;
   const T* bias;        // n values or null
   int64_t a_strip = 0;  // 0: not in strips
+  const GemmBlocking* forced = nullptr;
 };
 
 /// Packs rows whose elements at one k lie next to each other, A(r,p) = source[p·k_stride + r], in strips that begin

@@ -23,6 +23,14 @@ constexpr int64_t kPieceRows = 3072;
 constexpr int64_t kCachedRows = 128;  // products with fewer rows than this keep a parameter's panels
 constexpr int64_t kThreadChunks = 4;  // with fewer chunks for each of several threads, they are cut once more
 
+// What a test forces; null as ever.
+const Cuts* forced_cuts = nullptr;
+
+int64_t forced_size(int64_t Cuts::*size, int64_t own, int64_t unit) {
+  if (forced_cuts == nullptr || forced_cuts->*size <= 0) return own;
+  return (forced_cuts->*size + unit - 1) / unit * unit;
+}
+
 /// The panels of a matrix (k,n). Memory is read in its order, whichever that is.
 template <class T>
 void pack_panels(const Matrix<T>& b, int64_t k, int64_t n, T* panels) {
@@ -90,6 +98,8 @@ void multiply_chunks(const Product<T>& p, const PackedFactors<T>& packed) {
     rows = p.m;
     columns = p.n;
   }
+  rows = forced_size(&Cuts::chunk_rows, rows, kStripRows);
+  columns = forced_size(&Cuts::chunk_columns, columns, kLanes);
   const int64_t across = (p.n + columns - 1) / columns;
   const auto& table = kernels::table<T>();
   parallel_for(((p.m + rows - 1) / rows) * across, [&](int64_t chunk) {
@@ -110,6 +120,7 @@ void multiply_chunks(const Product<T>& p, const PackedFactors<T>& packed) {
                               p.k,
                               p.accumulate,
                               p.bias == nullptr ? nullptr : p.bias + j};
+    if (forced_cuts != nullptr) args.forced = &forced_cuts->kernel;
     if (packed.strips != nullptr) {
       args.a_strip = kernels::strip_size(packed.k);
       args.a = packed.strips + i / kStripRows * args.a_strip;
@@ -125,6 +136,9 @@ Matrix<T> part(const Matrix<T>& x, int64_t row, int64_t column) {
 
 }  // namespace
 
+ForceCuts::ForceCuts(const Cuts& cuts) : cuts_(cuts) { forced_cuts = &cuts_; }
+ForceCuts::~ForceCuts() { forced_cuts = nullptr; }
+
 template <class T>
 void multiply_panels(const Product<T>& p, const T* panels) {
   if (p.m == 0 || p.n == 0) return;
@@ -138,10 +152,13 @@ void multiply(const Product<T>& p) {
   // caches: 87 instead of 81 % of the peak, the mean of 23 gradients. Each output goes on as one chain through all pieces
   // of k, so that they cannot be told from the result.
   const bool strips = p.a.row == 1 && p.a.column != 1 && p.m * p.n * p.k >= kWorthSharing;
-  const int64_t depth = std::max<int64_t>(1, strips ? std::min(p.k, kPieceDepth) : p.k);
-  const int64_t width = std::min((p.n + kLanes - 1) / kLanes * kLanes, kPieceColumns);
-  const int64_t height =
-      strips ? std::min((p.m + kStripRows - 1) / kStripRows * kStripRows, kPieceRows) : p.m;
+  const int64_t depth =
+      std::max<int64_t>(1, strips ? std::min(p.k, forced_size(&Cuts::piece_depth, kPieceDepth, 1)) : p.k);
+  const int64_t width = std::min((p.n + kLanes - 1) / kLanes * kLanes,
+                                 forced_size(&Cuts::piece_columns, kPieceColumns, kLanes));
+  const int64_t height = strips ? std::min((p.m + kStripRows - 1) / kStripRows * kStripRows,
+                                           forced_size(&Cuts::piece_rows, kPieceRows, kStripRows))
+                                : p.m;
   const Tensor panels = Tensor::empty({depth * width}, dtype_of<T>::value);
   const Tensor strip_room =
       Tensor::empty({strips ? height / kStripRows * kernels::strip_size(depth) : 0}, dtype_of<T>::value);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "tensor/kernels/kernels.hpp"
 #include "tensor/ops.hpp"
 #include "tensor/tensor.hpp"
 
@@ -27,6 +28,26 @@ struct Product {
   int64_t c_row;
   bool accumulate = false;
   const T* bias = nullptr;
+};
+
+/// How a product is cut where a test wants another way, to show that none changes a bit. 0: as ever; sizes are rounded as
+/// they must be.
+struct Cuts {
+  kernels::GemmBlocking kernel;
+  int64_t chunk_rows = 0, chunk_columns = 0;  // of C, for one thread at a time
+  int64_t piece_depth = 0, piece_rows = 0,
+          piece_columns = 0;  // of the factors of a weight's gradient, packed at once
+};
+/// Forces the cuts of all products in the program while it lives; for tests, on one thread.
+class ForceCuts {
+ public:
+  explicit ForceCuts(const Cuts& cuts);
+  ~ForceCuts();
+  ForceCuts(const ForceCuts&) = delete;
+  ForceCuts& operator=(const ForceCuts&) = delete;
+
+ private:
+  const Cuts cuts_;
 };
 
 /// A product of fewer multiply-adds than this (about 10 µs) is one chunk: handing half of it, and the panels, to another
