@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The same training is the same file: whatever the threads, and on every instruction set with fused multiply-add.
+# SLOW=1: also 20 steps of a model of 10.6 million parameters.
 . "$(dirname "${BASH_SOURCE[0]}")/cli.bash"
 
 make_text 400 > text
@@ -61,6 +62,17 @@ if [ $# -ge 2 ]; then
   ok "the same bytes on$fma"
 else
   echo "SKIPPED: equality of instruction sets: this machine has only one with fused multiply-add (it has $sets)"
+fi
+
+if [ -n "${SLOW:-}" ]; then
+  first=
+  for isa in $fma; do
+    GRADUS_ISA=$isa succeeds "20 steps of the micro preset on $isa" "$GRADUS" train text -o "micro.$isa" \
+      --tokenizer char --preset micro --max-iters 20 --warmup 5 --eval-interval 0 --json -q
+    first=${first:-micro.$isa}
+    same_file "micro: $first and micro.$isa" "$first/model.safetensors" "micro.$isa/model.safetensors"
+  done
+  ok "20 steps of the micro preset: the same bytes on$fma"
 fi
 
 # Looking at a training does not change it. An evaluation lies between the steps that are looked at, and is no part of them.
