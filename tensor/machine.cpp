@@ -74,6 +74,14 @@ double best_rounds_per_second(int threads, double seconds, Run run) {
 
 }  // namespace
 
+int cores_used(int threads) {
+#ifdef GRADUS_NO_THREADS
+  return std::min(threads, 1);
+#else
+  return std::min(threads, available_cores());
+#endif
+}
+
 MachinePeak measure_peak(int threads, double seconds) {
   const ThreadCount scope(threads);
   const auto& table = kernels::table<float>();
@@ -95,7 +103,7 @@ double measure_clock_ghz([[maybe_unused]] int threads, [[maybe_unused]] double s
     for (int64_t i = 0; i < count; ++i)
       asm volatile(".rept 64\n\tadd %1, %0\n\t.endr" : "+r"(sum) : "r"(term) : "cc");
   });
-  return rounds * kAdditions / std::min(threads, available_cores()) * 1e-9;
+  return rounds * kAdditions / cores_used(threads) * 1e-9;
 #else
   return 0;
 #endif

@@ -14,6 +14,9 @@ struct MachinePeak {
 /// `seconds` after a warm-up; the best of several slices, since whatever disturbs a slice only slows it.
 MachinePeak measure_peak(int threads, double seconds = 0.3);
 
+/// Cores that so many threads keep busy: 1 in a build without threads.
+int cores_used(int threads);
+
 /// The clock of `threads` cores while all of them run, in GHz: a chain of additions, each waiting for the one before, takes
 /// a cycle for each. 0 where that is not known (other processors than x86-64).
 /// note: a core can have another clock under wide multiply-adds; measure_peak() over this is what a cycle gives at most.

@@ -103,7 +103,7 @@ double peak_flops(double seconds) {
   const double peak = measure_peak(thread_count(), seconds).f32_gflops * 1e9;
   // All threads are busy all the time here, if they are let.
   processor_shares.push_back((processor_seconds() - processor_begin) / (now_seconds() - begin) /
-                             std::min(thread_count(), available_cores()));
+                             cores_used(thread_count()));
   return peak;
 }
 

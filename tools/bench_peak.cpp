@@ -1,7 +1,5 @@
 // gradus bench peak: the machine's limits, which the other benches hold their figures against.
 
-#include <algorithm>
-
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/machine.hpp"
 #include "tensor/parallel.hpp"
@@ -30,7 +28,7 @@ int bench_peak(const Arguments& arguments) {
   const double peak = median(peaks);
   const double clock = median(clocks);
   const double read = median(reads);
-  const int cores = std::min(thread_count(), available_cores());
+  const int cores = cores_used(thread_count());
   const double flops_per_cycle = clock > 0 ? peak / (clock * cores) : 0;
   const std::string isa = kernels::table<float>().name;
   if (common.json) {
