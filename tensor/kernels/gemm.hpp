@@ -6,9 +6,9 @@
 /// ascending k, so that tiles, blocks, threads and the number of rows cannot change a bit: a partial sum that is stored
 /// between two blocks of k and loaded again is the same number.
 ///
-/// A tile of C is held in registers: kTileRows × kTilePanels panels of 16 columns. For each k it loads a row of each
-/// panel and broadcasts one element of A per row. B always comes in panels; A is read in place, or copied to the stack
-/// where that would not suit the caches; see group_of_rows().
+/// A tile of C is held in registers: 12 rows of 2 panels of 16 columns, or 6 of 4, as many accumulators as there are
+/// registers for. For each k it loads a row of each panel and broadcasts one element of A per row. B always comes in
+/// panels; rows of A are read in place, columns of a transposed A in strips.
 
 namespace gradus::kernels {
 namespace {
@@ -31,6 +31,11 @@ inline constexpr int kTileRows = 2;
 inline constexpr int kTilePanels = 1;
 inline constexpr int kAccumulators = 2;
 #endif
+
+// Rows that are read in place are taken by tiles of no more of them than a set of the first-level cache has ways (8), so
+// that it does not matter where they lie a multiple of 4 KiB apart and share one. With 12 it did, at K = 3072: 88 instead
+// of 94 % of the peak.
+inline constexpr int kInPlaceRows = kTileRows < 6 ? kTileRows : 6;
 
 // B's block of kBlockK × kBlockPanels·16 stays in the second-level cache (1 MB and more) while all rows pass by;
 // A's tile of kTileRows × kBlockK stays in the first-level cache (32 KB and more) while the panels pass by.
@@ -107,9 +112,7 @@ struct Rows {
 
 // Rows of A that are copied together: whole strips, whole cache lines.
 inline constexpr int64_t kGroupRows = 48;
-inline constexpr int64_t kGroupStride = kBlockK + 16;  // no multiple of 4 KiB
-static_assert(kStripRows % kTileRows == 0 &&
-              kGroupRows / kStripRows * strip_size(kBlockK) <= kGroupRows * kGroupStride);
+static_assert(kStripRows % kTileRows == 0 && kGroupRows % kStripRows == 0);
 
 /// Packs rows whose elements at one k lie next to each other; see PackStripsArgs. In strips of its own height, a tile's
 /// elements of A fill whole lines, 18 KB, which the first-level cache can hold.
@@ -129,25 +132,15 @@ void run_pack_strips(const PackStripsArgs<T>& s) {
   }
 }
 
-/// Copies a group of rows where reading them in place would fight over a few cache sets, once for all panels of the
-/// block: columns of a transposed A (a line of 16 rows for each k, far apart) become strips, and rows that lie a multiple
-/// of 4 KiB apart (12 lines of one set, at each k) are moved apart. It takes K = 3072 from 77 to 87 % of the peak.
+/// A group of rows as the tiles can read them: in place, or, where it is columns of a transposed A, a line of 16 rows for
+/// each k, far apart, copied to strips, once for all panels of the block.
 template <class T>
 Rows<T> group_of_rows(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_t k_begin, int64_t k_size,
                       T* copy) {
   if (g.a_strip != 0)
     return {g.a + row / kStripRows * g.a_strip + k_begin * kStripRows, g.a_strip, 1, kStripRows};
   const T* a = g.a + row * g.a_row + k_begin * g.a_k;
-  const bool clashing = g.a_row * static_cast<int64_t>(sizeof(T)) % 4096 == 0;
-  if (g.a_k == 1) {
-    if (!clashing || rows <= 4) return {a, kStripRows * g.a_row, g.a_row, 1};
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t p = 0; p < k_size; p += 16) {
-        store_some(load_some(a + r * g.a_row + p, k_size - p), copy + r * kGroupStride + p, k_size - p);
-      }
-    }
-    return {copy, kStripRows * kGroupStride, kGroupStride, 1};
-  }
+  if (g.a_k == 1) return {a, kStripRows * g.a_row, g.a_row, 1};
   if (g.a_row == 1) {
     run_pack_strips<T>({a, g.a_k, rows, k_size, copy, strip_size(k_size)});
   } else {
@@ -183,8 +176,9 @@ void gemm_strip(const GemmArgs<T>& g, const Rows<T>& a, int64_t group, int64_t r
     }
   };
   tiles_of.template operator()<kWide>();
-  // The width of a head of attention.
+  // The width of a head of attention, or half of it.
   if constexpr (kWide > 4) tiles_of.template operator()<4>();
+  if constexpr (kWide > 2) tiles_of.template operator()<2>();
   tiles_of.template operator()<1>();
 }
 
@@ -211,8 +205,9 @@ void run_gemm(const GemmArgs<T>& g) {
   const GemmBlocking forced = g.forced == nullptr ? GemmBlocking{} : *g.forced;
   const int64_t block_k = forced_size(forced.block_k, kBlockK);
   const int64_t block_panels = forced_size(forced.block_panels, kBlockPanels);
-  const int64_t tile_rows = forced_size(forced.tile_rows, kTileRows);
-  alignas(64) T copy[kGroupRows * kGroupStride];
+  const bool in_place = g.a_strip == 0 && g.a_k == 1;
+  const int64_t tile_rows = forced_size(forced.tile_rows, in_place ? kInPlaceRows : kTileRows);
+  alignas(64) T copy[kGroupRows / kStripRows * strip_size(kBlockK)];
   // A zero-length sum is +0 (or C) + bias: one pass with k = 0 writes it.
   for (int64_t k_begin = 0; k_begin == 0 || k_begin < g.k; k_begin += block_k) {
     const int64_t k_left = g.k - k_begin;
