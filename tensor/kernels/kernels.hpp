@@ -18,7 +18,7 @@ inline constexpr int64_t kLanes = 16;
 
 /// Rows of A that lie together where A is packed, in strips: strips[s][p][r] = A(12s + r, p), strip_size(k) apart.
 inline constexpr int64_t kStripRows = 12;
-/// A line more than it holds: strips of 4.5 KB · 2ⁿ would share their cache sets.
+/// A line more than it holds, for strips of 384 steps, 18 KB, would share a few cache sets.
 inline constexpr int64_t strip_size(int64_t k) { return kStripRows * k + kLanes; }
 
 /// Tiles and blocks of the product other than the instruction set's own, by which a test shows that they cannot change a

@@ -54,7 +54,7 @@ class ForceCuts {
 /// core would cost more than it saves.
 inline constexpr int64_t kWorthSharing = int64_t{1} << 19;
 
-/// Packs B into scratch, then multiplies, both in parallel.
+/// Packs B into scratch, and A where it is transposed and large, then multiplies, all in parallel.
 template <class T>
 void multiply(const Product<T>& product);
 
