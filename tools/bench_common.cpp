@@ -120,8 +120,7 @@ void finish_text(const CommonOptions& common) {
   flush_out();
   if (common.quiet || !disturbed()) return;
   say("note   other programs kept the threads from their processors in a tenth of the measurements or more; "
-      "run it again "
-      "when they have ended");
+      "run it again when they have ended");
 }
 
 double read_bandwidth(const std::vector<Tensor>& arrays) {

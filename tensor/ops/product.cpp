@@ -21,7 +21,9 @@ constexpr int64_t kPieceDepth = 384;
 constexpr int64_t kPieceColumns = 3072;
 constexpr int64_t kPieceRows = 3072;
 constexpr int64_t kCachedRows = 128;  // products with fewer rows than this keep a parameter's panels
-constexpr int64_t kThreadChunks = 4;  // with fewer chunks for each of several threads, they are cut once more
+constexpr int64_t kEnoughChunks = 8;  // fewer chunks than this are cut once more
+// Numbers; so few are packed by one thread, as what they are for is multiplied by one.
+constexpr int64_t kPackWorthSharing = kWorthSharing / 8;
 
 // What a test forces; null as ever.
 const Cuts* forced_cuts = nullptr;
@@ -41,7 +43,7 @@ void pack_panels(const Matrix<T>& b, int64_t k, int64_t n, T* panels) {
                 std::min(end * kLanes, n) - panel * kLanes, panels + (panel * k + step) * kLanes,
                 k * kLanes});
   };
-  const bool whole = k * n < kWorthSharing / 8;
+  const bool whole = k * n < kPackWorthSharing;
   if (b.column == 1) {
     parallel_ranges(k, whole ? k : kPackSteps,
                     [&](int64_t begin, int64_t end) { pack(begin, end - begin, 0, count); });
@@ -85,11 +87,11 @@ template <class T>
 void multiply_chunks(const Product<T>& p, const PackedFactors<T>& packed) {
   // Blocks of whole tiles of every instruction set. B's block of 384 columns is read once for a block's rows, so more
   // rows spare memory traffic (192 instead of 96: 2 % at 1024 × 3072 × 768); fewer, where there would be too few chunks
-  // to share. No grid changes the result.
+  // to share. The grid follows from the shape, though no grid could change the result.
   int64_t rows = 192;
   int64_t columns = 384;
-  const auto too_few = [&, enough = thread_count() == 1 ? 1 : int64_t{thread_count()} * kThreadChunks] {
-    return ((p.m + rows - 1) / rows) * ((p.n + columns - 1) / columns) < enough;
+  const auto too_few = [&] {
+    return ((p.m + rows - 1) / rows) * ((p.n + columns - 1) / columns) < kEnoughChunks;
   };
   while (rows > 48 && too_few()) rows /= 2;
   if (too_few()) columns = 192;
@@ -151,7 +153,8 @@ void multiply(const Product<T>& p) {
   // Where A is transposed, as for a weight's gradient, both factors are packed piece by piece into room that stays in the
   // caches: 87 instead of 81 % of the peak, the mean of 23 gradients. Each output goes on as one chain through all pieces
   // of k, so that they cannot be told from the result.
-  const bool strips = p.a.row == 1 && p.a.column != 1 && p.m * p.n * p.k >= kWorthSharing;
+  const bool forced = forced_size(&Cuts::piece_depth, 0, 1) > 0;
+  const bool strips = p.a.row == 1 && p.a.column != 1 && (forced || p.m * p.n * p.k >= kWorthSharing);
   const int64_t depth =
       std::max<int64_t>(1, strips ? std::min(p.k, forced_size(&Cuts::piece_depth, kPieceDepth, 1)) : p.k);
   const int64_t width = std::min((p.n + kLanes - 1) / kLanes * kLanes,

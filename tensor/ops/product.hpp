@@ -34,9 +34,10 @@ struct Product {
 /// they must be.
 struct Cuts {
   kernels::GemmBlocking kernel;
-  int64_t chunk_rows = 0, chunk_columns = 0;  // of C, for one thread at a time
-  int64_t piece_depth = 0, piece_rows = 0,
-          piece_columns = 0;  // of the factors of a weight's gradient, packed at once
+  /// Of C, for one thread at a time.
+  int64_t chunk_rows = 0, chunk_columns = 0;
+  /// Of the factors of a weight's gradient, packed at once; with a depth, those of small products are packed too.
+  int64_t piece_depth = 0, piece_rows = 0, piece_columns = 0;
 };
 /// Forces the cuts of all products in the program while it lives; for tests, on one thread.
 class ForceCuts {
