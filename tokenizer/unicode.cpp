@@ -28,6 +28,12 @@ CharClass char_class(char32_t c) {
   }
 }
 
+Category category(char32_t c) {
+  static_assert(static_cast<int>(Category::Co) == UTF8PROC_CATEGORY_CO &&
+                static_cast<int>(Category::Lu) == UTF8PROC_CATEGORY_LU);
+  return static_cast<Category>(utf8proc_category(static_cast<utf8proc_int32_t>(c)));
+}
+
 namespace {
 
 // The smallest and largest second byte after each lead byte: this is where overlong forms, surrogates and values

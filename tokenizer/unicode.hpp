@@ -14,6 +14,41 @@ enum class CharClass : uint8_t { letter, mark, digit, number, space, other };
 /// The class of a code point.
 CharClass char_class(char32_t c);
 
+/// The general category of a code point, as Unicode names it; code points that are not assigned are Cn.
+enum class Category : uint8_t {
+  Cn,
+  Lu,
+  Ll,
+  Lt,
+  Lm,
+  Lo,
+  Mn,
+  Mc,
+  Me,
+  Nd,
+  Nl,
+  No,
+  Pc,
+  Pd,
+  Ps,
+  Pe,
+  Pi,
+  Pf,
+  Po,
+  Sm,
+  Sc,
+  Sk,
+  So,
+  Zs,
+  Zl,
+  Zp,
+  Cc,
+  Cf,
+  Cs,
+  Co
+};
+Category category(char32_t c);
+
 /// Reads the character that begins at `at`; gives its length in bytes, or 0 where the bytes are not UTF-8.
 /// note: strict: overlong forms, surrogates, values above U+10FFFF and characters cut by `end` are not UTF-8.
 int decode_utf8(const char* at, const char* end, char32_t& c);

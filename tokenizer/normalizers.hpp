@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+
+#include "tensor/io/json.hpp"
+#include "tokenizer/aligned_text.hpp"
+
+namespace gradus {
+
+/// A step that changes a text before it is cut into words, such as lower-casing; the `normalizer` of a tokenizer.json.
+/// note: may be called from any number of threads.
+class Normalizer {
+ public:
+  virtual ~Normalizer() = default;
+  virtual void apply(AlignedText& text) const = 0;
+  /// The step as a tokenizer.json says it.
+  virtual Json to_json() const = 0;
+};
+
+/// Reads the value of `normalizer`; null gives nullptr.
+/// note: an unknown type, key or value is an error with its place in the file.
+std::shared_ptr<const Normalizer> read_normalizer(const Json& value);
+
+}  // namespace gradus
