@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace gradus {
 
@@ -64,5 +65,35 @@ std::string describe_char(char32_t c);
 
 /// The version of Unicode behind char_class, such as "15.0.0".
 std::string unicode_version();
+
+/// How many bytes at the beginning of a text are ASCII.
+size_t ascii_prefix(std::string_view text);
+
+/// The character as small letters: one, or two for U+0130, the only such one; the number of them is returned.
+/// note: a character at a time, so a capital sigma at the end of a word becomes the same letter as elsewhere.
+int to_lower(char32_t c, char32_t lower[2]);
+
+/// The normal forms of Unicode. ref: Unicode Standard Annex 15.
+enum class NormalForm : uint8_t { nfc, nfd, nfkc, nfkd };
+
+/// Whether a form leaves a character as it is whatever stands before it, and nothing before it moves behind it.
+/// note: so a text can be normalised in parts that begin with such characters; all of ASCII are.
+bool stands_alone(NormalForm form, char32_t c);
+
+/// A character of a rewritten text, and how many it takes the place of: 1 for 0, 0 for 1, and N + 1 for -N.
+struct ChangedChar {
+  char32_t c;
+  int32_t change;
+  bool operator==(const ChangedChar&) const = default;
+};
+
+/// Appends the normal form of some characters.
+/// note: what each character takes the place of is counted as the Hugging Face library does it, in order and not by
+///       origin: of marks that change places the first still takes the place of the first.
+void append_normal_form(NormalForm form, std::u32string_view text, std::vector<ChangedChar>& out);
+
+/// Where the user-perceived character (extended grapheme cluster) ends that begins at `at` (at < end).
+/// note: a byte that is not UTF-8 is one of its own.
+const char* grapheme_end(const char* at, const char* end);
 
 }  // namespace gradus

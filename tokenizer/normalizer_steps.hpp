@@ -1,0 +1,67 @@
+#pragma once
+
+/// What the files that implement normalizers share; to be included by them alone.
+
+#include <initializer_list>
+#include <memory>
+#include <string_view>
+
+#include "tokenizer/normalizers.hpp"
+#include "tokenizer/unicode.hpp"
+
+namespace gradus {
+
+/// Read the values of the larger normalizers, whose `type` has been looked at.
+std::shared_ptr<const Normalizer> read_bert_normalizer(const Json& value);
+std::shared_ptr<const Normalizer> read_replace(const Json& value);
+std::shared_ptr<const Normalizer> read_precompiled(const Json& value);
+
+/// An error where an object has a key that is not among these.
+void check_normalizer_keys(const Json& object, std::initializer_list<std::string_view> known);
+
+/// Whether a character that decomposes or is a mark is newer than the tables of the Hugging Face library, to which it is
+/// then a character like any other.
+bool is_newer_than_unicode_9(char32_t c);
+/// Whether StripAccents takes a character for a mark: the general category M of Unicode 9.
+bool is_mark_to_strip_accents(char32_t c);
+/// Whether BertNormalizer takes a character, of category `kind`, for a nonspacing mark: Mn of Unicode 8.
+bool is_nonspacing_mark_to_bert(char32_t c, Category kind);
+
+/// How many bytes a character has in UTF-8.
+inline size_t utf8_length(char32_t c) { return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4; }
+
+/// A map of ASCII to be filled by `becomes(c)`, c a char32_t; 0 for what is dropped.
+template <class Becomes>
+AlignedText::AsciiMap ascii_map(Becomes&& becomes) {
+  AlignedText::AsciiMap map;
+  for (char32_t c = 0; c < 0x80; ++c) {
+    const char to = static_cast<char>(becomes(c));
+    map[c] = to == 0 && c != 0 ? AlignedText::kDropped : to;
+  }
+  return map;
+}
+
+/// Rewrites a text character by character: ASCII as a map says, others by `each(to, c, bytes)`, which keeps or replaces
+/// the next `bytes` bytes. What is not UTF-8 is kept.
+template <class Each>
+void rewrite_chars(AlignedText& text, const AlignedText::AsciiMap& map, Each&& each) {
+  const std::string_view source = text.text();
+  const char* const end = source.data() + source.size();
+  AlignedText::Rewriter to(text);
+  while (to.read() < source.size()) {
+    to.map(ascii_prefix(source.substr(to.read())), map);
+    char32_t c;
+    for (const char* at;
+         (at = source.data() + to.read()) != end && static_cast<unsigned char>(*at) >= 0x80;) {
+      const int length = decode_utf8(at, end, c);
+      if (length == 0) {
+        to.keep(1);
+      } else {
+        each(to, c, static_cast<size_t>(length));
+      }
+    }
+  }
+  to.finish();
+}
+
+}  // namespace gradus
