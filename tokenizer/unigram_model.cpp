@@ -1,0 +1,368 @@
+#include "tokenizer/unigram_model.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+
+#include "tensor/error.hpp"
+#include "tensor/parallel.hpp"
+#include "tokenizer/unicode.hpp"
+
+namespace gradus {
+
+namespace {
+
+using Arithmetic = UnigramModel::Arithmetic;
+using PieceType = UnigramModel::PieceType;
+
+// Sums of 2^32 such scores are still finite, in floats too.
+constexpr double kLargestScore = 1e28;
+constexpr float kUnknownPenalty = 10;
+
+// The bytes of the character that a byte begins, if it begins one.
+constexpr std::array<uint8_t, 256> kCharBytes = [] {
+  std::array<uint8_t, 256> bytes{};
+  for (size_t byte = 0; byte < 256; ++byte) {
+    bytes[byte] = byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
+  }
+  return bytes;
+}();
+
+bool is_utf8(std::string_view text) {
+  char32_t c;
+  for (const char *at = text.data(), *end = at + text.size(); at < end;) {
+    const int bytes = decode_utf8(at, end, c);
+    if (bytes == 0) return false;
+    at += bytes;
+  }
+  return true;
+}
+
+// A sum as the arithmetic keeps it.
+template <Arithmetic kArithmetic>
+double kept(double sum) {
+  return kArithmetic == Arithmetic::float32 ? static_cast<double>(static_cast<float>(sum)) : sum;
+}
+
+constexpr int kLargestPower = 308;
+
+const std::array<double, kLargestPower + 1>& powers_of_ten() {
+  static const auto powers = [] {
+    std::array<double, kLargestPower + 1> values{};
+    for (int exponent = 0; exponent <= kLargestPower; ++exponent) {
+      const std::string text = "1e" + std::to_string(exponent);
+      std::from_chars(text.data(), text.data() + text.size(), values[static_cast<size_t>(exponent)]);
+    }
+    return values;
+  }();
+  return powers;
+}
+
+// A score as the Hugging Face library has it once it was in a file. Its reader takes the decimal digits as a double
+// and divides by a power of ten, so that every fourth score or so is off in the last bit; sums that are equal but
+// for that bit, as those of the same pieces in another order, are told apart by it.
+double as_read_from_json(double score) {
+  char text[32];
+  const std::to_chars_result written =
+      std::to_chars(text, text + sizeof text, std::abs(score), std::chars_format::scientific);
+  uint64_t digits = 0;
+  int exponent = 0;
+  bool fraction = false;
+  const char* at = text;
+  for (; *at != 'e'; ++at) {
+    if (*at == '.') {
+      fraction = true;
+    } else {
+      digits = 10 * digits + static_cast<uint64_t>(*at - '0');
+      exponent -= fraction;
+    }
+  }
+  int written_exponent = 0;
+  std::from_chars(at + (at[1] == '+' ? 2 : 1), written.ptr, written_exponent);
+  exponent += written_exponent;
+  auto value = static_cast<double>(digits);
+  for (; exponent < -kLargestPower; exponent += kLargestPower) value /= powers_of_ten()[kLargestPower];
+  const double power = powers_of_ten()[static_cast<size_t>(std::abs(exponent))];
+  value = exponent < 0 ? value / power : value * power;
+  return std::signbit(score) ? -value : value;
+}
+
+std::string byte_piece(size_t byte) {
+  char text[8];
+  std::snprintf(text, sizeof text, "<0x%02X>", static_cast<unsigned>(byte));
+  return text;
+}
+
+}  // namespace
+
+UnigramModel::UnigramModel(std::vector<std::pair<std::string, double>> pieces, std::optional<int32_t> unk_id,
+                           bool byte_fallback, Arithmetic arithmetic, std::vector<PieceType> types)
+    : types_(std::move(types)), unk_id_(unk_id), byte_fallback_(byte_fallback), arithmetic_(arithmetic) {
+  tokens_.reserve(pieces.size());
+  scores_.reserve(pieces.size());
+  for (auto& [text, score] : pieces) {
+    tokens_.push_back(std::move(text));
+    scores_.push_back(score);
+  }
+  check_pieces();
+  set_scores();
+  index_pieces();
+  find_whole_words();
+}
+
+void UnigramModel::check_pieces() const {
+  check(types_.empty() || arithmetic_ == Arithmetic::float32,
+        "Unigram: types of pieces are only for the arithmetic of SentencePiece; the arithmetic is float64; "
+        "leave "
+        "them out");
+  check(types_.empty() || types_.size() == tokens_.size(), "Unigram: there must be a type for each of the ",
+        tokens_.size(), " pieces; there are ", types_.size());
+  for (size_t id = 0; id < tokens_.size(); ++id) {
+    check(is_utf8(tokens_[id]), "Unigram: pieces must be UTF-8; piece ", id, " is not");
+    check(std::abs(scores_[id]) <= kLargestScore, "Unigram: scores must be numbers from ", -kLargestScore,
+          " to ", kLargestScore, "; piece ", id, " has ", scores_[id]);
+  }
+  check(!unk_id_ || (*unk_id_ >= 0 && static_cast<size_t>(*unk_id_) < tokens_.size()),
+        "Unigram: unk_id must be the id of a piece; it is ", unk_id_.value_or(0), ", and there are ",
+        tokens_.size(), " pieces");
+}
+
+void UnigramModel::set_scores() {
+  const bool single = arithmetic_ == Arithmetic::float32;
+  double smallest = std::numeric_limits<double>::infinity();
+  // What SentencePiece begins with: the smallest positive float.
+  double largest = std::numeric_limits<float>::min();
+  pieces_.reserve(tokens_.size());
+  for (size_t id = 0; id < tokens_.size(); ++id) {
+    const double score =
+        single ? static_cast<double>(static_cast<float>(scores_[id])) : as_read_from_json(scores_[id]);
+    pieces_.push_back({score, static_cast<uint32_t>(tokens_[id].size()), Trie::kNone});
+    if (!types_.empty() && types_[id] != PieceType::normal) continue;
+    smallest = std::min(smallest, score);
+    largest = std::max(largest, score);
+  }
+  unknown_score_ = smallest - double{kUnknownPenalty};
+  if (!single) return;
+  if (smallest > kLargestScore) smallest = std::numeric_limits<float>::max();
+  unknown_score_ = static_cast<double>(static_cast<float>(smallest) - kUnknownPenalty);
+  for (size_t id = 0; id < types_.size(); ++id) {
+    if (types_[id] != PieceType::user_defined) continue;
+    // The product is a float there, the difference a double.
+    const float product = static_cast<float>(pieces_[id].length) * static_cast<float>(largest);
+    pieces_[id].score = static_cast<double>(product) - 0.1;
+  }
+}
+
+void UnigramModel::index_pieces() {
+  std::vector<std::string_view> found(tokens_.begin(), tokens_.end());
+  std::vector<std::string_view> reserved(tokens_.size());
+  for (size_t id = 0; id < types_.size(); ++id) {
+    if (types_[id] == PieceType::normal || types_[id] == PieceType::user_defined) continue;
+    std::swap(found[id], reserved[id]);
+  }
+  automaton_ = Automaton(found);
+  reserved_ = Trie(reserved);
+  for (size_t id = 0; id < pieces_.size(); ++id) {
+    if (!found[id].empty()) pieces_[id].next = automaton_.next_longest(static_cast<int32_t>(id));
+    if (arithmetic_ == Arithmetic::float64) continue;
+    const int32_t same = found[id].empty() ? reserved_.find(reserved[id]) : automaton_.find(found[id]);
+    check(same == static_cast<int32_t>(id), "Unigram: pieces must differ and must not be empty; piece ", id,
+          ", \"", tokens_[id], "\", is ", same < 0 ? "empty" : "there twice");
+  }
+  for (size_t byte = 0; byte < byte_ids_.size(); ++byte) {
+    byte_ids_[byte] = find(byte_piece(byte)).value_or(Trie::kNone);
+    check(arithmetic_ == Arithmetic::float64 || !byte_fallback_ || byte_ids_[byte] != Trie::kNone,
+          "Unigram: byte_fallback must have a piece for each byte; there is no ", byte_piece(byte));
+  }
+}
+
+std::optional<int32_t> UnigramModel::find(std::string_view piece) const {
+  int32_t id = reserved_.find(piece);
+  if (id == Trie::kNone) id = automaton_.find(piece);
+  return id == Trie::kNone ? std::nullopt : std::optional<int32_t>(id);
+}
+
+// Fills best[1 ... word.size()], and gives the word's size; or the byte of the first character for which there is no way.
+template <UnigramModel::Arithmetic kArithmetic>
+size_t UnigramModel::search(std::string_view word, std::vector<Best>& best) const {
+  Automaton::State state = Automaton::kStart;
+  best[0] = {0, 0, Trie::kNone};
+  for (size_t begin = 0; begin < word.size();) {
+    const size_t char_bytes =
+        std::min<size_t>(kCharBytes[static_cast<unsigned char>(word[begin])], word.size() - begin);
+    const size_t end = begin + char_bytes;
+    for (size_t i = begin; i < end; ++i) state = automaton_.next(state, static_cast<unsigned char>(word[i]));
+    Best way = {-std::numeric_limits<double>::infinity(), 0, Trie::kNone};
+    size_t shortest = 0;
+    for (int32_t id = automaton_.longest(state); id != Trie::kNone;) {
+      const Piece& piece = pieces_[static_cast<size_t>(id)];
+      shortest = piece.length;
+      const double sum = best[end - shortest].sum + piece.score;
+      if (sum > way.sum) way = {kept<kArithmetic>(sum), static_cast<uint32_t>(end - shortest), id};
+      id = piece.next;
+    }
+    // Pieces are whole characters: what is one, is UTF-8.
+    if (shortest != char_bytes) {
+      char32_t c = 0;
+      if (decode_utf8(word.data() + begin, word.data() + word.size(), c) == 0) return begin;
+      const double sum = kept<kArithmetic>(best[begin].sum + unknown_score_);
+      if (sum > way.sum) {
+        if (!unk_id_) return begin;
+        way = {sum, static_cast<uint32_t>(begin), *unk_id_};
+      }
+    }
+    best[end] = way;
+    begin = end;
+  }
+  return word.size();
+}
+
+size_t UnigramModel::search(std::string_view word, std::vector<Best>& best) const {
+  return arithmetic_ == Arithmetic::float64 ? search<Arithmetic::float64>(word, best)
+                                            : search<Arithmetic::float32>(word, best);
+}
+
+// Finds the pieces that are their own best way.
+void UnigramModel::find_whole_words() {
+  whole_.assign(tokens_.size(), 0);
+  constexpr int64_t kPiecesAtOnce = 4096;
+  parallel_ranges(std::ssize(tokens_), kPiecesAtOnce, [&](int64_t begin, int64_t end) {
+    std::vector<Best> best;
+    for (int64_t id = begin; id < end; ++id) {
+      const std::string_view piece = tokens_[static_cast<size_t>(id)];
+      if (piece.empty() || id == unk_id_) continue;
+      best.resize(std::max(best.size(), piece.size() + 1));
+      whole_[static_cast<size_t>(id)] = search(piece, best) == piece.size() && best[piece.size()].id == id;
+    }
+  });
+}
+
+void UnigramModel::encode(std::string_view text, std::span<const ByteSpan> words,
+                          std::vector<Token>& tokens) const {
+  std::vector<Best> best;
+  for (const ByteSpan word : words) {
+    const std::string_view bytes = text.substr(word.begin, word.end - word.begin);
+    const int32_t id = automaton_.find(bytes);
+    if (id != Trie::kNone && whole_[static_cast<size_t>(id)] != 0) {
+      tokens.push_back({id, word.begin, word.end});
+      continue;
+    }
+    if (best.size() <= bytes.size()) best.resize(std::max(2 * best.size(), bytes.size() + 1));
+    const size_t searched = search(bytes, best);
+    if (searched != bytes.size()) fail_at(text, word.begin + searched, word.end);
+    const size_t from = tokens.size();
+    if (append_path(word, best, tokens)) replace_unknown(text, from, tokens);
+  }
+}
+
+void UnigramModel::fail_at(std::string_view text, size_t begin, size_t end) const {
+  char32_t c = 0;
+  check_world(decode_utf8(text.data() + begin, text.data() + end, c) != 0,
+              "Unigram: the text must be UTF-8; byte ", begin, " begins no character; convert it first");
+  fail_world("Unigram: every character must be a piece, as there is no unknown piece; ", describe_char(c),
+             " at byte ", begin, " is none; remove it, or use a tokenizer that knows it");
+}
+
+// Appends the pieces of the best way, and says whether an unknown one is among them.
+bool UnigramModel::append_path(ByteSpan word, const std::vector<Best>& best,
+                               std::vector<Token>& tokens) const {
+  const int32_t unknown = unk_id_.value_or(Trie::kNone);
+  const auto first = static_cast<std::ptrdiff_t>(tokens.size());
+  bool any_unknown = false;
+  bool after_unknown = false;
+  for (uint32_t end = word.end - word.begin; end > 0;) {
+    const Best& last = best[end];
+    const bool is_unknown = last.id == unknown;
+    if (is_unknown && after_unknown && fuses_unknown()) {
+      tokens.back().begin = word.begin + last.begin;
+    } else {
+      tokens.push_back({last.id, word.begin + last.begin, word.begin + end});
+    }
+    after_unknown = is_unknown;
+    any_unknown |= is_unknown;
+    end = last.begin;
+  }
+  std::reverse(tokens.begin() + first, tokens.end());
+  return any_unknown;
+}
+
+// Gives the unknown tokens from `from` on the ids of their texts, or of their bytes, where there are such.
+void UnigramModel::replace_unknown(std::string_view text, size_t from, std::vector<Token>& tokens) const {
+  const std::vector<Token> path(tokens.begin() + static_cast<std::ptrdiff_t>(from), tokens.end());
+  tokens.resize(from);
+  const bool hugging_face = arithmetic_ == Arithmetic::float64;
+  const auto id_of = [&](char byte) { return byte_ids_[static_cast<unsigned char>(byte)]; };
+  for (const Token& token : path) {
+    const std::string_view bytes = text.substr(token.begin, token.end - token.begin);
+    const int32_t whole = token.id == *unk_id_ && hugging_face ? automaton_.find(bytes) : token.id;
+    if (token.id != *unk_id_ || (hugging_face && whole != Trie::kNone)) {
+      tokens.push_back({whole, token.begin, token.end});
+    } else if (byte_fallback_ && std::none_of(bytes.begin(), bytes.end(),
+                                              [&](char byte) { return id_of(byte) == Trie::kNone; })) {
+      for (const char& byte : bytes) {
+        // SentencePiece gives all of the character to its last byte.
+        const uint32_t end = hugging_face || &byte == &bytes.back() ? token.end : token.begin;
+        tokens.push_back({id_of(byte), token.begin, end});
+      }
+    } else {
+      tokens.push_back(token);
+    }
+  }
+}
+
+std::shared_ptr<const UnigramModel> UnigramModel::read(const Json& model) {
+  std::vector<std::pair<std::string, double>> pieces;
+  std::optional<int32_t> unk_id;
+  bool byte_fallback = false;
+  model.at("vocab");
+  for (const auto& [key, value] : model.as_object()) {
+    if (key == "type") {
+      check_world(value.as_string() == "Unigram", value.path(), ": must be \"Unigram\"; it is \"",
+                  value.as_string(), "\"");
+    } else if (key == "unk_id") {
+      if (value.is_null()) continue;
+      const int64_t id = value.as_integer();
+      check_world(id >= 0 && id < std::ssize(model.at("vocab").as_array()), value.path(),
+                  ": must be the id of a piece of vocab; it is ", id, ", and vocab has ",
+                  model.at("vocab").as_array().size(), " pieces");
+      unk_id = static_cast<int32_t>(id);
+    } else if (key == "byte_fallback") {
+      byte_fallback = value.as_boolean();
+    } else if (key == "vocab") {
+      pieces.reserve(value.as_array().size());
+      for (const Json& entry : value.as_array()) {
+        const Json::Array& pair = entry.as_array();
+        check_world(pair.size() == 2, entry.path(), ": must be a piece and its score; it has ", pair.size(),
+                    " values");
+        const double score = pair[1].as_number();
+        check_world(std::abs(score) <= kLargestScore, pair[1].path(), ": must be from ", -kLargestScore,
+                    " to ", kLargestScore, "; it is ", score);
+        pieces.emplace_back(pair[0].as_string(), score);
+      }
+    } else {
+      fail_world(value.path(),
+                 ": no such key of a Unigram model is known; use a newer version, or take it out");
+    }
+  }
+  return std::make_shared<const UnigramModel>(std::move(pieces), unk_id, byte_fallback);
+}
+
+Json UnigramModel::to_json() const {
+  check(arithmetic_ == Arithmetic::float64,
+        "Unigram: the model's sums must be those of a tokenizer.json, float64; they are SentencePiece's; "
+        "write a "
+        "SentencePiece model instead");
+  Json::Array vocab;
+  vocab.reserve(tokens_.size());
+  for (size_t id = 0; id < tokens_.size(); ++id)
+    vocab.push_back(Json::array({Json(tokens_[id]), Json(scores_[id])}));
+  return Json::object({{"type", "Unigram"},
+                       {"unk_id", unk_id_ ? Json(int64_t{*unk_id_}) : Json()},
+                       {"vocab", Json::array(std::move(vocab))},
+                       {"byte_fallback", byte_fallback_}});
+}
+
+}  // namespace gradus
