@@ -24,7 +24,7 @@ arm = -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COM
   -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64 -DGRADUS_THREADS=OFF -DGRADUS_MIMALLOC=OFF
 arm_tests = $(or $(filter-out .,$(TESTS)),op_table|vector_math|random_math|ulp|packed|tensor_test)
 
-.PHONY: help deps deps-dev build test test-all test-arm compile-clang demo bench bench-peers asan tsan lint format install clean
+.PHONY: help deps deps-dev build test test-all test-arm test-tokenizers compile-clang demo bench bench-peers asan tsan lint format install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +36,7 @@ help:
 	@echo 'make deps-dev  and those of tests, benchmarks and lint'
 	@echo 'make test-all  tests again: slow ones, Debug, clang, without threads and SIMD, under the sanitizers'
 	@echo 'make test-arm  build for arm64 and run the ops and a training in an emulator: the bits are those of AVX2'
+	@echo 'make test-tokenizers  tokenizers against the original implementations, which npm and Debian bring'
 	@echo 'make asan      tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make tsan      tests under ThreadSanitizer'
 	@echo 'make bench     one table of speeds, each as a fraction of the machine'"'"'s limit (takes 15 minutes)'
@@ -98,6 +99,10 @@ test-arm: build
 	ctest --test-dir $(BUILD)/arm --output-on-failure --no-tests=error --parallel $(JOBS) --timeout 3000 \
 	  -R '$(arm_tests)'
 	sh tests/arm_bits.sh $(BUILD)/gradus qemu-aarch64 $(BUILD)/arm/gradus
+
+# COUNT=20000 takes so many strings a family instead of a million, FAMILIES='gpt2,bert*' some of them.
+test-tokenizers: build
+	sh tests/tokenizers/run.sh $(BUILD)/gradus
 
 compile-clang: deps-dev
 	$(call configure,$(BUILD)/clang,-DGRADUS_TESTS=ON -DGRADUS_BENCH=ON $(clang))

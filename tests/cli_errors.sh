@@ -55,7 +55,7 @@ refuses 2 "'trian' is not a verb; did you mean train?" "$GRADUS" trian text
 refuses 2 'usage: gradus VERB' "$GRADUS"
 refuses 2 "'xyzzy' is not a verb; gradus --help lists them" "$GRADUS" xyzzy
 refuses 2 'show' "$GRADUS" tokenizer shwo
-refuses 2 "peak, gemm, train, growth, generate or embed must follow; 'paek' did" "$GRADUS" bench paek
+refuses 2 "peak, gemm, train, growth, generate, embed or tokenizer must follow; 'paek' did" "$GRADUS" bench paek
 refuses 2 '--m, --n and --k must be given together' "$GRADUS" bench gemm --m 8
 refuses 2 '--form is that of --m, --n and --k' "$GRADUS" bench gemm --form nn
 refuses 2 "'xyzzy' matches none" "$GRADUS" bench gemm --only xyzzy

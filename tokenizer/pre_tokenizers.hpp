@@ -5,6 +5,7 @@
 
 #include "tensor/io/json.hpp"
 #include "tokenizer/aligned_text.hpp"
+#include "tokenizer/splitters.hpp"
 
 namespace gradus {
 
@@ -25,7 +26,7 @@ class PreTokenizer {
 
   /// Where every word can be cut by going through it once, from its first byte: the end of the piece that begins at
   /// `at` (at < end). Otherwise nullptr. note: such a step neither drops nor rewrites, so long texts need no list.
-  using PieceEnd = const char* (*)(const char* at, const char* end);
+  using PieceEnd = gradus::PieceEnd;
   virtual PieceEnd piece_end() const { return nullptr; }
   /// Whether the words are to be taken as bytes in the alphabet of byte-level vocabularies (ByteLevel does this).
   virtual bool byte_level() const { return false; }

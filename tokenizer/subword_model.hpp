@@ -37,6 +37,9 @@ class SubwordModel {
   /// The tokens by id, as the file writes them ("\u0120king", "##ing"). note: added tokens are not among them.
   virtual const std::vector<std::string>& tokens() const = 0;
 
+  /// The token that takes the place of what is not in the vocabulary; "" where there is none.
+  virtual std::string unknown_token() const { return {}; }
+
   /// The value of `model` in a tokenizer.json.
   virtual Json to_json() const = 0;
 };

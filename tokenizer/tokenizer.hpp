@@ -9,9 +9,12 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/encoding.hpp"
+
 namespace gradus {
 
-class TokenizerModel;
+class Pipeline;
+struct TokenizerParts;
 
 /// Called now and then with how much is done of how much; it may throw to stop the work.
 using ProgressFn = std::function<void(int64_t done, int64_t total)>;
@@ -31,15 +34,24 @@ struct EncodeOptions {
   /// Whether the text of a special token, such as `<|endoftext|>`, becomes that token.
   /// note: off, because training text is data: what it says must not end a document. The Hugging Face library: always on.
   bool special_tokens = false;
+  /// Whether the tokens are added that the tokenizer puts around a text, such as `[CLS]` and `[SEP]`.
+  bool add_special = false;
+};
+
+struct DecodeOptions {
+  /// Whether special tokens give nothing, instead of their text.
+  bool skip_special = false;
 };
 
 /// Text <-> ids. A handle: copies are cheap and share what they point to, which never changes; so any number of threads
 /// may use one tokenizer.
-/// note: encoding loses nothing: the bytes of the ids join to exactly the text, and decode(encode(text)) is the text.
+/// note: where lossless() the bytes of the ids join to exactly the text, and decode(encode(text)) is the text; the other
+///       kinds normalise (lower-case, say), and what they cannot represent is an error or their unknown token.
 class Tokenizer {
  public:
   /// Empty: only assignment makes sense; everything else is an error.
   Tokenizer() = default;
+  explicit Tokenizer(TokenizerParts parts, std::string note = {});
 
   /// One token a character; the alphabet is the text's code points, ascending. The text must be UTF-8.
   static Tokenizer train_char(std::string_view text);
@@ -49,13 +61,15 @@ class Tokenizer {
 
   /// Byte-level BPE with the GPT-2 rule: the 256 bytes, the merges learned from the documents, and `<|endoftext|>` last.
   /// note: `vocab_size` counts all of these, so it is at least 257. Where the text has too few repeated pairs the
-  ///       vocabulary ends up smaller, and training_note() says so.
+  ///       vocabulary ends up smaller, and training_note() says so. train_tokenizer() knows more kinds.
   /// note: `progress` counts twice the bytes of the documents: reading them, then merging.
   static Tokenizer train_bpe(std::span<const std::string_view> documents, int64_t vocab_size,
                              const ProgressFn& progress = {});
 
   /// Reads a tokenizer.json. What it holds that would change a result and is not known here is an error with its place.
   static Tokenizer parse(std::string_view json, const std::string& source);
+  /// Reads a file of any format that is known: tokenizer.json, a SentencePiece model, tiktoken ranks, vocab.txt, or
+  /// vocab.json with merges.txt beside it. note: which one it is, its contents say.
   static Tokenizer load(const std::string& path);
 
   /// Writes a tokenizer.json in the Hugging Face schema: beside the path, then renamed.
@@ -66,34 +80,41 @@ class Tokenizer {
   std::vector<int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
   /// The same ids, each with its bytes in the text. note: a token may end inside a character.
   std::vector<Piece> encode_pieces(std::string_view text, EncodeOptions options = {}) const;
-  /// The bytes of the ids, joined; special tokens give their text.
-  std::string decode(std::span<const int32_t> ids) const;
+  /// All that is known of the tokens of a text, or of a pair of texts, cut and padded as the tokenizer says.
+  Encoding encode_full(std::string_view text, std::optional<std::string_view> pair = std::nullopt,
+                       EncodeOptions options = {}) const;
+  /// The text of the ids.
+  std::string decode(std::span<const int32_t> ids, DecodeOptions options = {}) const;
 
-  /// "char", "byte" or "bpe:2048".
+  /// "char", "byte", "bpe:2048", "spm-bpe:32000", "unigram:8000", "wordpiece:30522" or "words:5000".
   std::string kind() const;
+  /// The largest id, plus one.
   int64_t vocab_size() const;
-  /// The bytes a token stands for.
+  /// The bytes a token stands for inside a text.
   const std::string& token_bytes(int32_t id) const;
-  /// How a token is written in the vocabulary file, where every byte prints: "Ġking" for " king".
+  /// How a token is written in the vocabulary file: "Ġking" or "▁king" for " king". Empty where an id has no token.
   const std::string& token_text(int32_t id) const;
   /// The id of a token as token_text writes it.
   std::optional<int32_t> id_of(std::string_view token_text) const;
-  /// The id of `<|endoftext|>`, where the tokenizer has one.
+  /// The id of the special token that stands between documents: `<|endoftext|>`, or what takes its place.
   std::optional<int32_t> end_of_text() const;
-  /// Whether ordinary text never gives this id.
+  /// The id of the token that takes the place of what the vocabulary cannot represent, where it has one.
+  std::optional<int32_t> unknown_id() const;
+  /// Whether the token is special: text never gives it unless EncodeOptions allow it.
   bool is_special(int32_t id) const;
+  /// Whether decode gives back any text that can be encoded, byte for byte.
+  bool lossless() const;
 
   /// Empty, or why training ended before the vocabulary had the size asked for. Not kept in files.
   const std::string& training_note() const { return note_; }
 
+  const TokenizerParts& parts() const;
+
  private:
-  explicit Tokenizer(std::shared_ptr<const TokenizerModel> model, std::string note = {})
-      : model_(std::move(model)), note_(std::move(note)) {}
+  const Pipeline& pipeline() const;
+  const Pipeline& pipeline_of(int32_t id) const;
 
-  const TokenizerModel& model() const;
-  const TokenizerModel& model_of(int32_t id) const;
-
-  std::shared_ptr<const TokenizerModel> model_;
+  std::shared_ptr<const Pipeline> pipeline_;
   std::string note_;
 };
 
@@ -111,7 +132,9 @@ class StreamDecoder {
 
  private:
   Tokenizer tokenizer_;
-  std::string held_;
+  std::string held_;          // of a lossless tokenizer
+  std::vector<int32_t> ids_;  // of the others: what the next text may depend on
+  size_t given_ = 0;          // how many bytes of their text have been given out
 };
 
 }  // namespace gradus

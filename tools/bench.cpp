@@ -19,6 +19,7 @@ constexpr Bench kBenches[] = {
     {"growth", bench_growth, "a training step's time and memory against each size"},
     {"generate", bench_generate, "reading a prompt and continuing it"},
     {"embed", bench_embed, "vectors of texts"},
+    {"tokenizer", bench_tokenizer, "text to ids"},
 };
 
 /// "peak, gemm or train".

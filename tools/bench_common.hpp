@@ -20,6 +20,7 @@ int bench_train(const Arguments& arguments);
 int bench_growth(const Arguments& arguments);
 int bench_generate(const Arguments& arguments);
 int bench_embed(const Arguments& arguments);
+int bench_tokenizer(const Arguments& arguments);
 
 double now_seconds();
 /// The middle one; of an even number the upper of the two.

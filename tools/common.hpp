@@ -21,6 +21,7 @@ int run_embed(const Arguments& arguments);
 int run_neighbors(const Arguments& arguments);
 int run_eval(const Arguments& arguments);
 int run_tokenizer(const Arguments& arguments);
+int run_convert(const Arguments& arguments);
 int run_info(const Arguments& arguments);
 int run_bench(const Arguments& arguments);
 int run_doctor(const Arguments& arguments);

@@ -26,9 +26,11 @@ constexpr Verb kVerbs[] = {
     {"embed", run_embed, "write every layer's vectors of texts, words or tokens"},
     {"neighbors", run_neighbors, "the words nearest to a word, at a layer"},
     {"eval", run_eval, "loss, perplexity and bits per byte over a file"},
-    {"tokenizer", run_tokenizer, "show how a tokenizer cuts a text"},
+    {"tokenizer", run_tokenizer, "train, encode, decode, show, compare tokenizers"},
+    {"convert", run_convert, "write a tokenizer in another format"},
     {"info", run_info, "what a run folder or model file holds"},
-    {"bench", run_bench, "fractions of the machine's limit: peak, gemm, train, growth, generate, embed"},
+    {"bench", run_bench,
+     "fractions of the machine's limit: peak, gemm, train, growth, generate, embed, tokenizer"},
     {"doctor", run_doctor, "what this machine has and what the program chose"},
 };
 

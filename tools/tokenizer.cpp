@@ -1,58 +1,52 @@
-// gradus tokenizer show: how a tokenizer cuts a text.
+// gradus tokenizer: train, encode, decode, show, compare.
 
-#include "tokenizer/tokenizer.hpp"
+#include "tools/tokenizer.hpp"
+
 #include "models/transformer/files.hpp"
-#include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
-#include "tools/common.hpp"
 
 namespace gradus::tools {
 
+Tokenizer load_tokenizer_at(const std::string& path) {
+  return Tokenizer::load(is_directory(path) ? path + "/" + kTokenizerFile : path);
+}
+
 int run_tokenizer(const Arguments& arguments) {
-  const bool help = !arguments.empty() && (arguments[0] == "--help" || arguments[0] == "-h");
-  if (arguments.empty() || (arguments[0] != "show" && !help)) {
-    throw UsageError(arguments.empty()
-                         ? "tokenizer: an action must follow; there is one: show"
-                         : "tokenizer: '" + arguments[0] + "' is not an action; there is one: show");
-  }
-  std::string path;
-  std::string text;
-  CommonOptions common;
-  Args args(
-      "tokenizer show",
-      "Shows the tokens of a text: their ids, their bytes in the text, and how the vocabulary writes them.");
-  args.positional("DIR|FILE", path, "a run folder or a tokenizer.json");
-  args.positional("TEXT", text, "the text");
-  common.add(args);
-  if (!args.parse(help ? arguments : Arguments(arguments.begin() + 1, arguments.end()))) return 0;
-  common.apply();
-  const Tokenizer tokenizer = Tokenizer::load(is_directory(path) ? path + "/" + kTokenizerFile : path);
-  const std::vector<Piece> pieces = tokenizer.encode_pieces(text);
-  if (common.json) {
-    Json ids = Json::array();
-    Json names = Json::array();
-    Json offsets = Json::array();
-    for (const Piece& piece : pieces) {
-      ids.push(int64_t{piece.id});
-      names.push(tokenizer.token_text(piece.id));
-      offsets.push(Json::array({piece.start, piece.end}));
+  struct Action {
+    const char* name;
+    int (*run)(const Arguments&);
+    const char* about;
+  };
+  constexpr Action kActions[] = {
+      {"train", run_tokenizer_train, "learn a tokenizer from text files"},
+      {"encode", run_tokenizer_encode, "text to ids"},
+      {"decode", run_tokenizer_decode, "ids to text"},
+      {"show", run_tokenizer_show, "how a tokenizer cuts a text"},
+      {"compare", run_tokenizer_compare, "tokenizers side by side on one text"},
+  };
+  if (!arguments.empty() && (arguments[0] == "--help" || arguments[0] == "-h")) {
+    std::string usage = "usage: gradus tokenizer ACTION ...\n\n";
+    for (const Action& action : kActions) {
+      std::string name = action.name;
+      name.resize(8, ' ');
+      usage += "  " + name + " " + action.about + "\n";
     }
-    print_json(Json::object().set("ids", ids).set("pieces", names).set("offsets", offsets));
+    print_out(usage + "\ngradus tokenizer ACTION --help shows an action's options.\n");
+    flush_out();
     return 0;
   }
-  for (const Piece& piece : pieces) {
-    std::string id = std::to_string(piece.id);
-    std::string range = std::to_string(piece.start) + "-" + std::to_string(piece.end);
-    id.insert(0, id.size() < 7 ? 7 - id.size() : 0, ' ');
-    range.resize(std::max<std::size_t>(range.size(), 11), ' ');
-    print_out(id + "  " + range + "  " + tokenizer.token_text(piece.id) + "\n");
+  std::vector<std::string> names;
+  for (const Action& action : kActions) {
+    if (!arguments.empty() && arguments[0] == action.name) {
+      return action.run({arguments.begin() + 1, arguments.end()});
+    }
+    names.emplace_back(action.name);
   }
-  flush_out();
-  if (!common.quiet) {
-    say(std::to_string(pieces.size()) + " tokens for " + std::to_string(text.size()) + " bytes, tokenizer " +
-        tokenizer.kind());
-  }
-  return 0;
+  const std::string known = "train, encode, decode, show and compare";
+  if (arguments.empty()) throw UsageError("tokenizer: an action must follow: " + known);
+  const std::string near = nearest_name(arguments[0], names);
+  throw UsageError("tokenizer: '" + arguments[0] + "' is not an action; " +
+                   (near.empty() ? "there are " + known : "did you mean " + near + "?"));
 }
 
 }  // namespace gradus::tools

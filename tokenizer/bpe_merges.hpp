@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace gradus {
+
+/// One merge of a BPE: `left` followed by `right` becomes `result`; of several that are possible the lowest `rank` goes
+/// first, of equal ranks the leftmost.
+struct BpeMerge {
+  int32_t left;
+  int32_t right;
+  int32_t result;
+  uint32_t rank;
+  bool operator==(const BpeMerge&) const = default;
+};
+
+/// A word on its way through BPE: symbols side by side, each with where it begins (bytes).
+struct BpeSymbol {
+  int32_t id;
+  uint32_t begin;
+};
+
+/// The merges of a BPE, and how they are applied to a word.
+/// y = while some neighbours can merge: merge the pair of the lowest rank, of equals the leftmost
+/// ref: Sennrich et al. 2016, Neural Machine Translation of Rare Words with Subword Units, algorithm 1
+class BpeMerges {
+ public:
+  /// Words of up to this many symbols are merged by scanning, longer ones by a heap.
+  static constexpr size_t kLinearLimit = 48;
+  static constexpr uint32_t kNone = ~uint32_t{0};
+
+  /// note: of two merges of the same pair the lower rank counts.
+  explicit BpeMerges(const std::vector<BpeMerge>& merges);
+
+  /// Merges the symbols in place; gives how many are left. n log n in their number.
+  /// note: merges of rank `limit` or higher are left out.
+  size_t apply(BpeSymbol* symbols, size_t count, uint32_t limit = kNone) const {
+    return count <= kLinearLimit ? apply_linear(symbols, count, limit) : apply_heap(symbols, count, limit);
+  }
+  /// The same for at most kLinearLimit symbols: n² but quick for short words.
+  size_t apply_linear(BpeSymbol* symbols, size_t count, uint32_t limit = kNone) const;
+  /// The same for any number.
+  size_t apply_heap(BpeSymbol* symbols, size_t count, uint32_t limit = kNone) const;
+
+ private:
+  struct Slot {
+    int32_t left = -1;
+    int32_t right = -1;
+    uint32_t rank = kNone;
+    int32_t result = -1;
+  };
+
+  // The slot of a pair, or a free one, whose rank is kNone.
+  const Slot& find(int32_t left, int32_t right) const {
+    size_t at = home(left, right);
+    while (slots_[at].rank != kNone && (slots_[at].left != left || slots_[at].right != right)) {
+      at = (at + 1) & mask_;
+    }
+    return slots_[at];
+  }
+  size_t home(int32_t left, int32_t right) const {
+    const uint64_t key =
+        static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
+    return static_cast<size_t>(key * 0x9E3779B97F4A7C15u >> shift_);
+  }
+
+  std::vector<Slot> slots_;  // open addressing, a power of two
+  size_t mask_ = 0;
+  int shift_ = 0;
+};
+
+}  // namespace gradus

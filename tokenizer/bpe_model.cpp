@@ -1,0 +1,334 @@
+#include "tokenizer/bpe_model.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <numeric>
+
+#include "tensor/error.hpp"
+#include "tensor/parallel.hpp"
+#include "tokenizer/byte_alphabet.hpp"
+#include "tokenizer/unicode.hpp"
+
+namespace gradus {
+namespace {
+
+constexpr std::string_view kSpaceMark = "\u2581";
+
+// Words that had to be merged, with what became of them: one a cache line, the newest of its place.
+class WordCache {
+ public:
+  static constexpr size_t kMostTokens = 8;
+
+  struct alignas(64) Entry {
+    PieceKey key;
+    uint64_t owner = 0;
+    int32_t ids[kMostTokens];
+    uint8_t ends[kMostTokens];  // in the word; the last is its length
+  };
+
+  Entry& at(const PieceKey& key) { return entries_[(key.hash() >> 20) % kEntries]; }
+
+ private:
+  static constexpr size_t kEntries = size_t{1} << 14;
+  std::vector<Entry> entries_ = std::vector<Entry>(kEntries);
+};
+
+WordCache& word_cache() {
+  thread_local WordCache cache;
+  return cache;
+}
+
+std::atomic<uint64_t> last_serial{0};
+
+// A character, or a byte that is none, for an error message.
+std::string describe_bytes(std::string_view bytes) {
+  char32_t c = 0;
+  if (decode_utf8(bytes.data(), bytes.data() + bytes.size(), c) > 0) return describe_char(c);
+  char name[16];
+  std::snprintf(name, sizeof name, "byte 0x%02X", static_cast<unsigned char>(bytes[0]));
+  return name;
+}
+
+int length_of(std::string_view text, size_t at) {
+  char32_t c = 0;
+  return decode_utf8(text.data() + at, text.data() + text.size(), c);
+}
+
+}  // namespace
+
+BpeModel::BpeModel(BpeParts parts)
+    : parts_(std::move(parts)), symbols_(parts_.tokens.size()), serial_(++last_serial) {
+  const auto count = static_cast<int32_t>(parts_.tokens.size());
+  byte_ids_.fill(-1);
+  fallback_ids_.fill(-1);
+  affixed_ = !parts_.prefix.empty() || !parts_.suffix.empty();
+  as_bytes_ = parts_.byte_level && !affixed_;
+  if (as_bytes_) {
+    bytes_.resize(parts_.tokens.size());
+    for (int32_t id = 0; id < count; ++id) {
+      const auto index = static_cast<size_t>(id);
+      bytes_[index] = text_to_bytes(parts_.tokens[index]).value_or("");
+      if (bytes_[index].size() == 1) byte_ids_[static_cast<unsigned char>(bytes_[index][0])] = id;
+      if (!bytes_[index].empty()) symbols_.insert(bytes_[index], id);
+    }
+    for (size_t byte = 0; byte < 256; ++byte) {
+      check(byte_ids_[byte] >= 0,
+            "bpe: a byte-level vocabulary must have a token for each of the 256 bytes; that of byte ", byte,
+            " is missing; add it");
+    }
+  } else {
+    PieceTable names(parts_.tokens.size());
+    for (int32_t id = 0; id < count; ++id) {
+      const std::string& token = parts_.tokens[static_cast<size_t>(id)];
+      if (token.empty()) continue;
+      names.insert(token, id);
+      if (parts_.in_merges.empty() || parts_.in_merges[static_cast<size_t>(id)]) symbols_.insert(token, id);
+    }
+    if (!parts_.unk_token.empty()) {
+      unk_id_ = names.find(parts_.unk_token);
+      check(unk_id_ >= 0, "bpe: the unknown token must be in the vocabulary; \"", parts_.unk_token,
+            "\" is not; add it or name another");
+    }
+    for (size_t byte = 0; parts_.byte_fallback && byte < 256; ++byte) {
+      char name[8];
+      std::snprintf(name, sizeof name, "<0x%02X>", static_cast<unsigned>(byte));
+      fallback_ids_[byte] = names.find(std::string_view(name));
+    }
+  }
+  if (parts_.order != BpeParts::Order::merges) derive_merges();
+  merges_.emplace(parts_.merges);
+  index_whole_words();
+  find_word_starts();
+}
+
+// By id: the order in which tokens are preferred, equal scores sharing a rank.
+std::vector<uint32_t> BpeModel::ranks_of_tokens() const {
+  std::vector<uint32_t> ranks(parts_.tokens.size());
+  std::iota(ranks.begin(), ranks.end(), 0u);
+  if (parts_.order == BpeParts::Order::ranks) return ranks;
+  std::vector<uint32_t> by_score = ranks;
+  const auto score = [&](uint32_t id) { return parts_.scores[id]; };
+  std::stable_sort(by_score.begin(), by_score.end(),
+                   [&](uint32_t a, uint32_t b) { return score(a) > score(b); });
+  for (size_t i = 1, rank = 0; i < by_score.size(); ++i) {
+    if (score(by_score[i]) != score(by_score[i - 1])) rank = i;
+    ranks[by_score[i]] = static_cast<uint32_t>(rank);
+  }
+  if (!by_score.empty()) ranks[by_score[0]] = 0;
+  return ranks;
+}
+
+// Every way of cutting a token in two tokens is a merge.
+void BpeModel::derive_merges() {
+  constexpr size_t kAtOnce = 1024;
+  const std::vector<std::string>& tokens = as_bytes_ ? bytes_ : parts_.tokens;
+  const std::vector<uint32_t> ranks = ranks_of_tokens();
+  std::vector<std::vector<BpeMerge>> found((tokens.size() + kAtOnce - 1) / kAtOnce);
+  parallel_for(static_cast<int64_t>(found.size()), [&](int64_t chunk) {
+    const size_t first = static_cast<size_t>(chunk) * kAtOnce;
+    for (size_t id = first; id < std::min(first + kAtOnce, tokens.size()); ++id) {
+      if (!parts_.in_merges.empty() && !parts_.in_merges[id]) continue;
+      const std::string_view token = tokens[id];
+      const char* end = token.data() + token.size();
+      for (size_t cut = 1; cut < token.size(); ++cut) {
+        const int32_t left = symbols_.find(token.substr(0, cut), end);
+        if (left < 0) continue;
+        const int32_t right = symbols_.find(token.substr(cut), end);
+        if (right < 0) continue;
+        found[static_cast<size_t>(chunk)].push_back({left, right, static_cast<int32_t>(id), ranks[id]});
+      }
+    }
+  });
+  parts_.merges.clear();
+  for (const auto& part : found) parts_.merges.insert(parts_.merges.end(), part.begin(), part.end());
+}
+
+// Which tokens the merges make of a word equal to them.
+std::vector<bool> BpeModel::makeable_tokens() const {
+  const auto count = static_cast<int64_t>(parts_.tokens.size());
+  std::vector<uint8_t> makeable(parts_.tokens.size());
+  parallel_ranges(count, 1024, [&](int64_t begin, int64_t end) {
+    std::vector<BpeSymbol> symbols;
+    for (int64_t id = begin; id < end; ++id) {
+      const std::string& token =
+          as_bytes_ ? bytes_[static_cast<size_t>(id)] : parts_.tokens[static_cast<size_t>(id)];
+      if (token.empty()) continue;
+      symbols.clear();
+      if (as_bytes_) {
+        for (size_t i = 0; i < token.size(); ++i) {
+          symbols.push_back({byte_ids_[static_cast<unsigned char>(token[i])], static_cast<uint32_t>(i)});
+        }
+      } else {
+        bool known = true;
+        for (size_t at = 0; at < token.size() && known;) {
+          const int length = length_of(token, at);
+          const int32_t symbol =
+              length == 0 ? -1
+                          : symbols_.find(std::string_view(token).substr(at, static_cast<size_t>(length)));
+          known = symbol >= 0;
+          symbols.push_back({symbol, static_cast<uint32_t>(at)});
+          at += static_cast<size_t>(std::max(length, 1));
+        }
+        if (!known) continue;
+      }
+      makeable[static_cast<size_t>(id)] =
+          merges_->apply(symbols.data(), symbols.size()) == 1 && symbols[0].id == id;
+    }
+  });
+  return {makeable.begin(), makeable.end()};
+}
+
+void BpeModel::index_whole_words() {
+  // With a prefix or suffix a word is not written as its token is.
+  if (affixed_) return;
+  const std::vector<std::string>& tokens = as_bytes_ ? bytes_ : parts_.tokens;
+  if (parts_.ignore_merges) {
+    whole_ = symbols_;
+    return;
+  }
+  const std::vector<bool> makeable = makeable_tokens();
+  whole_ = PieceTable(tokens.size());
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    if (makeable[id]) whole_.insert(tokens[id], static_cast<int32_t>(id));
+  }
+}
+
+void BpeModel::find_word_starts() {
+  if (as_bytes_ || affixed_) return;
+  if (parts_.ignore_merges || symbols_.find(kSpaceMark) < 0) return;
+  const auto token = [&](int32_t id) -> std::string_view { return parts_.tokens[static_cast<size_t>(id)]; };
+  cuts_at_space_ = std::none_of(parts_.merges.begin(), parts_.merges.end(), [&](const BpeMerge& merge) {
+    return token(merge.right).starts_with(kSpaceMark) && !token(merge.left).ends_with(kSpaceMark);
+  });
+}
+
+void BpeModel::encode(std::string_view text, std::span<const ByteSpan> words,
+                      std::vector<Token>& tokens) const {
+  if (!cuts_at_space_) {
+    for (const ByteSpan word : words) encode_word(text, word, tokens);
+    return;
+  }
+  for (const ByteSpan word : words) {
+    for (uint32_t begin = word.begin; begin < word.end;) {
+      size_t end = begin;
+      while (end < word.end && text.substr(end, kSpaceMark.size()) == kSpaceMark) end += kSpaceMark.size();
+      end = std::min<size_t>(text.find(kSpaceMark, end), word.end);
+      encode_word(text, {begin, static_cast<uint32_t>(end)}, tokens);
+      begin = static_cast<uint32_t>(end);
+    }
+  }
+}
+
+void BpeModel::encode_word(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const {
+  const std::string_view piece = text.substr(word.begin, word.end - word.begin);
+  if (piece.size() > PieceKey::kLongest) {
+    if (const int32_t id = whole_.find(piece); id >= 0) {
+      tokens.push_back({id, word.begin, word.end});
+    } else if (as_bytes_) {
+      encode_bytes(text, word, tokens);
+    } else {
+      encode_characters(text, word, tokens);
+    }
+    return;
+  }
+  const PieceKey key = PieceKey::of(piece, text.data() + text.size());
+  if (const int32_t id = whole_.find(key); id >= 0) {
+    tokens.push_back({id, word.begin, word.end});
+    return;
+  }
+  WordCache::Entry& entry = word_cache().at(key);
+  if (entry.key == key && entry.owner == serial_) {
+    uint32_t begin = word.begin;
+    for (size_t i = 0; begin < word.end; ++i) {
+      const uint32_t end = word.begin + entry.ends[i];
+      tokens.push_back({entry.ids[i], begin, end});
+      begin = end;
+    }
+    return;
+  }
+  const size_t first = tokens.size();
+  if (as_bytes_) {
+    encode_bytes(text, word, tokens);
+  } else {
+    encode_characters(text, word, tokens);
+  }
+  if (tokens.size() - first > WordCache::kMostTokens) return;
+  entry.key = key;
+  entry.owner = serial_;
+  for (size_t i = first; i < tokens.size(); ++i) {
+    entry.ids[i - first] = tokens[i].id;
+    entry.ends[i - first] = static_cast<uint8_t>(tokens[i].end - word.begin);
+  }
+}
+
+void BpeModel::encode_bytes(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const {
+  const size_t size = word.end - word.begin;
+  BpeSymbol few[BpeMerges::kLinearLimit];
+  std::vector<BpeSymbol> many;
+  BpeSymbol* symbols = few;
+  if (size > BpeMerges::kLinearLimit) {
+    many.resize(size);
+    symbols = many.data();
+  }
+  for (uint32_t at = word.begin; at < word.end; ++at) {
+    symbols[at - word.begin] = {byte_ids_[static_cast<unsigned char>(text[at])], at};
+  }
+  const size_t count = merges_->apply(symbols, size);
+  for (size_t i = 0; i < count; ++i) {
+    tokens.push_back({symbols[i].id, symbols[i].begin, i + 1 < count ? symbols[i + 1].begin : word.end});
+  }
+}
+
+// The symbols that merging begins with: characters, bytes of characters that are no token, unknowns.
+void BpeModel::spell(std::string_view text, ByteSpan word, std::vector<BpeSymbol>& symbols) const {
+  bool unknown_before = false;
+  std::string written;
+  for (uint32_t at = word.begin; at < word.end;) {
+    const int length = parts_.byte_level ? 1 : length_of(text.substr(0, word.end), at);
+    check_world(length > 0, "encode: this kind of tokenizer needs text in UTF-8; byte ", at,
+                " of the text begins no character; convert the text, or use a byte-level tokenizer");
+    const uint32_t begin = at;
+    at += static_cast<uint32_t>(length);
+    std::string_view character = text.substr(begin, static_cast<size_t>(length));
+    if (affixed_) {
+      written = begin == word.begin ? "" : parts_.prefix;
+      written += parts_.byte_level ? bytes_to_text(character) : std::string(character);
+      if (at == word.end) written += parts_.suffix;
+      character = written;
+    }
+    const auto has_token = [&](char byte) { return fallback_ids_[static_cast<unsigned char>(byte)] >= 0; };
+    if (const int32_t id = symbols_.find(character); id >= 0) {
+      symbols.push_back({id, begin});
+    } else if (parts_.byte_fallback && std::all_of(character.begin(), character.end(), has_token)) {
+      for (size_t i = 0; i < character.size(); ++i) {
+        const uint32_t place =
+            std::min(begin + static_cast<uint32_t>(i), at);  // affixes are bytes of no text
+        symbols.push_back({fallback_ids_[static_cast<unsigned char>(character[i])], place});
+      }
+    } else {
+      if (unk_id_ < 0) {
+        fail_world(
+            "encode: every character must be in the vocabulary; ",
+            describe_bytes(text.substr(begin, static_cast<size_t>(length))), " at byte ", begin,
+            " is not, and the tokenizer has no unknown token; change the text, or use another tokenizer");
+      }
+      if (!unknown_before || !parts_.fuse_unk) symbols.push_back({unk_id_, begin});
+      unknown_before = true;
+      continue;
+    }
+    unknown_before = false;
+  }
+}
+
+void BpeModel::encode_characters(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const {
+  thread_local std::vector<BpeSymbol> symbols;
+  symbols.clear();
+  spell(text, word, symbols);
+  const size_t count = merges_->apply(symbols.data(), symbols.size());
+  for (size_t i = 0; i < count; ++i) {
+    tokens.push_back({symbols[i].id, symbols[i].begin, i + 1 < count ? symbols[i + 1].begin : word.end});
+  }
+}
+
+}  // namespace gradus

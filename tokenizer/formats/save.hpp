@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tokenizer/formats/detect.hpp"
+#include "tokenizer/tokenizer.hpp"
+
+namespace gradus {
+
+/// The format that a file's name asks for: NAME.json, NAME.model, NAME.tiktoken, vocab.json or NAME.txt.
+/// note: a merges.txt is written together with its vocab.json, so it cannot be asked for by itself.
+TokenizerFormat format_of_name(const std::string& path);
+
+/// Writes a tokenizer in a format, after reading back what would be written: an error, and nothing is written, where the
+/// format cannot say what the tokenizer does, or where the result gives other ids on texts that are hard to encode.
+/// y: the files written
+/// note: a format may leave out what surrounds the words, such as special tokens in ranks; ordinary text is compared.
+std::vector<std::string> save_tokenizer_as(const Tokenizer& tokenizer, const std::string& path,
+                                           TokenizerFormat format);
+
+/// Texts on which tokenizers that are not quite the same differ: white space, controls, scripts, marks, digits,
+/// contractions, long runs, what looks like special tokens, and mixtures of these.
+/// note: valid UTF-8, no two the same, always the same.
+std::vector<std::string> hostile_texts();
+
+}  // namespace gradus

@@ -1,0 +1,43 @@
+#include "tokenizer/formats/vocab_txt.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "tensor/error.hpp"
+#include "tokenizer/formats/first_places.hpp"
+#include "tokenizer/formats/lines.hpp"
+#include "tokenizer/formats/shown_text.hpp"
+
+namespace gradus {
+
+std::vector<std::string> read_vocab_txt(std::string_view text, const std::string& source) {
+  std::vector<std::string> tokens;
+  FirstPlaces places(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) + 1);
+  for (LineReader lines(text); lines.next();) {
+    const std::string_view token = lines.line();
+    if (token.empty() && lines.is_last()) break;
+    check_world(!token.empty(), source, ": line ", lines.number(),
+                ": a token must not be empty; this line is; its number is an id, so put a token there");
+    check_world(all_utf8(token), source, ": line ", lines.number(),
+                ": a token must be UTF-8; this one is not");
+    const int64_t other = places.add(token, lines.number());
+    check_world(other < 0, source, ": line ", lines.number(), ": each token may stand once; ",
+                shown_text(token), " is also in line ", other, "; change one");
+    tokens.emplace_back(token);
+  }
+  check_world(!tokens.empty(), source, ": a vocabulary must have tokens, one a line; there are none");
+  return tokens;
+}
+
+std::string write_vocab_txt(const std::vector<std::string>& tokens) {
+  std::string text;
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    const std::string& token = tokens[id];
+    check(!token.empty() && token.find('\n') == std::string::npos && token.back() != '\r',
+          "write_vocab_txt: a token must fit in one line of its own; token ", id, " does not");
+    text += token + '\n';
+  }
+  return text;
+}
+
+}  // namespace gradus

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tensor/io/json.hpp"
+
+namespace gradus {
+
+/// What the readers of a tokenizer.json's parts share: nothing unknown passes, and errors begin with the place.
+
+/// A value as an error shows it: short, however long it is.
+std::string shown_json(const Json& value);
+
+/// Throws `PATH: must be WHAT; it is VALUE; no other is supported`.
+[[noreturn]] void refuse_json(const Json& at, const std::string& must);
+
+/// An error where an object has a key that is not listed: it could change a result.
+void check_json_keys(const Json& object, std::initializer_list<std::string_view> known);
+
+/// A boolean member that may be missing, which means `otherwise`.
+bool boolean_or(const Json& object, std::string_view key, bool otherwise);
+
+/// An integer from `least` to `most`.
+int64_t integer_within(const Json& value, int64_t least, int64_t most);
+
+/// A string of exactly one character.
+const std::string& one_character(const Json& value);
+
+/// The tokens of a vocabulary `{"token": id, …}` by id, "" where an id has none.
+/// note: an id twice, a negative one, and one far beyond the number of tokens are errors.
+std::vector<std::string> read_json_vocabulary(const Json& vocabulary);
+
+/// The same as an object; ids without a token are left out.
+Json json_vocabulary(const std::vector<std::string>& tokens);
+
+/// An error unless the tokens of a byte-level vocabulary have all 256 bytes among them.
+void check_all_bytes(const std::vector<std::string>& tokens, const Json& vocabulary);
+
+}  // namespace gradus

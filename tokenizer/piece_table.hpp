@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gradus {
+
+/// A piece of at most 15 bytes as two machine words: its bytes, zeros, and its length in the last one. Equal pieces, and
+/// only these, have equal keys.
+struct PieceKey {
+  static constexpr size_t kLongest = 15;
+
+  uint64_t low = 0;
+  uint64_t high = 0;
+  bool operator==(const PieceKey&) const = default;
+
+  /// `text_end`: where the text that holds the piece ends; reading whole words up to there is faster than copying.
+  static PieceKey of(std::string_view piece, const char* text_end) {
+    PieceKey key;
+    const size_t size = piece.size();
+    if (text_end - piece.data() >= 16) {
+      std::memcpy(&key.low, piece.data(), 8);
+      std::memcpy(&key.high, piece.data() + 8, 8);
+      if (size < 8) {
+        key.low &= (uint64_t{1} << (8 * size)) - 1;
+        key.high = 0;
+      } else {
+        key.high &= (uint64_t{1} << (8 * (size - 8))) - 1;
+      }
+    } else {
+      char bytes[16] = {};
+      std::memcpy(bytes, piece.data(), size);
+      std::memcpy(&key.low, bytes, 8);
+      std::memcpy(&key.high, bytes + 8, 8);
+    }
+    key.high |= static_cast<uint64_t>(size) << 56;
+    return key;
+  }
+
+  uint64_t hash() const {
+    uint64_t mixed = (low ^ (high * 0x9E3779B97F4A7C15u)) * 0xD6E8FEB86659FD93u;
+    mixed ^= mixed >> 32;
+    return mixed * 0xD6E8FEB86659FD93u;
+  }
+};
+
+/// From the bytes of a token to its id: open addressing; short tokens lie in the table itself, so that looking one up
+/// touches one cache line.
+/// note: little-endian machines only, as everything here that reads bytes as words.
+class PieceTable {
+ public:
+  explicit PieceTable(size_t expected = 0) { resize(expected); }
+
+  /// The tokens must outlive the table; of equal ones the first stays.
+  void insert(const std::string& token, int32_t id);
+
+  /// The id, or -1.
+  int32_t find(std::string_view piece, const char* text_end) const {
+    if (piece.size() > PieceKey::kLongest) return find_long(piece);
+    return find(PieceKey::of(piece, text_end));
+  }
+  int32_t find(std::string_view piece) const { return find(piece, piece.data() + piece.size()); }
+
+  int32_t find(const PieceKey& key) const {
+    for (size_t at = key.hash() >> shift_;; at = (at + 1) & mask_) {
+      const Slot& slot = slots_[at];
+      if (slot.key == key) return slot.id;
+      if (slot.id < 0) return -1;
+    }
+  }
+
+ private:
+  struct Slot {
+    PieceKey key;
+    int32_t id = -1;
+  };
+  struct LongSlot {
+    uint64_t hash = 0;
+    const std::string* token = nullptr;
+    int32_t id = -1;
+  };
+
+  void resize(size_t expected);
+  static uint64_t hash_long(std::string_view piece);
+  int32_t find_long(std::string_view piece) const;
+
+  std::vector<Slot> slots_;
+  std::vector<LongSlot> long_slots_;
+  size_t count_ = 0;
+  size_t long_count_ = 0;
+  size_t mask_ = 0;
+  int shift_ = 0;
+};
+
+}  // namespace gradus

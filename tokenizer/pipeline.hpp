@@ -1,0 +1,87 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tokenizer/added_tokens.hpp"
+#include "tokenizer/decoders.hpp"
+#include "tokenizer/encoding.hpp"
+#include "tokenizer/normalizers.hpp"
+#include "tokenizer/piece_table.hpp"
+#include "tokenizer/post_processors.hpp"
+#include "tokenizer/pre_tokenizers.hpp"
+#include "tokenizer/subword_model.hpp"
+#include "tokenizer/tokenizer.hpp"
+#include "tokenizer/truncation.hpp"
+
+namespace gradus {
+
+/// What a tokenizer is made of: the members of a tokenizer.json. Any but the model may be missing.
+struct TokenizerParts {
+  std::vector<AddedToken> added_tokens;
+  std::shared_ptr<const Normalizer> normalizer;
+  std::shared_ptr<const PreTokenizer> pre_tokenizer;
+  std::shared_ptr<const SubwordModel> model;
+  std::shared_ptr<const PostProcessor> post_processor;
+  std::shared_ptr<const Decoder> decoder;
+  std::optional<Truncation> truncation;
+  std::optional<Padding> padding;
+  /// Special tokens of the model that no text gives.
+  std::vector<int32_t> control_ids;
+  /// Whether added tokens are looked for in normalised text as they are written, not as they would be normalised.
+  bool tokens_as_written = false;
+};
+
+/// Reads a post-processor for parts whose model and added tokens are set.
+void set_post_processor(TokenizerParts& parts, const Json& json);
+
+/// Puts the tokens of a text, or of a pair, together as the parts say: cut off, special tokens added, padded.
+Encoding finish_encoding(Encoding first, std::optional<Encoding> pair, const TokenizerParts& parts,
+                         bool add_special, std::string_view text, std::string_view pair_text);
+
+/// A tokenizer: its parts, and what they make of a text. Never changes.
+/// y = added tokens cut the text; what is between is normalised, cut again by the added tokens that are looked for in
+///     normalised text, cut into words, and the words become tokens; the post-processor adds special tokens
+class Pipeline {
+ public:
+  /// note: an added token that the model has must have the model's id.
+  explicit Pipeline(TokenizerParts parts);
+
+  /// The tokens of one text, without those of the post-processor. Appends to `ids` and, where given, `offsets` (in the
+  /// bytes of the original).
+  void encode(std::string_view text, bool special_tokens, std::vector<int32_t>& ids,
+              std::vector<AlignedText::Range>* offsets) const;
+
+  const TokenizerParts& parts() const { return parts_; }
+  int64_t size() const { return static_cast<int64_t>(texts_.size()); }
+  /// How the file writes a token; "" where an id has none.
+  const std::string& text(int32_t id) const { return texts_[static_cast<size_t>(id)]; }
+  /// The bytes that a token stands for inside a text.
+  const std::string& bytes(int32_t id) const { return bytes_[static_cast<size_t>(id)]; }
+  std::optional<int32_t> find(std::string_view text) const;
+  bool is_special(int32_t id) const { return special_[static_cast<size_t>(id)]; }
+  bool is_added(int32_t id) const { return added_[static_cast<size_t>(id)]; }
+  /// Whether the bytes of the ids of any text join to exactly that text.
+  bool lossless() const { return lossless_; }
+
+ private:
+  struct Output;
+  void encode_part(AlignedText text, bool special_tokens, Output& out) const;
+  void encode_words(PreTokenized text, Output& out) const;
+  void encode_long(const AlignedText& text, PreTokenizer::PieceEnd piece_end, Output& out) const;
+  void list_tokens();
+
+  TokenizerParts parts_;
+  AddedTokenMatcher raw_tokens_;         // looked for in the text as it is given
+  AddedTokenMatcher normalized_tokens_;  // looked for in normalised text
+  std::vector<std::string> texts_;
+  std::vector<std::string> bytes_;
+  std::vector<bool> special_;
+  std::vector<bool> added_;
+  PieceTable ids_;
+  bool lossless_ = false;
+};
+
+}  // namespace gradus

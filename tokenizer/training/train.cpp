@@ -1,0 +1,439 @@
+#include "tokenizer/training/train.hpp"
+
+#include <algorithm>
+
+#include "tensor/error.hpp"
+#include "tokenizer/bpe_model.hpp"
+#include "tokenizer/byte_alphabet.hpp"
+#include "tokenizer/char_model.hpp"
+#include "tokenizer/components.hpp"
+#include "tokenizer/pipeline.hpp"
+#include "tokenizer/splitters.hpp"
+#include "tokenizer/training/bpe_trainer.hpp"
+#include "tokenizer/training/spm_bpe_trainer.hpp"
+#include "tokenizer/training/unigram_trainer.hpp"
+#include "tokenizer/training/wordpiece_trainer.hpp"
+#include "tokenizer/unicode.hpp"
+#include "tokenizer/unigram_model.hpp"
+#include "tokenizer/word_counts.hpp"
+#include "tokenizer/wordpiece_model.hpp"
+
+namespace gradus {
+namespace {
+
+constexpr std::string_view kSpaceText = "\u2581";
+
+// Progress over several stages, each counting what it likes: the documents' bytes, a part of them for each stage.
+class Stages {
+ public:
+  Stages(const ProgressFn& progress, std::span<const std::string_view> documents) : progress_(progress) {
+    for (const std::string_view document : documents) bytes_ += static_cast<int64_t>(document.size());
+  }
+  void read(int64_t bytes) {
+    if (progress_) progress_(bytes, 2 * bytes_);
+  }
+  ProgressFn training() const {
+    if (!progress_) return {};
+    return [this](int64_t done, int64_t total) {
+      progress_(bytes_ + (total == 0
+                              ? 0
+                              : static_cast<int64_t>(static_cast<double>(bytes_) * static_cast<double>(done) /
+                                                     static_cast<double>(total))),
+                2 * bytes_);
+    };
+  }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  const ProgressFn& progress_;
+  int64_t bytes_ = 0;
+};
+
+WordCounts count_words(std::span<const std::string_view> documents, const CutFn& cut, const PartFn& part,
+                       const TokenizerTraining& options, const TrainingMemory& memory, Stages& stages) {
+  constexpr size_t kBatchBytes = size_t{32} << 20;
+  WordCounter counter(cut, {part, options.memory_bytes, memory});
+  int64_t done = 0;
+  stages.read(0);
+  for (size_t first = 0; first < documents.size();) {
+    size_t last = first;
+    size_t bytes = 0;
+    while (last < documents.size() && (last == first || bytes + documents[last].size() <= kBatchBytes)) {
+      bytes += documents[last++].size();
+    }
+    counter.add(documents.subspan(first, last - first));
+    done += static_cast<int64_t>(bytes);
+    stages.read(done);
+    first = last;
+  }
+  return counter.finish();
+}
+
+// What training may still take beside the words that were counted.
+int64_t memory_left(const TokenizerTraining& options, const WordCounts& counts) {
+  return options.memory_bytes == 0 ? 0 : std::max<int64_t>(1, options.memory_bytes - counts.table.bytes());
+}
+
+// What of the text is not in the vocabulary's statistics.
+std::string dropped_note(const WordCounts& counts) {
+  if (counts.dropped_occurrences == 0) return {};
+  const double all = static_cast<double>(counts.occurrences + counts.dropped_occurrences);
+  return detail::join("train_tokenizer: to keep to the memory allowed, ", counts.dropped_occurrences,
+                      " occurrences of rare words (",
+                      100.0 * static_cast<double>(counts.dropped_occurrences) / all,
+                      " % of all) were not counted; allow more memory");
+}
+
+std::string join_notes(const std::string& a, const std::string& b) {
+  return a.empty() || b.empty() ? a + b : a + "\n" + b;
+}
+
+std::string size_note(int64_t size, int64_t asked, const char* why) {
+  if (size >= asked) return {};
+  return detail::join("train_bpe: the vocabulary has ", size, " entries, not the ", asked,
+                      " asked for: ", why, "; give more text or ask for less");
+}
+
+std::string characters_note(const std::vector<std::pair<char32_t, int64_t>>& dropped) {
+  if (dropped.empty()) return {};
+  int64_t occurrences = 0;
+  for (const auto& [c, count] : dropped) occurrences += count;
+  return detail::join("train_tokenizer: ", dropped.size(), " rare characters with ", occurrences,
+                      " occurrences are not in the vocabulary, the most frequent of them ",
+                      describe_char(dropped.front().first));
+}
+
+// The parts of a tokenizer whose model and added tokens are known; the rest is said as in a file.
+TokenizerParts assemble(std::shared_ptr<const SubwordModel> model, std::vector<AddedToken> added,
+                        const Json& normalizer, const Json& pre_tokenizer, const Json& post_processor,
+                        const Json& decoder) {
+  TokenizerParts parts;
+  parts.model = std::move(model);
+  parts.added_tokens = std::move(added);
+  parts.normalizer = read_normalizer(normalizer);
+  parts.pre_tokenizer = read_pre_tokenizer(pre_tokenizer);
+  set_post_processor(parts, post_processor);
+  parts.decoder = read_decoder(decoder);
+  return parts;
+}
+
+// ---- Byte-level BPE ----
+
+void cut_gpt2(std::string_view text, WordCountTable& words) {
+  const char* const end = text.data() + text.size();
+  for (const char* at = text.data(); at < end;) {
+    const char* next = gpt2_piece_end(at, end);
+    words.add({at, static_cast<size_t>(next - at)});
+    at = next;
+  }
+}
+
+Tokenizer train_bpe(std::span<const std::string_view> documents, const TokenizerTraining& options,
+                    Stages& stages) {
+  const auto specials = static_cast<int64_t>(options.special.size());
+  check(options.vocab_size >= 256 + specials && options.vocab_size <= INT32_MAX,
+        "train_bpe: the vocabulary must have at least ", 256 + specials, " entries, the 256 bytes and ",
+        specials == 1 ? options.special[0] : std::to_string(specials) + " special tokens",
+        ", and at most 2147483647; ", options.vocab_size,
+        " was asked for; give a number between, such as 2048");
+  BpeTrainingOptions training_options;
+  training_options.vocab_size = options.vocab_size - specials;
+  training_options.progress = stages.training();
+  const WordCounts counts =
+      count_words(documents, cut_gpt2, part_at_line, options, bpe_training_memory(training_options), stages);
+  training_options.memory_bytes = memory_left(options, counts);
+  BpeTraining training = train_byte_bpe(counts.words, training_options);
+  const auto size = static_cast<int64_t>(training.tokens.size()) + specials;
+  const std::string note =
+      size_note(size, options.vocab_size, "no pair of neighbouring tokens occurs twice any more");
+  BpeParts bpe;
+  for (const std::string& token : training.tokens) bpe.tokens.push_back(bytes_to_text(token));
+  for (const BpeTraining::Merge& merge : training.merges) {
+    bpe.merges.push_back({merge.left, merge.right, merge.result, static_cast<uint32_t>(bpe.merges.size())});
+  }
+  std::vector<AddedToken> added = special_tokens(options.special, static_cast<int32_t>(bpe.tokens.size()));
+  // Other libraries look for them in the vocabulary too.
+  for (const AddedToken& token : added) bpe.tokens.push_back(token.content);
+  return Tokenizer(
+      assemble(std::make_shared<const BpeModel>(std::move(bpe)), std::move(added), {},
+               component(kByteLevelWords), component(kByteLevelPost), component(kByteLevelDecoder)),
+      join_notes(note, dropped_note(counts)));
+}
+
+// ---- The SentencePiece kinds ----
+
+// Words as SentencePiece sees them: what stands between white space, with the mark of a space before it.
+void cut_marked(std::string_view text, WordCountTable& words) {
+  std::string word(kSpaceText);
+  const auto take = [&] {
+    if (word.size() > kSpaceText.size()) words.add(word);
+    word.resize(kSpaceText.size());
+  };
+  for (size_t at = 0; at < text.size();) {
+    char32_t c = 0;
+    const int length = decode_utf8(text.data() + at, text.data() + text.size(), c);
+    check_world(length > 0, "train_tokenizer: the text must be UTF-8 for a tokenizer of characters; byte ",
+                at, " of a part of it begins no character; convert the text, or train the kind bpe");
+    if (char_class(c) == CharClass::space) {
+      take();
+    } else {
+      word.append(text, at, static_cast<size_t>(length));
+    }
+    at += static_cast<size_t>(length);
+  }
+  take();
+}
+
+// Special tokens, then the 256 bytes, then what was learned.
+struct PieceVocabulary {
+  std::vector<std::string> tokens;
+  std::vector<double> scores;
+  size_t first_piece = 0;
+};
+
+PieceVocabulary lay_out_pieces(const std::vector<std::string>& special, const PieceTraining& training) {
+  PieceVocabulary vocabulary;
+  const auto add = [&](std::string token, double score) {
+    vocabulary.tokens.push_back(std::move(token));
+    vocabulary.scores.push_back(score);
+  };
+  for (const std::string& name : special) add(name, 0);
+  for (int byte = 0; byte < 256; ++byte) {
+    char name[8];
+    std::snprintf(name, sizeof name, "<0x%02X>", static_cast<unsigned>(byte));
+    add(name, 0);
+  }
+  vocabulary.first_piece = vocabulary.tokens.size();
+  for (const ScoredPiece& piece : training.pieces) add(piece.text, static_cast<double>(piece.score));
+  return vocabulary;
+}
+
+int64_t piece_places(const TokenizerTraining& options) {
+  const auto fixed = static_cast<int64_t>(options.special.size()) + 256;
+  check(options.vocab_size > fixed && options.vocab_size <= INT32_MAX,
+        "train_tokenizer: the vocabulary must have more than ", fixed, " entries, the 256 bytes and ",
+        options.special.size(), " special tokens; ", options.vocab_size,
+        " was asked for; give a larger number, such as 8000");
+  check(std::find(options.special.begin(), options.special.end(), "<unk>") != options.special.end(),
+        "train_tokenizer: a tokenizer of this kind needs <unk> among its special tokens; name it");
+  return options.vocab_size - fixed;
+}
+
+std::string piece_notes(const PieceTraining& training, const WordCounts& counts) {
+  std::vector<std::pair<char32_t, int64_t>> dropped;
+  for (const DroppedChar& one : training.dropped) dropped.emplace_back(one.c, one.count);
+  return join_notes(join_notes(training.note, characters_note(dropped)), dropped_note(counts));
+}
+
+void check_memory(int64_t needed, const TokenizerTraining& options) {
+  if (options.memory_bytes == 0 || needed <= options.memory_bytes) return;
+  fail_world("train_tokenizer: training needs ", needed, " bytes for the words that were counted; ",
+             options.memory_bytes, " are allowed; allow more");
+}
+
+Tokenizer train_spm_bpe(std::span<const std::string_view> documents, const TokenizerTraining& options,
+                        Stages& stages) {
+  SpmBpeTrainingOptions training_options;
+  training_options.places = piece_places(options);
+  const TrainingMemory memory{spm_bpe_training_bytes({}, training_options), 32, 40};
+  const WordCounts counts = count_words(documents, cut_marked, part_at_space, options, memory, stages);
+  check_memory(spm_bpe_training_bytes(counts.words, training_options), options);
+  const PieceTraining training = train_spm_bpe(counts.words, training_options, stages.training());
+  PieceVocabulary vocabulary = lay_out_pieces(options.special, training);
+  BpeParts bpe;
+  bpe.byte_level = false;
+  bpe.order = BpeParts::Order::scores;
+  bpe.tokens = std::move(vocabulary.tokens);
+  bpe.scores.assign(vocabulary.scores.begin(), vocabulary.scores.end());
+  bpe.in_merges.assign(bpe.tokens.size(), true);
+  std::fill_n(bpe.in_merges.begin(), vocabulary.first_piece, false);
+  bpe.unk_token = "<unk>";
+  bpe.fuse_unk = true;
+  bpe.byte_fallback = true;
+  // A tokenizer.json holds a list of merges, so that is what the tokenizer goes by from the beginning.
+  const auto list = BpeModel(bpe).merge_list();
+  PieceTable ids(bpe.tokens.size());
+  for (size_t id = 0; id < bpe.tokens.size(); ++id) ids.insert(bpe.tokens[id], static_cast<int32_t>(id));
+  for (const auto& [left, right] : list) {
+    const int32_t result =
+        ids.find(bpe.tokens[static_cast<size_t>(left)] + bpe.tokens[static_cast<size_t>(right)]);
+    bpe.merges.push_back({left, right, result, static_cast<uint32_t>(bpe.merges.size())});
+  }
+  bpe.order = BpeParts::Order::merges;
+  bpe.scores.clear();
+  bpe.in_merges.clear();
+  std::vector<AddedToken> added = special_tokens(options.special, 0);
+  const Json post = template_json(added, "<s>", "");
+  return Tokenizer(assemble(std::make_shared<const BpeModel>(std::move(bpe)), std::move(added),
+                            marked_spaces(), {}, post, sentencepiece_decoder("", "", true)),
+                   piece_notes(training, counts));
+}
+
+Tokenizer train_unigram_kind(std::span<const std::string_view> documents, const TokenizerTraining& options,
+                             Stages& stages) {
+  UnigramTrainingOptions training_options;
+  training_options.places = piece_places(options);
+  const TrainingMemory memory{unigram_training_bytes({}, training_options), 32, 250};
+  const WordCounts counts = count_words(documents, cut_marked, part_at_space, options, memory, stages);
+  check_memory(unigram_training_bytes(counts.words, training_options), options);
+  const PieceTraining training = train_unigram(counts.words, training_options, stages.training());
+  PieceVocabulary vocabulary = lay_out_pieces(options.special, training);
+  std::vector<std::pair<std::string, double>> pieces;
+  for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+    pieces.emplace_back(std::move(vocabulary.tokens[id]), vocabulary.scores[id]);
+  }
+  std::vector<AddedToken> added = special_tokens(options.special, 0);
+  const auto unknown =
+      std::find(options.special.begin(), options.special.end(), "<unk>") - options.special.begin();
+  const Json post = template_json(added, "", "</s>");
+  return Tokenizer(
+      assemble(std::make_shared<const UnigramModel>(std::move(pieces), static_cast<int32_t>(unknown), true),
+               std::move(added), {}, component(kMetaspaceWords), post, sentencepiece_decoder("", "", true)),
+      piece_notes(training, counts));
+}
+
+// ---- WordPiece and words ----
+
+CutFn cutter(const Json& normalizer, const char* pre_tokenizer) {
+  const auto normalize = read_normalizer(normalizer);
+  const auto cut = read_pre_tokenizer(component(pre_tokenizer));
+  return [normalize, cut](std::string_view text, WordCountTable& words) {
+    AlignedText aligned(text, 0, false);
+    if (normalize != nullptr) normalize->apply(aligned);
+    const auto size = static_cast<uint32_t>(aligned.text().size());
+    PreTokenized parts{std::move(aligned), {}};
+    if (size > 0) parts.words.push_back({0, size});
+    cut->apply(parts);
+    for (const ByteSpan word : parts.words)
+      words.add(parts.text.text().substr(word.begin, word.end - word.begin));
+  };
+}
+
+Tokenizer train_wordpiece_kind(std::span<const std::string_view> documents, const TokenizerTraining& options,
+                               Stages& stages) {
+  check(std::find(options.special.begin(), options.special.end(), "[UNK]") != options.special.end(),
+        "train_tokenizer: wordpiece needs [UNK] among its special tokens; name it");
+  check(options.vocab_size > static_cast<int64_t>(options.special.size()) && options.vocab_size <= INT32_MAX,
+        "train_tokenizer: the vocabulary must have more entries than the ", options.special.size(),
+        " special tokens; ", options.vocab_size, " was asked for; give a larger number, such as 8000");
+  WordPieceTrainingOptions training_options;
+  training_options.vocab_size = options.vocab_size;
+  training_options.special_tokens = options.special;
+  training_options.progress = stages.training();
+  const WordCounts counts = count_words(documents, cutter(bert_normalizer(true), kBertWords), part_at_line,
+                                        options, bpe_training_memory(training_options), stages);
+  training_options.memory_bytes = memory_left(options, counts);
+  WordPieceTraining training = train_wordpiece(counts.words, training_options);
+  std::vector<std::pair<char32_t, int64_t>> dropped;
+  for (const DroppedCharacter& one : training.dropped) dropped.emplace_back(one.character, one.count);
+  std::sort(dropped.begin(), dropped.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  const auto size = static_cast<int64_t>(training.tokens.size());
+  std::string note =
+      size_note(size, options.vocab_size, "no pair of neighbouring pieces occurs twice any more");
+  note = join_notes(note, join_notes(characters_note(dropped), dropped_note(counts)));
+  std::vector<AddedToken> added = special_tokens(options.special, 0);
+  const Json post = template_json(added, "[CLS]", "[SEP]");
+  auto model = std::make_shared<const WordPieceModel>(WordVocabulary(std::move(training.tokens)),
+                                                      WordPieceModel::Options{});
+  return Tokenizer(assemble(std::move(model), std::move(added), bert_normalizer(true), component(kBertWords),
+                            post, component(kWordPieceDecoder)),
+                   note);
+}
+
+Tokenizer train_words(std::span<const std::string_view> documents, const TokenizerTraining& options,
+                      Stages& stages) {
+  check(std::find(options.special.begin(), options.special.end(), "<unk>") != options.special.end(),
+        "train_tokenizer: words needs <unk> among its special tokens; name it");
+  const auto specials = static_cast<int64_t>(options.special.size());
+  check(options.vocab_size > specials && options.vocab_size <= INT32_MAX,
+        "train_tokenizer: the vocabulary must have more than ", specials, " entries, the special tokens; ",
+        options.vocab_size, " was asked for; give a larger number, such as 8000");
+  WordCounts counts = count_words(documents, cutter({}, kWhitespaceWords), part_at_line, options, {}, stages);
+  std::stable_sort(counts.words.begin(), counts.words.end(),
+                   [](const CountedWord& a, const CountedWord& b) { return a.count > b.count; });
+  std::vector<std::string> tokens = options.special;
+  int64_t unknown = 0;
+  for (const CountedWord& word : counts.words) {
+    const bool taken =
+        std::find(options.special.begin(), options.special.end(), word.bytes) != options.special.end();
+    if (static_cast<int64_t>(tokens.size()) < options.vocab_size && !taken) {
+      tokens.emplace_back(word.bytes);
+    } else {
+      unknown += word.count;
+    }
+  }
+  std::string note = size_note(static_cast<int64_t>(tokens.size()), options.vocab_size,
+                               "the text has no more different words");
+  if (unknown > 0) {
+    note = join_notes(note, detail::join("train_tokenizer: ", unknown, " of ", counts.occurrences,
+                                         " words of the text are not in the vocabulary"));
+  }
+  auto model = std::make_shared<const WordLevelModel>(WordVocabulary(std::move(tokens)), "<unk>");
+  return Tokenizer(
+      assemble(std::move(model), special_tokens(options.special, 0), {}, component(kWhitespaceWords), {}, {}),
+      join_notes(note, dropped_note(counts)));
+}
+
+}  // namespace
+
+std::vector<std::string> special_token_preset(std::string_view name) {
+  if (name == "gpt") return {std::string(kEndOfText)};
+  if (name == "bert") return {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+  if (name == "llama") return {"<unk>", "<s>", "</s>"};
+  return {};
+}
+
+Tokenizer train_tokenizer(std::span<const std::string_view> documents, const TokenizerTraining& options,
+                          const ProgressFn& progress) {
+  TokenizerTraining filled = options;
+  const std::string& kind = options.kind;
+  if (filled.special.empty()) {
+    filled.special = special_token_preset(kind == "bpe" ? "gpt" : kind == "wordpiece" ? "bert" : "llama");
+    if (kind == "words") filled.special = {"<unk>"};
+  }
+  for (size_t i = 0; i < filled.special.size(); ++i) {
+    const auto begin = filled.special.begin();
+    check(!filled.special[i].empty() && std::find(begin, begin + static_cast<int64_t>(i),
+                                                  filled.special[i]) == begin + static_cast<int64_t>(i),
+          "train_tokenizer: special tokens must differ and have a text; '", filled.special[i],
+          "' stands twice or is empty");
+  }
+  Stages stages(progress, documents);
+  if (kind == "bpe") return train_bpe(documents, filled, stages);
+  if (kind == "spm-bpe") return train_spm_bpe(documents, filled, stages);
+  if (kind == "unigram") return train_unigram_kind(documents, filled, stages);
+  if (kind == "wordpiece") return train_wordpiece_kind(documents, filled, stages);
+  if (kind == "words") return train_words(documents, filled, stages);
+  check(kind == "char" || kind == "byte",
+        "train_tokenizer: the kind must be bpe, spm-bpe, unigram, wordpiece, words, char or byte; it is '",
+        kind, "'");
+  check(options.special.empty(), "train_tokenizer: a tokenizer of the kind ", kind,
+        " has no special tokens; leave them out");
+  if (kind == "byte") return Tokenizer::bytes();
+  std::string whole;
+  for (const std::string_view document : documents) whole += document;
+  return Tokenizer::train_char(whole);
+}
+
+// ---- What the handle offers by itself ----
+
+Tokenizer Tokenizer::train_char(std::string_view text) {
+  return Tokenizer(
+      assemble(CharModel::train(text), {}, {}, component(kCharacterSplit), {}, component(kFuseDecoder)));
+}
+
+Tokenizer Tokenizer::bytes() {
+  BpeParts bpe;
+  for (int byte = 0; byte < 256; ++byte)
+    bpe.tokens.push_back(bytes_to_text(std::string(1, static_cast<char>(byte))));
+  return Tokenizer(assemble(std::make_shared<const BpeModel>(std::move(bpe)), {}, {},
+                            component(kByteLevelWords), component(kByteLevelPost),
+                            component(kByteLevelDecoder)));
+}
+
+Tokenizer Tokenizer::train_bpe(std::span<const std::string_view> documents, int64_t vocab_size,
+                               const ProgressFn& progress) {
+  return train_tokenizer(documents, {"bpe", vocab_size, {}, 0}, progress);
+}
+
+}  // namespace gradus

@@ -1,0 +1,43 @@
+// gradus convert: a tokenizer in another format.
+
+#include "tensor/error.hpp"
+#include "tensor/io/file.hpp"
+#include "tokenizer/formats/save.hpp"
+#include "tools/tokenizer.hpp"
+
+namespace gradus::tools {
+
+int run_convert(const Arguments& arguments) {
+  std::string path;
+  std::string out;
+  CommonOptions common;
+  Args args(
+      "convert",
+      "Writes a tokenizer in another format: tokenizer.json, a SentencePiece model (.model), tiktoken ranks "
+      "(.tiktoken), vocab.txt, or vocab.json with merges.txt. The result is read back, and unless it gives "
+      "the "
+      "same ids on texts that are hard to encode, nothing is written.");
+  args.positional("DIR|FILE", path, "a run folder or a tokenizer's file; its contents say which kind it is");
+  args.text("-o,--out", out, "file to write; its name says which kind");
+  common.add(args);
+  if (!args.parse(arguments)) return 0;
+  common.apply();
+  check(!out.empty(), "convert: -o FILE must be given");
+  const Tokenizer tokenizer = load_tokenizer_at(path);
+  const TokenizerFormat format = format_of_name(out);
+  const std::vector<std::string> files = save_tokenizer_as(tokenizer, out, format);
+  if (common.json) {
+    Json names = Json::array();
+    for (const std::string& file : files) names.push(file);
+    print_json(Json::object().set("files", names).set("kind", tokenizer.kind()));
+  }
+  if (!common.quiet) {
+    for (const std::string& file : files) {
+      say("wrote  " + file + ": " + bytes_text(static_cast<double>(file_bytes(file))) + ", tokenizer " +
+          tokenizer.kind());
+    }
+  }
+  return 0;
+}
+
+}  // namespace gradus::tools

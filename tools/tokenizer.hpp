@@ -1,0 +1,18 @@
+#pragma once
+
+#include "tokenizer/tokenizer.hpp"
+#include "tools/common.hpp"
+
+namespace gradus::tools {
+
+/// The actions of `gradus tokenizer`.
+int run_tokenizer_train(const Arguments& arguments);
+int run_tokenizer_encode(const Arguments& arguments);
+int run_tokenizer_decode(const Arguments& arguments);
+int run_tokenizer_show(const Arguments& arguments);
+int run_tokenizer_compare(const Arguments& arguments);
+
+/// The tokenizer of a run folder, or of a file of any known format.
+Tokenizer load_tokenizer_at(const std::string& path);
+
+}  // namespace gradus::tools

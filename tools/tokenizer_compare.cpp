@@ -1,0 +1,129 @@
+// gradus tokenizer compare: tokenizers side by side on one text.
+
+#include <algorithm>
+
+#include "tensor/error.hpp"
+#include "tokenizer/words.hpp"
+#include "tools/bench_common.hpp"
+#include "tools/text_input.hpp"
+#include "tools/tokenizer.hpp"
+
+namespace gradus::tools {
+namespace {
+
+struct Figures {
+  std::string name;
+  std::string kind;
+  int64_t tokens = 0;
+  int64_t unknown = 0;
+  double seconds = 0;
+  std::vector<std::vector<int64_t>> ends;  // of each text: where its tokens end, ascending, each place once
+};
+
+Figures measure(const std::string& path, const std::vector<std::string_view>& texts) {
+  const Tokenizer tokenizer = load_tokenizer_at(path);
+  Figures figures{path, tokenizer.kind(), 0, 0, 0, {}};
+  const std::optional<int32_t> unknown = tokenizer.unknown_id();
+  for (const std::string_view text : texts) {
+    const double begin = now_seconds();
+    const std::vector<int32_t> ids = tokenizer.encode(text);
+    figures.seconds += now_seconds() - begin;
+    figures.tokens += static_cast<int64_t>(ids.size());
+    if (unknown) figures.unknown += std::count(ids.begin(), ids.end(), *unknown);
+    std::vector<int64_t>& ends = figures.ends.emplace_back();
+    for (const Piece& piece : tokenizer.encode_pieces(text)) ends.push_back(piece.end);
+    std::sort(ends.begin(), ends.end());
+    ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
+  }
+  return figures;
+}
+
+// Of the places where one of the two cuts a text, the part where both do.
+double agreement(const Figures& a, const Figures& b) {
+  int64_t both = 0;
+  int64_t either = 0;
+  for (size_t i = 0; i < a.ends.size(); ++i) {
+    std::vector<int64_t> shared;
+    std::set_intersection(a.ends[i].begin(), a.ends[i].end(), b.ends[i].begin(), b.ends[i].end(),
+                          std::back_inserter(shared));
+    both += static_cast<int64_t>(shared.size());
+    either += static_cast<int64_t>(a.ends[i].size() + b.ends[i].size() - shared.size());
+  }
+  return either == 0 ? 1.0 : static_cast<double>(both) / static_cast<double>(either);
+}
+
+}  // namespace
+
+int run_tokenizer_compare(const Arguments& arguments) {
+  std::vector<std::string> paths;
+  std::string input;
+  bool by_lines = false;
+  CommonOptions common;
+  Args args("tokenizer compare",
+            "Compares tokenizers on one text: tokens a word (fertility), bytes a token, unknown tokens, "
+            "speed on one "
+            "thread, and how many of the places where they cut are those of the first.");
+  args.positionals("DIR|FILE", paths, "run folders or tokenizers' files");
+  args.text("--input", input, "the text; of a .jsonl each line is one");
+  args.flag("--lines", by_lines, "each line of --input is a text");
+  common.add(args);
+  if (!args.parse(arguments)) return 0;
+  common.apply();
+  watch_interrupts();
+  check(!input.empty(), "tokenizer compare: --input FILE must be given");
+  const TextInput file(input, by_lines);
+  std::vector<std::string> owned;
+  file.for_batches(4096, [&](const std::vector<TextItem>& items) {
+    for (const TextItem& item : items) owned.emplace_back(item.text);
+  });
+  const std::vector<std::string_view> texts(owned.begin(), owned.end());
+  int64_t bytes = 0;
+  int64_t words = 0;
+  for (const std::string_view text : texts) {
+    bytes += static_cast<int64_t>(text.size());
+    words += static_cast<int64_t>(find_words(text).size());
+  }
+  check_world(words > 0, input, ": must hold words; it holds none in ", bytes, " bytes");
+  std::vector<Figures> all;
+  for (const std::string& path : paths) {
+    if (interrupted()) throw Interrupted{};
+    all.push_back(measure(path, texts));
+  }
+  Json list = Json::array();
+  size_t width = 4;
+  for (const Figures& figures : all) width = std::max(width, figures.name.size());
+  if (!common.json) {
+    print_out(left("file", width + 2) + left("kind", 18) + right("tokens/word", 12) +
+              right("bytes/token", 12) + right("unknown", 10) + right("MB/s", 9) + right("agreement", 11) +
+              "\n");
+  }
+  for (const Figures& figures : all) {
+    const double tokens = static_cast<double>(std::max<int64_t>(figures.tokens, 1));
+    const double fertility = static_cast<double>(figures.tokens) / static_cast<double>(words);
+    const double bytes_per_token = static_cast<double>(bytes) / tokens;
+    const double unknown = static_cast<double>(figures.unknown) / tokens;
+    const double speed = static_cast<double>(bytes) * 1e-6 / std::max(figures.seconds, 1e-9);
+    const double agrees = agreement(figures, all.front());
+    list.push(Json::object()
+                  .set("file", figures.name)
+                  .set("kind", figures.kind)
+                  .set("tokens", figures.tokens)
+                  .set("tokens_per_word", fertility)
+                  .set("bytes_per_token", bytes_per_token)
+                  .set("unknown_rate", unknown)
+                  .set("megabytes_per_second", speed)
+                  .set("agreement", agrees));
+    if (!common.json) {
+      print_out(left(figures.name, width + 2) + left(figures.kind, 18) + right(fixed(fertility, 3), 12) +
+                right(fixed(bytes_per_token, 3), 12) + right(fixed(100 * unknown, 2) + " %", 10) +
+                right(fixed(speed, 1), 9) + right(fixed(100 * agrees, 1) + " %", 11) + "\n");
+    }
+  }
+  if (common.json) {
+    print_json(Json::object().set("bytes", bytes).set("words", words).set("tokenizers", list));
+  }
+  flush_out();
+  return 0;
+}
+
+}  // namespace gradus::tools

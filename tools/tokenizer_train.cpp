@@ -1,0 +1,149 @@
+// gradus tokenizer train: learns a tokenizer from text.
+
+#include <algorithm>
+#include <cctype>
+#include <chrono>
+#include <cmath>
+#include <deque>
+#include <filesystem>
+
+#include "tensor/error.hpp"
+#include "tokenizer/training/train.hpp"
+#include "tools/text_input.hpp"
+#include "tools/tokenizer.hpp"
+
+namespace gradus::tools {
+namespace {
+
+// The files of a path: itself, or those in a folder and in the folders below it, by name.
+void list_files(const std::string& path, std::vector<std::string>& files) {
+  if (path == "-" || !is_directory(path)) {
+    files.push_back(path);
+    return;
+  }
+  std::vector<std::string> found;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file()) found.push_back(entry.path().string());
+  }
+  check_world(!found.empty(), path, ": the folder must hold text files; it holds none");
+  std::sort(found.begin(), found.end());
+  files.insert(files.end(), found.begin(), found.end());
+}
+
+// "512MB", "2GB", "64m": bytes.
+int64_t parse_size(const std::string& text) {
+  if (text.empty()) return 0;
+  size_t end = 0;
+  double value = -1;
+  try {
+    value = std::stod(text, &end);
+  } catch (const std::exception&) {
+  }
+  std::string unit = text.substr(std::min(end, text.size()));
+  if (unit.ends_with('B') || unit.ends_with('b')) unit.pop_back();
+  const std::string units = "kmgt";
+  double factor = 1;
+  const size_t place =
+      unit.empty() ? 0 : units.find(static_cast<char>(std::tolower(static_cast<unsigned char>(unit[0]))));
+  if (!unit.empty())
+    factor =
+        place == std::string::npos || unit.size() > 1 ? -1 : std::pow(1000.0, static_cast<double>(place + 1));
+  check(value > 0 && factor > 0 && value * factor < 1e18,
+        "--memory: a size such as 512MB or 2GB must be given; it is '", text, "'");
+  return static_cast<int64_t>(value * factor);
+}
+
+// Names separated by commas, or of a preset.
+std::vector<std::string> parse_special(const std::string& text) {
+  std::vector<std::string> names = special_token_preset(text);
+  if (!names.empty() || text.empty()) return names;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    names.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return names;
+}
+
+}  // namespace
+
+int run_tokenizer_train(const Arguments& arguments) {
+  std::vector<std::string> paths;
+  std::string out;
+  std::string special;
+  std::string memory;
+  TokenizerTraining training;
+  training.vocab_size = 8000;
+  CommonOptions common;
+  Args args("tokenizer train", "Learns a tokenizer from text and writes it as a tokenizer.json.");
+  args.positionals("TEXT", paths, "text files, folders of them, or - for standard input");
+  args.choice("--kind", training.kind, {"bpe", "spm-bpe", "unigram", "wordpiece", "words", "char", "byte"},
+              "bpe: pairs of bytes, as GPT has it; spm-bpe: of characters, as Llama 2; unigram: by "
+              "probability, as T5; "
+              "wordpiece: as BERT; words: at white space");
+  args.integer("--vocab-size", training.vocab_size, "tokens in all");
+  args.text("--special", special,
+            "special tokens, separated by commas, or gpt (<|endoftext|>), bert "
+            "([PAD],[UNK],[CLS],[SEP],[MASK]), llama "
+            "(<unk>,<s>,</s>); left out: those of the kind");
+  args.text("--memory", memory, "the most that counting and training may take beside the text, such as 2GB");
+  args.text("-o,--out", out, "file to write");
+  common.add(args);
+  args.footer("gradus convert writes the result in other formats.");
+  if (!args.parse(arguments)) return 0;
+  common.apply();
+  watch_interrupts();
+  check(!out.empty(), "tokenizer train: -o FILE must be given");
+  const bool fixed_size = training.kind == "char" || training.kind == "byte";
+  check(!fixed_size || !args.given("--vocab-size"), "tokenizer train: a tokenizer of the kind ",
+        training.kind, " has as many tokens as it needs; leave out --vocab-size");
+  training.special = parse_special(special);
+  training.memory_bytes = parse_size(memory);
+  std::vector<std::string> files;
+  for (const std::string& path : paths) list_files(path, files);
+  std::deque<TextInput> inputs;
+  std::vector<std::string_view> documents;
+  int64_t bytes = 0;
+  for (const std::string& file : files) {
+    inputs.emplace_back(file, false);
+    documents.push_back(inputs.back().contents());
+    bytes += static_cast<int64_t>(documents.back().size());
+  }
+  check_world(bytes > 0, files.front(), ": the text must not be empty; there is none in ", files.size(),
+              files.size() == 1 ? " file" : " files");
+  if (!common.quiet) {
+    say("train  " + training.kind + (fixed_size ? "" : ":" + std::to_string(training.vocab_size)) + " on " +
+        bytes_text(static_cast<double>(bytes)) + " in " + std::to_string(files.size()) +
+        (files.size() == 1 ? " file" : " files"));
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  const auto elapsed = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  const Tokenizer tokenizer = train_tokenizer(documents, training, [&](int64_t done, int64_t total) {
+    if (interrupted()) throw Interrupted{};
+    if (common.quiet || total <= 0 || done <= 0) return;
+    const double part = static_cast<double>(done) / static_cast<double>(total);
+    status("tokenizer  " + std::to_string(static_cast<int>(100 * part)) + " %, " +
+           duration_text(elapsed() * (1 - part) / part) + " left");
+  });
+  tokenizer.save(out);
+  if (common.json) {
+    print_json(Json::object()
+                   .set("file", out)
+                   .set("kind", tokenizer.kind())
+                   .set("vocab_size", tokenizer.vocab_size())
+                   .set("bytes", bytes)
+                   .set("seconds", elapsed())
+                   .set("note", tokenizer.training_note()));
+  }
+  if (!common.quiet) {
+    if (!tokenizer.training_note().empty()) say("note   " + tokenizer.training_note());
+    say("wrote  " + out + ": " + tokenizer.kind() + ", " + std::to_string(tokenizer.vocab_size()) +
+        " tokens, in " + duration_text(elapsed()) + "; see it cut a text with: gradus tokenizer show " + out +
+        " 'some text'");
+  }
+  return 0;
+}
+
+}  // namespace gradus::tools
