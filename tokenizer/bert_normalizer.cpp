@@ -57,7 +57,7 @@ class BertNormalizer final : public Normalizer {
   bool lowercase_;
   AlignedText::AsciiMap map_ = ascii_map([this](char32_t c) -> char32_t {
     if (clean_text_ && (c == '\t' || c == '\n' || c == '\r')) return ' ';
-    if (clean_text_ && is_removed(c, category(c))) return 0;
+    if (clean_text_ && is_removed(c, category(c))) return kDroppedChar;
     return lowercase_ && c >= 'A' && c <= 'Z' ? c + 32 : c;
   });
 };

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "tensor/error.hpp"
+#include "tensor/parallel.hpp"
 #include "tokenizer/bpe_model.hpp"
 #include "tokenizer/byte_alphabet.hpp"
 #include "tokenizer/json_parts.hpp"
@@ -26,38 +27,73 @@ std::pair<std::string_view, std::string_view> read_merge(const Json& merge) {
   return {text.substr(0, space), text.substr(space + 1)};
 }
 
-std::vector<BpeMerge> read_merges(const Json& list, const BpeParts& parts) {
-  PieceTable ids(parts.tokens.size());
-  for (size_t id = 0; id < parts.tokens.size(); ++id) {
-    if (!parts.tokens[id].empty()) ids.insert(parts.tokens[id], static_cast<int32_t>(id));
+// The ids of the two tokens of a merge, and of what it makes; -1 where one is not in the vocabulary.
+struct MergeIds {
+  int32_t left;
+  int32_t right;
+  int32_t result;
+};
+
+// What of a merge is not in the vocabulary.
+[[noreturn]] void refuse_merge(const Json& item, const MergeIds& ids, const std::string& prefix) {
+  const auto [left, right] = read_merge(item);
+  if (!right.starts_with(prefix)) {
+    fail_world(item.path(), ": the second token of a merge must begin with \"", prefix, "\"; it is ",
+               shown_json(Json(right)), "; correct the merge or continuing_subword_prefix");
   }
-  const auto id_of = [&](const Json& item, std::string_view text) {
-    const int32_t id = ids.find(text);
-    if (id < 0) {
-      fail_world(item.path(), ": a merge must name tokens of the vocabulary and make one; ",
-                 shown_json(Json(text)), " is not in it; add the token or remove the merge");
+  const std::string joined = std::string(left) + std::string(right.substr(prefix.size()));
+  fail_world(item.path(), ": a merge must name tokens of the vocabulary and make one; ",
+             shown_json(Json(ids.left < 0    ? left
+                             : ids.right < 0 ? right
+                                             : std::string_view(joined))),
+             " is not in it; add the token or remove the merge");
+}
+
+std::vector<BpeMerge> read_merges(const Json& list, const BpeParts& parts) {
+  PieceTable table(parts.tokens.size());
+  for (size_t id = 0; id < parts.tokens.size(); ++id) {
+    if (!parts.tokens[id].empty()) table.insert(parts.tokens[id], static_cast<int32_t>(id));
+  }
+  const Json::Array& items = list.as_array();
+  const auto count = static_cast<int64_t>(items.size());
+  for (const Json& item : items)
+    read_merge(item);  // an error where one is not a merge; below nothing may throw
+  std::vector<MergeIds> ids(items.size());
+  parallel_ranges(count, 4096, [&](int64_t begin, int64_t end) {
+    // Each look-up misses the cache, so some are under way at a time.
+    constexpr int64_t kAtOnce = 8;
+    std::string joined[kAtOnce];
+    std::pair<std::string_view, std::string_view> merges[kAtOnce];
+    for (int64_t first = begin; first < end; first += kAtOnce) {
+      const int64_t some = std::min(kAtOnce, end - first);
+      for (int64_t i = 0; i < some; ++i) {
+        merges[i] = read_merge(items[static_cast<size_t>(first + i)]);
+        const auto [left, right] = merges[i];
+        const bool fits = right.starts_with(parts.prefix);
+        joined[i].assign(left).append(fits ? right.substr(parts.prefix.size()) : std::string_view());
+        table.prefetch(left);
+        table.prefetch(right);
+        table.prefetch(joined[i]);
+      }
+      for (int64_t i = 0; i < some; ++i) {
+        const bool fits = merges[i].second.starts_with(parts.prefix);
+        ids[static_cast<size_t>(first + i)] = {table.find(merges[i].first), table.find(merges[i].second),
+                                               fits ? table.find(joined[i]) : -1};
+      }
     }
-    return id;
-  };
-  PairMap seen(static_cast<int64_t>(list.as_array().size()));
+  });
+  PairMap seen(count);
   std::vector<BpeMerge> merges;
-  merges.reserve(list.as_array().size());
-  std::string joined;
-  for (const Json& item : list.as_array()) {
-    const auto [left, right] = read_merge(item);
-    const int32_t left_id = id_of(item, left);
-    const int32_t right_id = id_of(item, right);
-    if (!right.starts_with(parts.prefix)) {
-      fail_world(item.path(), ": the second token of a merge must begin with \"", parts.prefix, "\"; it is ",
-                 shown_json(Json(right)), "; correct the merge or continuing_subword_prefix");
-    }
-    joined.assign(left).append(right.substr(parts.prefix.size()));
+  merges.reserve(items.size());
+  for (const MergeIds& merge : ids) {
     const auto rank = static_cast<int32_t>(merges.size());
-    if (const int32_t first = seen.find_or_insert(left_id, right_id, rank); first != rank) {
+    const Json& item = items[static_cast<size_t>(rank)];
+    if (merge.left < 0 || merge.right < 0 || merge.result < 0) refuse_merge(item, merge, parts.prefix);
+    if (const int32_t first = seen.find_or_insert(merge.left, merge.right, rank); first != rank) {
       fail_world(item.path(), ": a merge may stand in the list once; this one stands at ", first,
                  " too; remove one");
     }
-    merges.push_back({left_id, right_id, id_of(item, joined), static_cast<uint32_t>(rank)});
+    merges.push_back({merge.left, merge.right, merge.result, static_cast<uint32_t>(rank)});
   }
   return merges;
 }

@@ -70,7 +70,8 @@ BpeModel::BpeModel(BpeParts parts)
       const auto index = static_cast<size_t>(id);
       bytes_[index] = text_to_bytes(parts_.tokens[index]).value_or("");
       if (bytes_[index].size() == 1) byte_ids_[static_cast<unsigned char>(bytes_[index][0])] = id;
-      if (!bytes_[index].empty()) symbols_.insert(bytes_[index], id);
+      const bool merges = parts_.in_merges.empty() || parts_.in_merges[index];
+      if (merges && !bytes_[index].empty()) symbols_.insert(bytes_[index], id);
     }
     for (size_t byte = 0; byte < 256; ++byte) {
       check(byte_ids_[byte] >= 0,
@@ -78,28 +79,45 @@ BpeModel::BpeModel(BpeParts parts)
             " is missing; add it");
     }
   } else {
-    PieceTable names(parts_.tokens.size());
+    names_ = PieceTable(parts_.tokens.size());
     for (int32_t id = 0; id < count; ++id) {
       const std::string& token = parts_.tokens[static_cast<size_t>(id)];
       if (token.empty()) continue;
-      names.insert(token, id);
+      names_.insert(token, id);
       if (parts_.in_merges.empty() || parts_.in_merges[static_cast<size_t>(id)]) symbols_.insert(token, id);
     }
     if (!parts_.unk_token.empty()) {
-      unk_id_ = names.find(parts_.unk_token);
+      unk_id_ = names_.find(parts_.unk_token);
       check(unk_id_ >= 0, "bpe: the unknown token must be in the vocabulary; \"", parts_.unk_token,
             "\" is not; add it or name another");
     }
     for (size_t byte = 0; parts_.byte_fallback && byte < 256; ++byte) {
       char name[8];
       std::snprintf(name, sizeof name, "<0x%02X>", static_cast<unsigned>(byte));
-      fallback_ids_[byte] = names.find(std::string_view(name));
+      fallback_ids_[byte] = names_.find(std::string_view(name));
     }
   }
   if (parts_.order != BpeParts::Order::merges) derive_merges();
   merges_.emplace(parts_.merges);
   index_whole_words();
   find_word_starts();
+}
+
+std::optional<int32_t> BpeModel::find(std::string_view token) const {
+  int32_t id = -1;
+  if (as_bytes_) {
+    const std::optional<std::string> bytes = text_to_bytes(token);
+    if (bytes) id = symbols_.find(*bytes);
+    // Special tokens may stand in the vocabulary too.
+    if (id < 0) {
+      const auto found = std::find(parts_.tokens.begin(), parts_.tokens.end(), token);
+      if (found != parts_.tokens.end() && !token.empty())
+        id = static_cast<int32_t>(found - parts_.tokens.begin());
+    }
+  } else {
+    id = names_.find(token);
+  }
+  return id < 0 ? std::nullopt : std::optional(id);
 }
 
 // By id: the order in which tokens are preferred, equal scores sharing a rank.
@@ -302,8 +320,9 @@ void BpeModel::spell(std::string_view text, ByteSpan word, std::vector<BpeSymbol
       symbols.push_back({id, begin});
     } else if (parts_.byte_fallback && std::all_of(character.begin(), character.end(), has_token)) {
       for (size_t i = 0; i < character.size(); ++i) {
-        const uint32_t place =
-            std::min(begin + static_cast<uint32_t>(i), at);  // affixes are bytes of no text
+        // To SentencePiece the last byte stands for the character, the others for nothing; affixes are bytes of no text.
+        const bool scores = parts_.order == BpeParts::Order::scores;
+        const uint32_t place = scores ? begin : std::min(begin + static_cast<uint32_t>(i), at);
         symbols.push_back({fallback_ids_[static_cast<unsigned char>(character[i])], place});
       }
     } else {

@@ -48,6 +48,7 @@ class BpeModel final : public SubwordModel {
   void encode(std::string_view text, std::span<const ByteSpan> words,
               std::vector<Token>& tokens) const override;
   const std::vector<std::string>& tokens() const override { return parts_.tokens; }
+  std::optional<int32_t> find(std::string_view token) const override;
   std::string unknown_token() const override { return parts_.unk_token; }
   Json to_json() const override;
 
@@ -75,6 +76,7 @@ class BpeModel final : public SubwordModel {
   int32_t unk_id_ = -1;
   std::array<int32_t, 256> fallback_ids_{};
   std::optional<BpeMerges> merges_;
+  PieceTable names_;    // of tokens that are not bytes
   PieceTable symbols_;  // the tokens that words can come to
   PieceTable whole_;    // the tokens that a word equal to them becomes
   // Whether no merge joins a token that does not end in U+2581 to one that begins with it; then a long text without

@@ -83,6 +83,14 @@ void CharModel::encode(std::string_view text, std::span<const ByteSpan> words,
   }
 }
 
+std::optional<int32_t> CharModel::find(std::string_view token) const {
+  char32_t c = 0;
+  const int length = decode_utf8(token.data(), token.data() + token.size(), c);
+  if (length == 0 || static_cast<size_t>(length) != token.size() || c >= ids_.size() || ids_[c] < 0)
+    return std::nullopt;
+  return ids_[c];
+}
+
 Json CharModel::to_json() const {
   Json model;
   model.set("type", "WordLevel").set("vocab", json_vocabulary(tokens_)).set("unk_token", kNoSuchToken);

@@ -26,6 +26,7 @@ class CharModel final : public SubwordModel {
   void encode(std::string_view text, std::span<const ByteSpan> words,
               std::vector<Token>& tokens) const override;
   const std::vector<std::string>& tokens() const override { return tokens_; }
+  std::optional<int32_t> find(std::string_view token) const override;
   Json to_json() const override;
 
  private:

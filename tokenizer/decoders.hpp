@@ -21,16 +21,18 @@ enum class InvalidUtf8 {
 ///       May be called from any number of threads.
 class Decoder {
  public:
+  virtual ~Decoder() = default;
+
   /// The text of some tokens, given as the vocabulary writes them.
-  std::string decode(std::vector<std::string> tokens, InvalidUtf8 invalid = InvalidUtf8::keep) const;
+  virtual std::string decode(std::vector<std::string> tokens, InvalidUtf8 invalid = InvalidUtf8::keep) const;
 
   /// What a token adds to the text whenever it is not the first, its bytes kept; nothing where that depends on the
   /// tokens around it. y: decode({a, b, c}) == decode({a}) + *piece(b) + *piece(c)
   /// note: for tables by token id, and for text that is shown token by token. Tokens must not be empty.
-  std::optional<std::string> piece(std::string_view token) const;
+  virtual std::optional<std::string> piece(std::string_view token) const;
 
   /// The step as a tokenizer.json says it.
-  const Json& to_json() const { return json_; }
+  virtual Json to_json() const { return json_; }
 
   class Step;  // one of those that the file lists
 

@@ -30,13 +30,15 @@ bool is_nonspacing_mark_to_bert(char32_t c, Category kind);
 /// How many bytes a character has in UTF-8.
 inline size_t utf8_length(char32_t c) { return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4; }
 
-/// A map of ASCII to be filled by `becomes(c)`, c a char32_t; 0 for what is dropped.
+/// What stands for nothing in the maps of ascii_map().
+inline constexpr char32_t kDroppedChar = 0x80;
+
+/// A map of ASCII to be filled by `becomes(c)`, c a char32_t; kDroppedChar for what is dropped.
 template <class Becomes>
 AlignedText::AsciiMap ascii_map(Becomes&& becomes) {
   AlignedText::AsciiMap map;
   for (char32_t c = 0; c < 0x80; ++c) {
-    const char to = static_cast<char>(becomes(c));
-    map[c] = to == 0 && c != 0 ? AlignedText::kDropped : to;
+    map[c] = static_cast<char>(becomes(c));
   }
   return map;
 }

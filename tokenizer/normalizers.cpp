@@ -166,7 +166,7 @@ class Nmt final : public Normalizer {
  private:
   AlignedText::AsciiMap map_ = ascii_map([](char32_t c) -> char32_t {
     if (c == '\t' || c == '\n' || c == '\f' || c == '\r') return ' ';
-    return c < 0x20 || c == 0x7F ? 0 : c;
+    return (c > 0 && c < 0x20) || c == 0x7F ? kDroppedChar : c;
   });
 };
 

@@ -64,6 +64,12 @@ class PieceTable {
   }
   int32_t find(std::string_view piece) const { return find(piece, piece.data() + piece.size()); }
 
+  /// Asks for what find() will look at first.
+  void prefetch(const PieceKey& key) const { __builtin_prefetch(&slots_[key.hash() >> shift_]); }
+  void prefetch(std::string_view piece) const {
+    if (piece.size() <= PieceKey::kLongest) prefetch(PieceKey::of(piece, piece.data() + piece.size()));
+  }
+
   int32_t find(const PieceKey& key) const {
     for (size_t at = key.hash() >> shift_;; at = (at + 1) & mask_) {
       const Slot& slot = slots_[at];

@@ -88,30 +88,47 @@ void Pipeline::list_tokens() {
   }
   special_.resize(texts_.size());
   added_.resize(texts_.size());
-  bytes_.resize(texts_.size());
   for (const AddedToken& token : parts_.added_tokens) {
     special_[static_cast<size_t>(token.id)] = token.special;
     added_[static_cast<size_t>(token.id)] = true;
   }
   for (const int32_t id : parts_.control_ids) special_[static_cast<size_t>(id)] = true;
-  ids_ = PieceTable(texts_.size());
-  for (size_t id = 0; id < texts_.size(); ++id) {
-    if (!texts_[id].empty()) ids_.insert(texts_[id], static_cast<int32_t>(id));
-    if (byte_level && !added_[id]) {
-      bytes_[id] = text_to_bytes(texts_[id]).value_or(texts_[id]);
-    } else {
-      bytes_[id] = added_[id] || parts_.decoder == nullptr
-                       ? texts_[id]
-                       : parts_.decoder->piece(texts_[id]).value_or(texts_[id]);
-    }
-  }
   const bool characters = dynamic_cast<const CharModel*>(parts_.model.get()) != nullptr;
   lossless_ = parts_.normalizer == nullptr && (byte_level || characters);
 }
 
+void Pipeline::list_bytes() const {
+  const bool byte_level = parts_.pre_tokenizer != nullptr && parts_.pre_tokenizer->byte_level();
+  bytes_.resize(texts_.size());
+  for (size_t id = 0; id < texts_.size(); ++id) {
+    const std::string& text = texts_[id];
+    if (added_[id] || text.empty()) {
+      bytes_[id] = text;
+    } else if (byte_level) {
+      bytes_[id] = text_to_bytes(text).value_or(text);
+    } else if (parts_.decoder == nullptr) {
+      bytes_[id] = text;
+    } else if (std::optional<std::string> piece = parts_.decoder->piece(text)) {
+      bytes_[id] = std::move(*piece);
+    } else {
+      // What it adds to a text that begins with it too.
+      const size_t first = parts_.decoder->decode({text}).size();
+      const std::string twice = parts_.decoder->decode({text, text});
+      bytes_[id] = twice.substr(std::min(first, twice.size()));
+    }
+  }
+}
+
+const std::string& Pipeline::bytes(int32_t id) const {
+  std::call_once(bytes_listed_, [this] { list_bytes(); });
+  return bytes_[static_cast<size_t>(id)];
+}
+
 std::optional<int32_t> Pipeline::find(std::string_view text) const {
-  const int32_t id = ids_.find(text);
-  return id < 0 ? std::nullopt : std::optional(id);
+  for (const AddedToken& token : parts_.added_tokens) {
+    if (token.content == text) return token.id;
+  }
+  return parts_.model->find(text);
 }
 
 void Pipeline::encode(std::string_view text, bool special_tokens, std::vector<int32_t>& ids,

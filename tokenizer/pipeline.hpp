@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,7 +10,6 @@
 #include "tokenizer/decoders.hpp"
 #include "tokenizer/encoding.hpp"
 #include "tokenizer/normalizers.hpp"
-#include "tokenizer/piece_table.hpp"
 #include "tokenizer/post_processors.hpp"
 #include "tokenizer/pre_tokenizers.hpp"
 #include "tokenizer/subword_model.hpp"
@@ -59,7 +59,7 @@ class Pipeline {
   /// How the file writes a token; "" where an id has none.
   const std::string& text(int32_t id) const { return texts_[static_cast<size_t>(id)]; }
   /// The bytes that a token stands for inside a text.
-  const std::string& bytes(int32_t id) const { return bytes_[static_cast<size_t>(id)]; }
+  const std::string& bytes(int32_t id) const;
   std::optional<int32_t> find(std::string_view text) const;
   bool is_special(int32_t id) const { return special_[static_cast<size_t>(id)]; }
   bool is_added(int32_t id) const { return added_[static_cast<size_t>(id)]; }
@@ -72,15 +72,16 @@ class Pipeline {
   void encode_words(PreTokenized text, Output& out) const;
   void encode_long(const AlignedText& text, PreTokenizer::PieceEnd piece_end, Output& out) const;
   void list_tokens();
+  void list_bytes() const;
 
   TokenizerParts parts_;
   AddedTokenMatcher raw_tokens_;         // looked for in the text as it is given
   AddedTokenMatcher normalized_tokens_;  // looked for in normalised text
   std::vector<std::string> texts_;
-  std::vector<std::string> bytes_;
+  mutable std::once_flag bytes_listed_;  // encoding does not need them
+  mutable std::vector<std::string> bytes_;
   std::vector<bool> special_;
   std::vector<bool> added_;
-  PieceTable ids_;
   bool lossless_ = false;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,6 +37,9 @@ class SubwordModel {
 
   /// The tokens by id, as the file writes them ("\u0120king", "##ing"). note: added tokens are not among them.
   virtual const std::vector<std::string>& tokens() const = 0;
+
+  /// The id of a token as tokens() writes it, or nothing where there is none.
+  virtual std::optional<int32_t> find(std::string_view token) const = 0;
 
   /// The token that takes the place of what is not in the vocabulary; "" where there is none.
   virtual std::string unknown_token() const { return {}; }

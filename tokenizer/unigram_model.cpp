@@ -351,10 +351,12 @@ std::shared_ptr<const UnigramModel> UnigramModel::read(const Json& model) {
 }
 
 Json UnigramModel::to_json() const {
-  check(arithmetic_ == Arithmetic::float64,
-        "Unigram: the model's sums must be those of a tokenizer.json, float64; they are SentencePiece's; "
-        "write a "
-        "SentencePiece model instead");
+  for (size_t id = 0; id < types_.size(); ++id) {
+    check(types_[id] != PieceType::user_defined && types_[id] != PieceType::unused,
+          "Unigram: a tokenizer.json cannot say that "
+          "a piece is user-defined or unused, as '",
+          tokens_[id], "' is; write a SentencePiece model instead");
+  }
   Json::Array vocab;
   vocab.reserve(tokens_.size());
   for (size_t id = 0; id < tokens_.size(); ++id)

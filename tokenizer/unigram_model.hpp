@@ -48,11 +48,11 @@ class UnigramModel final : public SubwordModel {
   void encode(std::string_view text, std::span<const ByteSpan> words,
               std::vector<Token>& tokens) const override;
   const std::vector<std::string>& tokens() const override { return tokens_; }
-  /// note: an error for float32, which a tokenizer.json cannot say.
+  /// note: that float32 was meant is lost; pieces that are user-defined or unused are an error.
   Json to_json() const override;
 
   /// The id of a piece, or nothing where there is none.
-  std::optional<int32_t> find(std::string_view piece) const;
+  std::optional<int32_t> find(std::string_view piece) const override;
 
   const std::vector<double>& scores() const { return scores_; }
   /// Empty where all are normal.

@@ -54,7 +54,7 @@ class WordLevelModel final : public SubwordModel {
   Json to_json() const override;
 
   /// The id of a token, or nothing where there is none.
-  std::optional<int32_t> find(std::string_view token) const { return vocabulary_.find(token); }
+  std::optional<int32_t> find(std::string_view token) const override { return vocabulary_.find(token); }
   const std::string& unk_token() const { return unk_token_; }
 
  private:

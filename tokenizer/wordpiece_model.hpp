@@ -40,7 +40,7 @@ class WordPieceModel final : public SubwordModel {
   Json to_json() const override;
 
   /// The id of a token, or nothing where there is none.
-  std::optional<int32_t> find(std::string_view token) const { return vocabulary_.find(token); }
+  std::optional<int32_t> find(std::string_view token) const override { return vocabulary_.find(token); }
   const Options& options() const { return options_; }
 
  private:

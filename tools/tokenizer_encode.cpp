@@ -203,15 +203,21 @@ std::vector<int32_t> ids_of_file(const std::string& path, int64_t vocab_size) {
   return ids;
 }
 
-// Text that is not UTF-8 cannot stand in JSON: U+FFFD takes the place of each such byte.
+// Text that is not UTF-8 cannot stand in JSON: U+FFFD takes the place of each byte, or beginning of a character, that is
+// none (the "maximal subparts" of the Unicode Standard, section 3.9).
 std::string printable_utf8(std::string_view text) {
   std::string out;
   for (size_t at = 0; at < text.size();) {
     char32_t c = 0;
     const int length = decode_utf8(text.data() + at, text.data() + text.size(), c);
     if (length == 0) {
+      size_t cut = 1;
+      while (cut < 3 && at + cut < text.size() &&
+             incomplete_utf8_tail(text.substr(at, cut + 1)) == static_cast<int64_t>(cut + 1)) {
+        ++cut;
+      }
       out += "\uFFFD";
-      ++at;
+      at += cut;
     } else {
       out.append(text, at, static_cast<size_t>(length));
       at += static_cast<size_t>(length);

@@ -346,7 +346,7 @@ class Family {
       if (batch === 0) await this.guard(() => this.wholeFile(texts));
       if (this.isStopped()) break;
     }
-    if (this.oracle.byteLevel && !this.from && !this.isStopped()) await this.guard(() => this.roundTrip(Math.ceil(count / 18)));
+    if (this.oracle.byteLevel && !this.changing && !this.from && !this.isStopped()) await this.guard(() => this.roundTrip(Math.ceil(count / 18)));
     if (!this.isStopped()) await this.guard(() => this.strangers());
   }
 

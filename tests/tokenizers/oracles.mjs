@@ -16,7 +16,7 @@ export class HuggingFace {
     this.added = added_tokens.map((token) => token.content);
     // A unigram model's unknown tokens are called by their text.
     this.unknown = model.type === 'Unigram' ? model.unk_id : -1;
-    this.byteLevel = JSON.stringify(this.pieces).includes('Ġ');
+    this.byteLevel = JSON.stringify(this.pieces).includes('Ġ') && !JSON.stringify(this.pieces).includes('▁the');
   }
   async encode(items, { special = true } = {}) {
     // The binding's encodeBatch takes no pairs.

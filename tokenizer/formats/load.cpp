@@ -10,6 +10,7 @@
 #include "tokenizer/components.hpp"
 #include "tokenizer/formats/tokenizer_json.hpp"
 #include "tokenizer/formats/vocab_txt.hpp"
+#include "tokenizer/sentencepiece_decoder.hpp"
 #include "tokenizer/sentencepiece_normalizer.hpp"
 #include "tokenizer/unigram_model.hpp"
 #include "tokenizer/wordpiece_model.hpp"
@@ -41,7 +42,9 @@ std::shared_ptr<const SubwordModel> unigram_of(const SentencePieceFile& file) {
 std::shared_ptr<const SubwordModel> bpe_of(const SentencePieceFile& file, const std::string& source) {
   BpeParts bpe;
   bpe.byte_level = false;
-  bpe.order = BpeParts::Order::scores;
+  // A model of characters is a BPE that never merges.
+  const bool merges = file.trainer.model_type == SentencePieceFile::ModelType::bpe;
+  bpe.order = merges ? BpeParts::Order::scores : BpeParts::Order::merges;
   bpe.fuse_unk = true;
   bpe.byte_fallback = file.trainer.byte_fallback;
   bpe.unk_token = file.pieces[static_cast<size_t>(file.unknown_id())].text;
@@ -61,8 +64,10 @@ std::shared_ptr<const SubwordModel> bpe_of(const SentencePieceFile& file, const 
 
 TokenizerParts parts_of(const SentencePieceFile& file, const std::string& source) {
   const bool unigram = file.trainer.model_type == SentencePieceFile::ModelType::unigram;
-  check_world(unigram || file.trainer.model_type == SentencePieceFile::ModelType::bpe, source,
-              ": the model_type must be unigram or bpe; models of words and of characters are not supported");
+  check_world(file.trainer.model_type != SentencePieceFile::ModelType::word, source,
+              ": the model_type must be unigram, bpe or char; models of words are not supported");
+  check_world(!file.denormalizer || file.denormalizer->precompiled_charsmap.empty(), source,
+              ": a denormalizer is not supported; train the model without it");
   check_world(!file.trainer.treat_whitespace_as_suffix, source,
               ": treat_whitespace_as_suffix is not supported; train the model without it");
   TokenizerParts parts;
@@ -84,8 +89,15 @@ TokenizerParts parts_of(const SentencePieceFile& file, const std::string& source
   parts.normalizer = std::make_shared<const SentencePieceNormalizer>(std::move(settings), source);
   parts.tokens_as_written = true;
   const std::string& unknown = file.pieces[static_cast<size_t>(file.unknown_id())].text;
-  parts.decoder = read_decoder(
-      sentencepiece_decoder(unknown, file.trainer.unk_surface, file.normalizer.add_dummy_prefix));
+  SentencePieceDecoder::Settings decoding{unknown,
+                                          file.trainer.unk_surface,
+                                          {},
+                                          file.normalizer.add_dummy_prefix,
+                                          file.normalizer.remove_extra_whitespaces};
+  for (const SentencePieceFile::Piece& piece : file.pieces) {
+    if (piece.type == PieceType::control) decoding.control_pieces.push_back(piece.text);
+  }
+  parts.decoder = std::make_shared<const SentencePieceDecoder>(std::move(decoding));
   set_post_processor(parts, {});
   return parts;
 }
@@ -95,11 +107,18 @@ TokenizerParts parts_of(const TiktokenFile& file, const TiktokenEncoding& encodi
   bpe.order = BpeParts::Order::ranks;
   bpe.ignore_merges = true;
   for (const std::string& token : file.tokens) bpe.tokens.push_back(bytes_to_text(token));
+  bpe.in_merges.assign(bpe.tokens.size(), true);
   std::vector<AddedToken> added;
   for (const auto& [text, id] : encoding.special_tokens) {
     const bool taken = std::any_of(added.begin(), added.end(),
                                    [id = id](const AddedToken& token) { return token.id == id; });
-    if (!taken) added.push_back({id, text, false, false, false, false, true});
+    if (taken) continue;
+    added.push_back({id, text, false, false, false, false, true});
+    // In the vocabulary too, as other libraries number added tokens that are not there anew where ids have gaps.
+    const auto place = static_cast<size_t>(id);
+    bpe.tokens.resize(std::max(bpe.tokens.size(), place + 1));
+    bpe.in_merges.resize(bpe.tokens.size(), false);
+    bpe.tokens[place] = text;
   }
   TokenizerParts parts;
   parts.model = std::make_shared<const BpeModel>(std::move(bpe));

@@ -191,8 +191,20 @@ std::pair<std::vector<int32_t>, std::string> outcome(const Tokenizer& tokenizer,
   }
 }
 
+// Whether a text holds what is a special token to either; formats differ in whether ordinary text can be one.
+bool holds_special(const std::string& text, const Tokenizer& tokenizer) {
+  for (const AddedToken& token : tokenizer.parts().added_tokens) {
+    if (token.special && text.find(token.content) != std::string::npos) return true;
+  }
+  for (const int32_t id : tokenizer.parts().control_ids) {
+    if (text.find(tokenizer.token_text(id)) != std::string::npos) return true;
+  }
+  return false;
+}
+
 void check_same(const Tokenizer& from, const Tokenizer& to, const std::string& path) {
   for (const std::string& text : hostile_texts()) {
+    if (holds_special(text, from) || holds_special(text, to)) continue;
     const auto before = outcome(from, text);
     const auto after = outcome(to, text);
     const bool same = before.first == after.first && before.second.empty() == after.second.empty();

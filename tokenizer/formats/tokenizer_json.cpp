@@ -23,10 +23,6 @@ Json member(const Json& file, std::string_view key) {
 std::vector<AddedToken> read_added_tokens(const Json& list, const SubwordModel& model) {
   std::vector<AddedToken> tokens;
   if (list.is_null()) return tokens;
-  std::unordered_map<std::string_view, int32_t> ids;
-  for (size_t id = 0; id < model.tokens().size(); ++id) {
-    if (!model.tokens()[id].empty()) ids.emplace(model.tokens()[id], static_cast<int32_t>(id));
-  }
   std::unordered_map<std::string_view, const Json*> seen;
   const int64_t most = 4 * static_cast<int64_t>(model.tokens().size() + list.as_array().size()) + 1'000'000;
   for (const Json& item : list.as_array()) {
@@ -39,12 +35,11 @@ std::vector<AddedToken> read_added_tokens(const Json& list, const SubwordModel& 
                 ": a token may be added once; ", shown_json(content), " stands here again; remove one");
     check_world(id.as_integer() >= 0 && id.as_integer() < most, id.path(), ": an id must be from 0 to ",
                 most - 1, " beside this vocabulary; it is ", id.as_integer(), "; number the tokens again");
-    const auto listed = ids.find(content.as_string());
-    check_world(listed == ids.end() || listed->second == id.as_integer(), id.path(),
-                ": an added token must have the id that the vocabulary gives it, ",
-                listed == ids.end() ? 0 : listed->second, "; it is ", id.as_integer(),
-                "; correct one of them");
-    const bool taken = listed == ids.end() && static_cast<size_t>(id.as_integer()) < model.tokens().size() &&
+    const std::optional<int32_t> listed = model.find(content.as_string());
+    check_world(!listed || *listed == id.as_integer(), id.path(),
+                ": an added token must have the id that the vocabulary gives it, ", listed.value_or(0),
+                "; it is ", id.as_integer(), "; correct one of them");
+    const bool taken = !listed && static_cast<size_t>(id.as_integer()) < model.tokens().size() &&
                        !model.tokens()[static_cast<size_t>(id.as_integer())].empty();
     check_world(!taken, id.path(), ": each token must have an id of its own; ", id.as_integer(),
                 " is also that of ",
