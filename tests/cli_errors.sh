@@ -209,6 +209,12 @@ for verb in 'generate run -p the --json' 'embed run the -o out.npz' 'eval run --
   # shellcheck disable=SC2086
   refuses 1 tokenizer.json "$GRADUS" $verb
 done
+sed 's/"k":/"j":/' whole/tokenizer.json > other/tokenizer.json
+cp other/tokenizer.json run
+for verb in 'generate run -p the --json' 'embed run the -o out.npz' 'eval run --input text' 'neighbors run king'; do
+  # shellcheck disable=SC2086
+  refuses 1 'run/tokenizer.json: must be the tokenizer that the model was trained with' "$GRADUS" $verb
+done
 cp whole/tokenizer.json run
 tr a-z b-za < text > shifted
 refuses 2 "shifted: |at byte" "$GRADUS" train shifted -o new $size --tokenizer run/tokenizer.json

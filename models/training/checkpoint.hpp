@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "models/transformer/files.hpp"
 #include "tensor/io/safetensors.hpp"
 #include "tensor/tensor.hpp"
 
@@ -30,7 +31,5 @@ void write_checkpoint(const std::string& folder, int64_t step, CheckpointFiles f
 /// Finishes a publication that was cut off, removes what is left of one that had not begun to take effect, and returns the
 /// step of the checkpoint that stands. An error names the file and what is wrong with it.
 int64_t recover_checkpoint(const std::string& folder);
-
-inline constexpr const char* kStateFile = "state.safetensors";
 
 }  // namespace gradus

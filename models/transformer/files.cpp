@@ -33,11 +33,27 @@ Transformer load_transformer(const std::string& folder) {
   return map_weights(config, file);
 }
 
+namespace {
+
+// A run's state tells which tokenizer its ids came from: one of the same size would go unnoticed otherwise.
+void check_tokenizer_of_run(const Tokenizer& tokenizer, const std::string& folder) {
+  const std::string path = in_folder(folder, kStateFile);
+  if (!file_exists(path)) return;
+  const SafetensorsFile state = SafetensorsFile::open(path);
+  const auto kept = state.metadata().find("tokenizer_sha256");
+  if (kept == state.metadata().end()) return;
+  check_world(sha256_hex(tokenizer.to_json()) == kept->second, in_folder(folder, kTokenizerFile),
+              ": must be the tokenizer that the model was trained with; it is another; restore the original file");
+}
+
+}  // namespace
+
 LanguageModel load_language_model(const std::string& folder) {
   LanguageModel loaded;
   loaded.tokenizer = Tokenizer::load(in_folder(folder, kTokenizerFile));
   const Config config = load_config(folder);
   check_tokenizer(config, loaded.tokenizer, folder);
+  check_tokenizer_of_run(loaded.tokenizer, folder);
   loaded.model = load_transformer(folder);
   return loaded;
 }

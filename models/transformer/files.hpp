@@ -11,6 +11,8 @@ namespace gradus {
 /// The names of a model's files in its folder.
 inline constexpr const char* kConfigFile = "config.json";
 inline constexpr const char* kTokenizerFile = "tokenizer.json";
+/// What a training keeps beside its model, to go on from.
+inline constexpr const char* kStateFile = "state.safetensors";
 inline constexpr const char* kWeightsFile = "model.safetensors";
 
 /// Reads the configuration of a model folder.

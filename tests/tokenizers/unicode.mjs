@@ -21,7 +21,13 @@ read('Scripts.txt', (first, last, value) => script.fill(value, first, last + 1))
 
 // The version of the tables, by their newest characters.
 export let version = 0;
-read('DerivedAge.txt', (_first, _last, value) => { version = Math.max(version, parseFloat(value)); });
+const age = new Float32Array(size);
+read('DerivedAge.txt', (first, last, value) => {
+  version = Math.max(version, parseFloat(value));
+  age.fill(parseFloat(value), first, last + 1);
+});
+// Since which version of Unicode a character is assigned.
+export const since = (c) => age[c];
 
 // 1 for every character that the tables know: no surrogates, no noncharacters.
 export const assigned = Uint8Array.from(category, (value) => (value === 'Cn' || value === 'Cs' ? 0 : 1));
