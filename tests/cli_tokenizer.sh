@@ -164,6 +164,8 @@ encode 1 'empty: must be one of|it is empty' empty the
 encode 1 'text: must be one of|it is none of them' text the
 encode 1 'nothing: a folder must hold' nothing the
 encode 1 'none: cannot be opened' bpe.json --input none
+encode 2 '-x is not an option' bpe.json -x
+equal 'a text that begins as an option' '12 87' "$(tokenizer encode bpe.json -q -- -x)"
 printf '"the"\n{"txt": "king"}\n' > wrong.jsonl
 encode 1 'wrong.jsonl:2|text' bpe.json --input wrong.jsonl
 printf '"the"\n\n' > wrong.jsonl
@@ -178,6 +180,7 @@ printf '[1, -1]\n[2]\n' > wrong.jsonl
 decode 1 'wrong.jsonl:1|it is -1' bpe.json --input wrong.jsonl
 head -c 20 ids.npy > cut.npy
 decode 1 'cut.npy' bpe.json --input cut.npy
+refuses 2 'TEXT or --input FILE' "$GRADUS" tokenizer show bpe.json
 refuses 2 'TEXT or --input FILE, not both' "$GRADUS" tokenizer show bpe.json the --input text
 refuses 2 "'encod' is not an action; did you mean encode?" "$GRADUS" tokenizer encod bpe.json the
 refuses 2 'an action must follow: train, encode, decode, show and compare' "$GRADUS" tokenizer
@@ -240,7 +243,8 @@ converted bert back.json
 converted spm-bpe.json llama/tokenizer.model
 converted llama back.json
 converted llama/tokenizer.model again.model
-same_file 'a .model, read and written' llama/tokenizer.model again.model
+converted again.model third.model
+same_file 'a .model, read and written' again.model third.model
 succeeds 'convert to ranks' "$GRADUS" convert bpe.json -o ranks.tiktoken
 equal 'ranks: a line a token' 329 "$(lines ranks.tiktoken)"
 refuses 1 'ranks.tiktoken: the ranks must be those of a published encoding|329' "$GRADUS" tokenizer encode ranks.tiktoken the
@@ -256,9 +260,13 @@ convert 2 'vocab.json with merges.txt can hold only a byte-level BPE' spm-bpe.js
 convert 1 'none.json: cannot be opened' none.json -o new.json
 head -c 400 bpe.json > cut.json
 convert 1 cut.json cut.json -o new.json
+convert 1 'nowhere/new.json: cannot be written' bpe.json -o nowhere/new.json
 # A text may spell the name of a byte, <0x0A>: that is one token here and several in SentencePiece.
 convert 1 'new.model: not written, for read back it gives other ids' unigram.json -o new.model
 refuses 1 'failed at byte|File too large' bash -c 'trap "" XFSZ; ulimit -f 2; exec "$@"' - "$GRADUS" convert bpe.json -o new.json -q
+mkdir -p half/merges.txt
+convert 1 'half/merges.txt' bpe.json -o half/vocab.json
+[ ! -e half/vocab.json ] || fail 'a merges.txt that cannot be written' 'no vocab.json without it' "$(ls half)"
 for file in new.bin new.txt new.model new.tiktoken new.json vocab.json merges.txt; do
   [ ! -e $file ] || fail 'a refused conversion' 'nothing written' "$(ls -l $file)"
 done
