@@ -17,7 +17,6 @@ for kind in $kinds; do
   # shellcheck disable=SC2046
   succeeds "train $kind" "$GRADUS" tokenizer train text --kind "$kind" $(size "$kind") -o "$kind.json" --threads 1 -q
   [ ! -s err ] || fail "train $kind -q" 'nothing on stderr' "$(cat err)"
-  is_json "$kind.json" || fail "train $kind" 'a file of JSON' "$(head -c 200 "$kind.json")"
   for from in text folder -; do
     # shellcheck disable=SC2046
     succeeds "train $kind from $from" "$GRADUS" tokenizer train $from --kind "$kind" $(size "$kind") -o again.json --threads 2 -q < text
@@ -71,7 +70,7 @@ refuses 1 'text/new.json' "$GRADUS" tokenizer train text --vocab-size 330 -o tex
 refuses 1 'failed at byte|File too large' \
   bash -c 'trap "" XFSZ; ulimit -f 2; exec "$@"' - "$GRADUS" tokenizer train text --vocab-size 330 -o new.json -q
 untouched 'a full disk'
-[ -z "$(ls | grep -E 'partial|next')" ] || fail 'a full disk' 'nothing half-written left' "$(ls)"
+[ -z "$(find . -name '*partial*')" ] || fail 'a full disk' 'nothing half-written left' "$(ls)"
 ok 'train refuses what is given wrongly, and a disk that is full, and writes nothing'
 
 # ---- Encoding and decoding ----
@@ -223,8 +222,7 @@ ok 'compare and bench tokenizer give the figures they promise'
 
 # converted FROM TO KIND: TO gives the ids of FROM.
 converted() {
-  succeeds "convert $1 to $2" "$GRADUS" convert "$1" -o "$2" --json -q
-  has_keys 'convert --json' out files kind
+  succeeds "convert $1 to $2" "$GRADUS" convert "$1" -o "$2" -q
   tokenizer encode "$1" --input utf8 --special off -q > expected
   tokenizer encode "$2" --input utf8 --special off -q > ids
   same_file "ids of $1 and $2" expected ids
@@ -245,7 +243,9 @@ converted llama back.json
 converted llama/tokenizer.model again.model
 converted again.model third.model
 same_file 'a .model, read and written' again.model third.model
-succeeds 'convert to ranks' "$GRADUS" convert bpe.json -o ranks.tiktoken
+succeeds 'convert to ranks' "$GRADUS" convert bpe.json -o ranks.tiktoken --json
+has_keys 'convert --json' out files kind
+grep -q 'wrote  ranks.tiktoken: .*, tokenizer bpe:330' err || fail 'convert' 'to say what it wrote' "$(cat err)"
 equal 'ranks: a line a token' 329 "$(lines ranks.tiktoken)"
 refuses 1 'ranks.tiktoken: the ranks must be those of a published encoding|329' "$GRADUS" tokenizer encode ranks.tiktoken the
 convert() { refuses "$1" "$2" "$GRADUS" convert "${@:3}"; }
@@ -291,7 +291,7 @@ for file in unigram.json wordpiece.json spm-bpe.json llama/tokenizer.model r50k_
   tokenizer encode run 'the king went' -q > ids
   same_file "the run has the tokenizer of $file" expected ids
   succeeds "generate with $file" "$GRADUS" generate run -p 'the king' -n 5 --seed 3 --json
-  has_keys "generate with $file" out text tokens stop_reason
+  grep -q '"stop_reason"' out || fail "generate with $file" 'a text' "$(cat out)"
   succeeds "resume with $file" "$GRADUS" resume run --max-iters 4 -q
 done
 cp unigram.json run/tokenizer.json
