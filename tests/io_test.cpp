@@ -84,6 +84,7 @@ TEST_CASE("a mapped file shows the file's bytes, and an empty file has none", "[
   CHECK(MappedFile(folder / "empty").size() == 0);
   CHECK_THROWS_WITH(MappedFile(folder.path()), ContainsSubstring("it is a directory"));
   CHECK_THROWS_WITH(MappedFile(folder / "none"), ContainsSubstring("No such file"));
+  CHECK_THROWS_WITH(AtomicFile("/dev/null"), ContainsSubstring("must be a regular file"));
   CHECK_THROWS_WITH(MappedFile("/dev/null"), ContainsSubstring("must be a regular file"));
 }
 

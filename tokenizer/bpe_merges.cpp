@@ -16,19 +16,16 @@ BpeMerges::BpeMerges(const std::vector<BpeMerge>& merges) {
       at = (at + 1) & mask_;
     }
     if (merge.rank < slots_[at].rank) slots_[at] = {merge.left, merge.right, merge.rank, merge.result};
+    if ((static_cast<uint32_t>(merge.left) | static_cast<uint32_t>(merge.right)) >= kFirstIds) continue;
+    Outcome& first =
+        first_pairs_[static_cast<size_t>(merge.left) * kFirstIds + static_cast<size_t>(merge.right)];
+    if (merge.rank < first.rank) first = {merge.rank, merge.result};
   }
 }
 
 size_t BpeMerges::apply_linear(BpeSymbol* symbols, size_t count, uint32_t limit) const {
-  struct Pair {
-    uint32_t rank;
-    int32_t result;
-  };
-  Pair pairs[kLinearLimit];  // of symbols i and i + 1
-  const auto pair_at = [&](size_t i) {
-    const Slot& slot = find(symbols[i].id, symbols[i + 1].id);
-    return Pair{slot.rank, slot.result};
-  };
+  Outcome pairs[kLinearLimit];  // of symbols i and i + 1
+  const auto pair_at = [&](size_t i) { return outcome(symbols[i].id, symbols[i + 1].id); };
   for (size_t i = 0; i + 1 < count; ++i) pairs[i] = pair_at(i);
   while (count > 1) {
     size_t best = 0;
@@ -73,10 +70,10 @@ size_t BpeMerges::apply_heap(BpeSymbol* symbols, size_t count, uint32_t limit) c
     Node& node = nodes[at];
     node.rank = kNone;
     if (node.next == kEnd) return;
-    const Slot& slot = find(symbols[at].id, symbols[node.next].id);
-    if (slot.rank >= limit) return;
-    node.rank = slot.rank;
-    node.result = slot.result;
+    const Outcome outcome = this->outcome(symbols[at].id, symbols[node.next].id);
+    if (outcome.rank >= limit) return;
+    node.rank = outcome.rank;
+    node.result = outcome.result;
   };
   const auto size = static_cast<uint32_t>(count);
   for (uint32_t i = 0; i < size; ++i)

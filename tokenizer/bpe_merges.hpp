@@ -66,6 +66,22 @@ class BpeMerges {
     return static_cast<size_t>(key * 0x9E3779B97F4A7C15u >> shift_);
   }
 
+  // What a pair becomes, and how early; kNone where it does not merge.
+  struct Outcome {
+    uint32_t rank = kNone;
+    int32_t result = -1;
+  };
+  Outcome outcome(int32_t left, int32_t right) const {
+    if ((static_cast<uint32_t>(left) | static_cast<uint32_t>(right)) < kFirstIds) {
+      return first_pairs_[static_cast<size_t>(left) * kFirstIds + static_cast<size_t>(right)];
+    }
+    const Slot& slot = find(left, right);
+    return {slot.rank, slot.result};
+  }
+
+  // Merging begins with bytes or characters, which have the lowest ids; their pairs lie in a table of their own.
+  static constexpr size_t kFirstIds = 256;
+  std::vector<Outcome> first_pairs_ = std::vector<Outcome>(kFirstIds * kFirstIds);
   std::vector<Slot> slots_;  // open addressing, a power of two
   size_t mask_ = 0;
   int shift_ = 0;

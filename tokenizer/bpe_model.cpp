@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::string_view kSpaceMark = "\u2581";
 
-// Words that had to be merged, with what became of them: one a cache line, the newest of its place.
+// Words with their tokens: one a cache line, the newest of its place. Most words of a text are few words again and again,
+// and those stay in the second-level cache, where no vocabulary would fit.
 class WordCache {
  public:
   static constexpr size_t kMostTokens = 8;
@@ -27,11 +28,12 @@ class WordCache {
     uint8_t ends[kMostTokens];  // in the word; the last is its length
   };
 
-  Entry& at(const PieceKey& key) { return entries_[(key.hash() >> 20) % kEntries]; }
+  Entry& at(const PieceKey& key) { return entries_[key.hash() >> (64 - kBits)]; }
+  void prefetch(const PieceKey& key) { __builtin_prefetch(&at(key)); }
 
  private:
-  static constexpr size_t kEntries = size_t{1} << 14;
-  std::vector<Entry> entries_ = std::vector<Entry>(kEntries);
+  static constexpr int kBits = 14;
+  std::vector<Entry> entries_ = std::vector<Entry>(size_t{1} << kBits);
 };
 
 WordCache& word_cache() {
@@ -223,60 +225,87 @@ void BpeModel::find_word_starts() {
 
 void BpeModel::encode(std::string_view text, std::span<const ByteSpan> words,
                       std::vector<Token>& tokens) const {
-  if (!cuts_at_space_) {
-    for (const ByteSpan word : words) encode_word(text, word, tokens);
-    return;
-  }
+  if (!cuts_at_space_) return encode_words(text, words, tokens);
+  constexpr size_t kAtOnce = 512;
+  std::vector<ByteSpan> parts;
   for (const ByteSpan word : words) {
     for (uint32_t begin = word.begin; begin < word.end;) {
       size_t end = begin;
       while (end < word.end && text.substr(end, kSpaceMark.size()) == kSpaceMark) end += kSpaceMark.size();
       end = std::min<size_t>(text.find(kSpaceMark, end), word.end);
-      encode_word(text, {begin, static_cast<uint32_t>(end)}, tokens);
+      parts.push_back({begin, static_cast<uint32_t>(end)});
       begin = static_cast<uint32_t>(end);
+      if (parts.size() < kAtOnce) continue;
+      encode_words(text, parts, tokens);
+      parts.clear();
+    }
+  }
+  encode_words(text, parts, tokens);
+}
+
+void BpeModel::encode_words(std::string_view text, std::span<const ByteSpan> words,
+                            std::vector<Token>& tokens) const {
+  // Looking a word up waits for the memory, so a few are asked for before the first is looked at.
+  constexpr size_t kAtOnce = 16;
+  const char* const text_end = text.data() + text.size();
+  WordCache& cache = word_cache();
+  PieceKey keys[kAtOnce];
+  for (size_t first = 0; first < words.size(); first += kAtOnce) {
+    const size_t count = std::min(kAtOnce, words.size() - first);
+    for (size_t i = 0; i < count; ++i) {
+      const ByteSpan word = words[first + i];
+      const size_t size = word.end - word.begin;
+      if (size > PieceKey::kLongest) continue;
+      keys[i] = PieceKey::of(text.substr(word.begin, size), text_end);
+      cache.prefetch(keys[i]);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const ByteSpan word = words[first + i];
+      if (word.end - word.begin > PieceKey::kLongest) {
+        encode_long(text, word, tokens);
+        continue;
+      }
+      WordCache::Entry& entry = cache.at(keys[i]);
+      if (entry.key == keys[i] && entry.owner == serial_) {
+        uint32_t begin = word.begin;
+        for (size_t t = 0; begin < word.end; ++t) {
+          const uint32_t end = word.begin + entry.ends[t];
+          tokens.push_back({entry.ids[t], begin, end});
+          begin = end;
+        }
+        continue;
+      }
+      const size_t before = tokens.size();
+      if (const int32_t id = whole_.find(keys[i]); id >= 0) {
+        tokens.push_back({id, word.begin, word.end});
+      } else {
+        encode_merging(text, word, tokens);
+      }
+      // The ends in a cached word tell where its tokens begin, unless affixes made tokens of no bytes.
+      if (affixed_ || tokens.size() - before > WordCache::kMostTokens) continue;
+      entry.key = keys[i];
+      entry.owner = serial_;
+      for (size_t t = before; t < tokens.size(); ++t) {
+        entry.ids[t - before] = tokens[t].id;
+        entry.ends[t - before] = static_cast<uint8_t>(tokens[t].end - word.begin);
+      }
     }
   }
 }
 
-void BpeModel::encode_word(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const {
-  const std::string_view piece = text.substr(word.begin, word.end - word.begin);
-  if (piece.size() > PieceKey::kLongest) {
-    if (const int32_t id = whole_.find(piece); id >= 0) {
-      tokens.push_back({id, word.begin, word.end});
-    } else if (as_bytes_) {
-      encode_bytes(text, word, tokens);
-    } else {
-      encode_characters(text, word, tokens);
-    }
-    return;
-  }
-  const PieceKey key = PieceKey::of(piece, text.data() + text.size());
-  if (const int32_t id = whole_.find(key); id >= 0) {
+void BpeModel::encode_long(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const {
+  if (const int32_t id = whole_.find(text.substr(word.begin, word.end - word.begin)); id >= 0) {
     tokens.push_back({id, word.begin, word.end});
-    return;
+  } else {
+    encode_merging(text, word, tokens);
   }
-  WordCache::Entry& entry = word_cache().at(key);
-  if (entry.key == key && entry.owner == serial_) {
-    uint32_t begin = word.begin;
-    for (size_t i = 0; begin < word.end; ++i) {
-      const uint32_t end = word.begin + entry.ends[i];
-      tokens.push_back({entry.ids[i], begin, end});
-      begin = end;
-    }
-    return;
-  }
-  const size_t first = tokens.size();
+}
+
+void BpeModel::encode_merging(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const {
   if (as_bytes_) {
     encode_bytes(text, word, tokens);
   } else {
     encode_characters(text, word, tokens);
-  }
-  if (tokens.size() - first > WordCache::kMostTokens) return;
-  entry.key = key;
-  entry.owner = serial_;
-  for (size_t i = first; i < tokens.size(); ++i) {
-    entry.ids[i - first] = tokens[i].id;
-    entry.ends[i - first] = static_cast<uint8_t>(tokens[i].end - word.begin);
   }
 }
 

@@ -63,7 +63,9 @@ class BpeModel final : public SubwordModel {
   void index_whole_words();
   void find_word_starts();
   std::vector<bool> makeable_tokens() const;
-  void encode_word(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
+  void encode_words(std::string_view text, std::span<const ByteSpan> words, std::vector<Token>& tokens) const;
+  void encode_long(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
+  void encode_merging(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
   void encode_bytes(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
   void encode_characters(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
   void spell(std::string_view text, ByteSpan word, std::vector<BpeSymbol>& symbols) const;

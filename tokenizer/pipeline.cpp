@@ -6,6 +6,7 @@
 #include "tensor/error.hpp"
 #include "tokenizer/byte_alphabet.hpp"
 #include "tokenizer/char_model.hpp"
+#include "tokenizer/unicode.hpp"
 
 namespace gradus {
 
@@ -94,6 +95,7 @@ void Pipeline::list_tokens() {
   }
   for (const int32_t id : parts_.control_ids) special_[static_cast<size_t>(id)] = true;
   const bool characters = dynamic_cast<const CharModel*>(parts_.model.get()) != nullptr;
+  needs_utf8_ = !byte_level && !characters;
   lossless_ = parts_.normalizer == nullptr && (byte_level || characters);
 }
 
@@ -131,12 +133,27 @@ std::optional<int32_t> Pipeline::find(std::string_view text) const {
   return parts_.model->find(text);
 }
 
+// Models of characters say what they cannot represent; bytes that are none are said here, where their place is known.
+static void check_utf8(std::string_view text) {
+  for (size_t at = ascii_prefix(text); at < text.size();) {
+    char32_t c = 0;
+    const int length = decode_utf8(text.data() + at, text.data() + text.size(), c);
+    if (length == 0) {
+      fail_world("encode: this kind of tokenizer needs text in UTF-8; byte ", at,
+                 " begins no character; convert the text, or use a byte-level tokenizer");
+    }
+    at += static_cast<size_t>(length);
+    at += ascii_prefix(text.substr(at));
+  }
+}
+
 void Pipeline::encode(std::string_view text, bool special_tokens, std::vector<int32_t>& ids,
                       std::vector<AlignedText::Range>* offsets) const {
   // Inside, places have 32 bits; normalising can make a text longer.
   constexpr size_t kLongest = std::numeric_limits<uint32_t>::max() / 4;
   check(text.size() <= kLongest, "encode: a text must have at most ", kLongest, " bytes; it has ",
         text.size(), "; encode it in parts, for instance line by line");
+  if (needs_utf8_) check_utf8(text);
   Output out{ids, offsets, {}, {}};
   std::vector<AddedTokenMatcher::Segment> segments;
   raw_tokens_.split(text, !special_tokens, segments);

@@ -83,6 +83,7 @@ class Pipeline {
   std::vector<bool> special_;
   std::vector<bool> added_;
   bool lossless_ = false;
+  bool needs_utf8_ = false;
 };
 
 }  // namespace gradus

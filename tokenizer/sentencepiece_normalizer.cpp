@@ -176,7 +176,7 @@ void SentencePieceNormalizer::apply(AlignedText& text) const {
 
 Json SentencePieceNormalizer::to_json() const {
   Json steps = Json::array();
-  const auto replace = [&](const char* kind, const char* pattern, const char* content) {
+  const auto replace = [&](const char* kind, const std::string& pattern, const std::string& content) {
     steps.push(Json::object(
         {{"type", "Replace"}, {"pattern", Json::object({{kind, pattern}})}, {"content", content}}));
   };
@@ -184,13 +184,21 @@ Json SentencePieceNormalizer::to_json() const {
     steps.push(
         Json::object({{"type", "Precompiled"}, {"precompiled_charsmap", to_base64(charsmap_->bytes())}}));
   }
+  // Not a Strip, which takes any white space. At the end U+2581 goes too, whoever wrote it.
+  const std::string space = settings_.escape_whitespaces ? "\u2581" : " ";
+  const auto prepend = [&] {
+    if (settings_.add_dummy_prefix) steps.push(Json::object({{"type", "Prepend"}, {"prepend", space}}));
+  };
   if (settings_.remove_extra_whitespaces) {
-    steps.push(Json::object({{"type", "Strip"}, {"strip_left", true}, {"strip_right", true}}));
+    replace("Regex", R"(\A +)", "");
     replace("Regex", " {2,}", " ");
+    if (settings_.escape_whitespaces) replace("String", " ", space);
+    replace("Regex", space + R"(+\z)", "");
+    prepend();
+  } else {
+    prepend();
+    if (settings_.escape_whitespaces) replace("String", " ", space);
   }
-  const char* space = settings_.escape_whitespaces ? "\u2581" : " ";
-  if (settings_.add_dummy_prefix) steps.push(Json::object({{"type", "Prepend"}, {"prepend", space}}));
-  if (settings_.escape_whitespaces) replace("String", " ", space);
   return Json::object({{"type", "Sequence"}, {"normalizers", steps}});
 }
 

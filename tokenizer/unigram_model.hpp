@@ -48,6 +48,9 @@ class UnigramModel final : public SubwordModel {
   void encode(std::string_view text, std::span<const ByteSpan> words,
               std::vector<Token>& tokens) const override;
   const std::vector<std::string>& tokens() const override { return tokens_; }
+  std::string unknown_token() const override {
+    return unk_id_ ? tokens_[static_cast<size_t>(*unk_id_)] : std::string();
+  }
   /// note: that float32 was meant is lost; pieces that are user-defined or unused are an error.
   Json to_json() const override;
 

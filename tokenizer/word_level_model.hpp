@@ -51,6 +51,7 @@ class WordLevelModel final : public SubwordModel {
   void encode(std::string_view text, std::span<const ByteSpan> words,
               std::vector<Token>& tokens) const override;
   const std::vector<std::string>& tokens() const override { return vocabulary_.tokens(); }
+  std::string unknown_token() const override { return unk_token_; }
   Json to_json() const override;
 
   /// The id of a token, or nothing where there is none.

@@ -37,6 +37,7 @@ class WordPieceModel final : public SubwordModel {
   void encode(std::string_view text, std::span<const ByteSpan> words,
               std::vector<Token>& tokens) const override;
   const std::vector<std::string>& tokens() const override { return vocabulary_.tokens(); }
+  std::string unknown_token() const override { return options_.unk_token; }
   Json to_json() const override;
 
   /// The id of a token, or nothing where there is none.

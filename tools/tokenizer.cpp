@@ -2,14 +2,9 @@
 
 #include "tools/tokenizer.hpp"
 
-#include "models/transformer/files.hpp"
-#include "tensor/io/file.hpp"
-
 namespace gradus::tools {
 
-Tokenizer load_tokenizer_at(const std::string& path) {
-  return Tokenizer::load(is_directory(path) ? path + "/" + kTokenizerFile : path);
-}
+Tokenizer load_tokenizer_at(const std::string& path) { return Tokenizer::load(path); }
 
 int run_tokenizer(const Arguments& arguments) {
   struct Action {

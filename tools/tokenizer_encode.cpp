@@ -368,7 +368,8 @@ int run_tokenizer_show(const Arguments& arguments) {
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
-  check(input.empty() || text.empty(), "tokenizer show: give TEXT or --input FILE, not both");
+  check(input.empty() != text.empty(), "tokenizer show: give TEXT or --input FILE",
+        text.empty() ? "" : ", not both");
   const Tokenizer tokenizer = load_tokenizer_at(path);
   const auto take = [&](const std::vector<TextItem>& items) {
     for (const TextItem& item : items) {

@@ -9,6 +9,7 @@
 
 #include "tensor/error.hpp"
 #include "tokenizer/training/train.hpp"
+#include "tokenizer/unicode.hpp"
 #include "tools/text_input.hpp"
 #include "tools/tokenizer.hpp"
 
@@ -48,9 +49,20 @@ int64_t parse_size(const std::string& text) {
   if (!unit.empty())
     factor =
         place == std::string::npos || unit.size() > 1 ? -1 : std::pow(1000.0, static_cast<double>(place + 1));
-  check(value > 0 && factor > 0 && value * factor < 1e18,
+  check(value > 0 && factor > 0 && value * factor >= 1 && value * factor < 1e18,
         "--memory: a size such as 512MB or 2GB must be given; it is '", text, "'");
   return static_cast<int64_t>(value * factor);
+}
+
+// An error naming the first byte that is not UTF-8.
+void check_utf8(const std::string& file, std::string_view text, const std::string& kind) {
+  for (size_t at = 0; at < text.size();) {
+    char32_t c = 0;
+    const int length = decode_utf8(text.data() + at, text.data() + text.size(), c);
+    check_world(length > 0, file, ": must be UTF-8 for a tokenizer of the kind ", kind, "; byte ", at,
+                " begins no character; convert the file, or train the kind bpe, which takes any bytes");
+    at += static_cast<size_t>(length);
+  }
 }
 
 // Names separated by commas, or of a preset.
@@ -111,6 +123,9 @@ int run_tokenizer_train(const Arguments& arguments) {
   }
   check_world(bytes > 0, files.front(), ": the text must not be empty; there is none in ", files.size(),
               files.size() == 1 ? " file" : " files");
+  for (size_t i = 0; i < files.size() && training.kind != "bpe" && training.kind != "byte"; ++i) {
+    check_utf8(files[i], documents[i], training.kind);
+  }
   if (!common.quiet) {
     say("train  " + training.kind + (fixed_size ? "" : ":" + std::to_string(training.vocab_size)) + " on " +
         bytes_text(static_cast<double>(bytes)) + " in " + std::to_string(files.size()) +

@@ -8,6 +8,7 @@
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/hash.hpp"
+#include "tokenizer/formats/save.hpp"
 #include "tools/model_options.hpp"
 #include "tools/training.hpp"
 
@@ -101,7 +102,8 @@ Tokenizer make_tokenizer(const TrainArguments& a, const Corpus& corpus) {
     if (!tokenizer.training_note().empty() && !a.common.quiet) say("note   " + tokenizer.training_note());
     return tokenizer;
   }
-  if (file_exists(kind)) return Tokenizer::load(kind);
+  // The run keeps it as a tokenizer.json, so that is what it is from the beginning.
+  if (file_exists(kind)) return as_tokenizer_json(Tokenizer::load(kind), kind);
   const std::string near = nearest_name(kind, {"char", "byte", "bpe:2048"});
   fail("--tokenizer must be char, byte, bpe:N or a tokenizer.json; there is no file '", kind, "'",
        near.empty() ? "" : "; did you mean " + near + "?");

@@ -59,7 +59,7 @@ export function families(vocabularies, program) {
   convert('bert-vocab', () => vocabularies.bertVocabulary(),
     same(() => vocabularies.bert('bert-uncased', { strip_accents: null, lowercase: true }, true)), { skew: { kind: 'bert', lowercase: true } });
   // The Hugging Face library's idea of a SentencePiece model is its own, so only its ids count.
-  convert('spm-unigram', () => trained('spm-unigram'));
+  convert('spm-unigram-bytes', () => trained('spm-unigram-bytes'));
   convert('spm-llama2', () => vocabularies.llama2Model());
   return list;
 }

@@ -10,9 +10,10 @@ export class HuggingFace {
   constructor(require, file) {
     this.tokenizer = require('@anush008/tokenizers').Tokenizer.fromFile(file);
     this.units = 'char';
-    const size = this.tokenizer.getVocabSize(true);
-    this.pieces = Array.from({ length: size }, (_, id) => this.tokenizer.idToToken(id) ?? undefined);
     const { added_tokens, model } = JSON.parse(readFileSync(file, 'utf8'));
+    // Ids may have gaps, which the library's count leaves out.
+    const size = Math.max(this.tokenizer.getVocabSize(true), ...added_tokens.map((token) => token.id + 1));
+    this.pieces = Array.from({ length: size }, (_, id) => this.tokenizer.idToToken(id) ?? undefined);
     this.added = added_tokens.map((token) => token.content);
     // A unigram model's unknown tokens are called by their text.
     this.unknown = model.type === 'Unigram' ? model.unk_id : -1;

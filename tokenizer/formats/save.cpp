@@ -1,7 +1,7 @@
 #include "tokenizer/formats/save.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <deque>
 #include <filesystem>
 
 #include "tensor/error.hpp"
@@ -191,7 +191,8 @@ std::pair<std::vector<int32_t>, std::string> outcome(const Tokenizer& tokenizer,
   }
 }
 
-// Whether a text holds what is a special token to either; formats differ in whether ordinary text can be one.
+// Whether a text holds what a special token or a token of a byte is called; formats differ in whether ordinary text can
+// be one.
 bool holds_special(const std::string& text, const Tokenizer& tokenizer) {
   for (const AddedToken& token : tokenizer.parts().added_tokens) {
     if (token.special && text.find(token.content) != std::string::npos) return true;
@@ -199,7 +200,7 @@ bool holds_special(const std::string& text, const Tokenizer& tokenizer) {
   for (const int32_t id : tokenizer.parts().control_ids) {
     if (text.find(tokenizer.token_text(id)) != std::string::npos) return true;
   }
-  return false;
+  return tokenizer.id_of("<0x00>").has_value() && text.find("<0x") != std::string::npos;
 }
 
 void check_same(const Tokenizer& from, const Tokenizer& to, const std::string& path) {
@@ -229,15 +230,24 @@ TokenizerFormat format_of_name(const std::string& path) {
        "'");
 }
 
+Tokenizer as_tokenizer_json(const Tokenizer& tokenizer, const std::string& path) {
+  Conversion conversion = to_tokenizer_json(tokenizer, path);
+  check_same(tokenizer, conversion.result, path);
+  return std::move(conversion.result);
+}
+
 std::vector<std::string> save_tokenizer_as(const Tokenizer& tokenizer, const std::string& path,
                                            TokenizerFormat format) {
   const Conversion conversion = convert(tokenizer, path, format);
   check_same(tokenizer, conversion.result, path);
+  // All are written before the first takes its place.
+  std::deque<AtomicFile> written;
   std::vector<std::string> paths;
   for (const OutputFile& file : conversion.files) {
-    write_file_atomic(file.path, file.contents);
+    written.emplace_back(file.path).write(file.contents);
     paths.push_back(file.path);
   }
+  for (AtomicFile& file : written) file.commit();
   return paths;
 }
 

@@ -19,6 +19,10 @@ TokenizerFormat format_of_name(const std::string& path);
 std::vector<std::string> save_tokenizer_as(const Tokenizer& tokenizer, const std::string& path,
                                            TokenizerFormat format);
 
+/// The tokenizer that writing this one as a tokenizer.json and reading it back gives; an error, naming `path`, where that
+/// gives other ids on texts that are hard to encode.
+Tokenizer as_tokenizer_json(const Tokenizer& tokenizer, const std::string& path);
+
 /// Texts on which tokenizers that are not quite the same differ: white space, controls, scripts, marks, digits,
 /// contractions, long runs, what looks like special tokens, and mixtures of these.
 /// note: valid UTF-8, no two the same, always the same.
