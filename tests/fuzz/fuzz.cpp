@@ -117,7 +117,7 @@ void check_decoding(const Tokenizer& tokenizer, std::string_view bytes, bool str
   }
 }
 
-void check_loaded(const Tokenizer& tokenizer) {
+void check_loaded(const Tokenizer& tokenizer, bool exactly) {
   check_encoding(tokenizer, kText, false);
   check_encoding(tokenizer, kValidText, false);
   check_decoding(tokenizer, kText, false);
@@ -127,6 +127,7 @@ void check_loaded(const Tokenizer& tokenizer) {
   Tokenizer again;
   require(accepts([&] { again = Tokenizer::parse(json, "written"); }), "what was written must be readable");
   require(again.to_json() == json, "what was written and read must be written in the same way");
+  if (!exactly) return;
   std::vector<int32_t> ids;
   std::vector<int32_t> ids_again;
   const bool encoded = accepts([&] { ids = tokenizer.encode(kValidText); });

@@ -12,7 +12,9 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto size_of_ranks = static_cast<int32_t>(file.tokens.size());
   const TiktokenEncoding encoding{
       "fuzz", file.count(), find_tiktoken_encoding("gpt2")->pattern, {{"<|endoftext|>", size_of_ranks}}};
+  // Ranks let any two neighbours merge that make a token; a list of merges names one pair for each.
   Tokenizer tokenizer;
-  if (fuzz::accepts([&] { tokenizer = Tokenizer(parts_of(file, encoding)); })) fuzz::check_loaded(tokenizer);
+  if (fuzz::accepts([&] { tokenizer = Tokenizer(parts_of(file, encoding)); }))
+    fuzz::check_loaded(tokenizer, false);
   return 0;
 }
