@@ -31,16 +31,20 @@ ByteSpan char_around(std::string_view text, size_t byte) {
   return {static_cast<uint32_t>(byte), static_cast<uint32_t>(byte + 1)};
 }
 
+constexpr size_t kMostBytes = std::numeric_limits<uint32_t>::max();
+
 void check_size(size_t bytes) {
-  check(bytes <= std::numeric_limits<uint32_t>::max(),
-        "AlignedText: a text must have fewer than 4294967296 bytes; it has ", bytes,
+  check(bytes <= kMostBytes, "AlignedText: a text must have fewer than 4294967296 bytes; it has ", bytes,
         "; cut it into documents");
 }
 
 }  // namespace
 
 AlignedText::AlignedText(std::string_view text, int64_t offset, bool aligned)
-    : view_(text), aligned_(aligned), offset_(offset) {
+    : view_(text),
+      aligned_(aligned),
+      most_(std::min(kMostBytes, 32 * text.size() + (size_t{4} << 20))),
+      offset_(offset) {
   check_size(text.size());
 }
 
@@ -87,6 +91,7 @@ AlignedText::Range AlignedText::original(ByteSpan span) const {
 
 AlignedText AlignedText::slice(ByteSpan span) const {
   AlignedText part(text().substr(span.begin, span.end - span.begin), offset_, aligned_);
+  part.most_ = most_;
   if (direct_) {
     part.offset_ += span.begin;
     return part;
@@ -117,9 +122,15 @@ void AlignedText::Rewriter::change() {
 
 void AlignedText::Rewriter::append(std::string_view text, ByteSpan range, bool leading) {
   text_.append(text);
+  check_growth();
   if (leading) lead_ = text_.size();
   if (!source_.aligned_) return;
   for (size_t i = 0; i < text.size(); ++i) ranges_.push_back(range);
+}
+
+void AlignedText::Rewriter::check_growth() const {
+  check(text_.size() <= source_.most_, "AlignedText: rewriting may make this text at most ", source_.most_,
+        " bytes long; it would have ", text_.size(), " or more; use a normalizer that adds less");
 }
 
 void AlignedText::Rewriter::keep(size_t bytes) {
@@ -198,7 +209,7 @@ void AlignedText::Rewriter::map(size_t bytes, const AsciiMap& map) {
 void AlignedText::Rewriter::finish() {
   if (!changed_) return;
   keep(source_.text().size() - read_);
-  check_size(text_.size());
+  check_growth();
   // `replace` may have put characters of the source into the new text, so the old one goes only now.
   source_.owned_ = std::move(text_);
   source_.ranges_ = std::move(ranges_);

@@ -19,6 +19,8 @@ struct ByteSpan {
 /// A text on its way to tokens: its bytes as they are now, and, where asked for, the bytes of the original that each of
 /// them came from.
 /// note: copies nothing until it is first rewritten, so the text given must live as long.
+/// note: rewriting may not make it more than 32 times as long, and 4 MiB: more than any form of Unicode and any escape of
+///       spaces or bytes does, and little enough that rules from a file cannot take the memory.
 /// ref: the NormalizedString of the Hugging Face library, with which all offsets agree.
 class AlignedText {
  public:
@@ -77,6 +79,7 @@ class AlignedText {
    private:
     void change();
     void append(std::string_view text, ByteSpan range, bool leading);
+    void check_growth() const;
 
     AlignedText& source_;
     std::string text_;
@@ -97,6 +100,7 @@ class AlignedText {
   bool rewritten_ = false;
   bool direct_ = true;  // the bytes are the original's own
   bool aligned_ = false;
+  size_t most_;                   // bytes that the text may come to
   int64_t offset_ = 0;            // what ranges count from
   uint32_t begin_ = 0;            // where the text begins, counted so
   size_t lead_ = 0;               // of a text that is not direct: bytes that stand for the original's byte 0

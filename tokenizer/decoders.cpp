@@ -298,7 +298,10 @@ class DecoderReader {
   }
 
  private:
-  static std::shared_ptr<const Step> read_step(const Json& value, const std::string& type) {
+  // How many times as long all replacing together may make a token.
+  static constexpr size_t kMostGrowth = 64;
+
+  std::shared_ptr<const Step> read_step(const Json& value, const std::string& type) {
     if (type == "ByteLevel") {
       check_json_keys(value, {"type", "add_prefix_space", "trim_offsets", "use_regex"});
       for (const char* key : {"add_prefix_space", "trim_offsets", "use_regex"}) boolean_or(value, key, true);
@@ -356,14 +359,19 @@ class DecoderReader {
     return std::make_shared<Metaspace>(one_character(value.at("replacement")), prepended);
   }
 
-  static std::shared_ptr<const Step> read_replace(const Json& value) {
+  std::shared_ptr<const Step> read_replace(const Json& value) {
     check_json_keys(value, {"type", "pattern", "content"});
     const Json& pattern = value.at("pattern");
     check_json_keys(pattern, {"String", "Regex"});
     const Json* regex = pattern.find("Regex");
     if (regex != nullptr)
       refuse_json(*regex, "a pattern of the kind String, as decoders replace only strings");
-    return std::make_shared<Replace>(some_text(pattern.at("String")), value.at("content").as_string());
+    const std::string& from = some_text(pattern.at("String"));
+    const std::string& to = value.at("content").as_string();
+    growth_ *= std::max<size_t>(1, (to.size() + from.size() - 1) / from.size());
+    check_world(growth_ <= kMostGrowth, value.path(), ": a decoder may make tokens at most ", kMostGrowth,
+                " times as long; with this step it is ", growth_, " times; replace by a shorter text");
+    return std::make_shared<Replace>(from, to);
   }
 
   static const std::string& some_text(const Json& value) {
@@ -393,6 +401,7 @@ class DecoderReader {
   }
 
   Decoder made_;
+  size_t growth_ = 1;
 };
 
 std::shared_ptr<const Decoder> read_decoder(const Json& value) {

@@ -36,6 +36,7 @@ Gpt2Files read_gpt2_files(std::string_view vocab, const std::string& vocab_sourc
   Gpt2Files files{read_vocab_json(vocab, vocab_source), {}};
   FirstPlaces known(files.tokens.size());
   for (const std::string& token : files.tokens) known.add(token, 0);
+  FirstPlaces seen(static_cast<size_t>(std::count(merges.begin(), merges.end(), '\n')) + 1);
   for (LineReader lines(merges); lines.next();) {
     const std::string_view line = lines.line();
     if (line.starts_with("#version") || (line.empty() && lines.is_last())) continue;
@@ -44,6 +45,9 @@ Gpt2Files read_gpt2_files(std::string_view vocab, const std::string& vocab_sourc
                     line.find(' ', space + 1) == std::string_view::npos,
                 merges_source, ": line ", lines.number(),
                 ": a merge must be two tokens with one space between; this line is ", shown_text(line));
+    const int64_t first = seen.add(line, lines.number());
+    check_world(first < 0, merges_source, ": line ", lines.number(), ": a merge may stand in the file once; ",
+                shown_text(line), " is line ", first, " too; remove one");
     const std::string left(line.substr(0, space));
     const std::string right(line.substr(space + 1));
     for (const std::string& token : {left, right, left + right}) {

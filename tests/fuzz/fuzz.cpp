@@ -1,0 +1,138 @@
+#include "tests/fuzz/fuzz.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "tokenizer/pipeline.hpp"
+
+namespace gradus::fuzz {
+namespace {
+
+// White space, a capital, a mark, a ligature, characters of two to four bytes, a special token, a zero, broken UTF-8.
+constexpr std::string_view kText =
+    " The king's  e\u0301\n\u00C9\uFB01 \u65E5\u672C\U0001F44D<|endoftext|>[MASK]<s>12,5\0\xC3(\xF0\x9F";
+constexpr std::string_view kValidText = kText.substr(0, kText.size() - 4);
+
+std::string decode_one_at_a_time(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
+  StreamDecoder decoder(tokenizer);
+  std::string text;
+  for (const int32_t id : ids) text += decoder.push(id);
+  return text + decoder.flush();
+}
+
+void check_offsets(const std::vector<Piece>& pieces, size_t size, bool in_order) {
+  Piece before{0, 0, 0};
+  for (const Piece& piece : pieces) {
+    require(piece.start >= 0 && piece.start <= piece.end && piece.end <= static_cast<int64_t>(size),
+            "offsets must lie in the text");
+    if (!in_order) continue;
+    require(piece.start >= before.start && piece.end >= before.end, "offsets must ascend");
+    before = piece;
+  }
+}
+
+void check_lossless(const Tokenizer& tokenizer, std::string_view text, const std::vector<int32_t>& ids,
+                    const std::vector<Piece>& pieces) {
+  require(tokenizer.decode(ids) == text, "decode must give back the text of a lossless tokenizer");
+  int64_t end = 0;
+  for (const Piece& piece : pieces) {
+    require(piece.start == end, "the tokens of a lossless tokenizer must leave no gap");
+    end = piece.end;
+    require(tokenizer.token_bytes(piece.id) ==
+                text.substr(static_cast<size_t>(piece.start), static_cast<size_t>(end - piece.start)),
+            "the bytes of a lossless tokenizer's token must be those of the text");
+  }
+  require(end == static_cast<int64_t>(text.size()), "a lossless tokenizer's tokens must reach the end");
+}
+
+void check_with(const Tokenizer& tokenizer, std::string_view text, EncodeOptions options, bool in_order) {
+  std::vector<int32_t> ids;
+  std::vector<Piece> pieces;
+  const bool encoded = accepts([&] { ids = tokenizer.encode(text, options); });
+  const bool aligned = accepts([&] { pieces = tokenizer.encode_pieces(text, options); });
+  const TokenizerParts& parts = tokenizer.parts();
+  // Only what knows the offsets cuts off and pads.
+  const bool resized = parts.truncation.has_value() || parts.padding.has_value();
+  if (encoded != aligned) {
+    require(resized, "a text must be refused with offsets if and only if it is without");
+    return;
+  }
+  if (!encoded) return;
+  for (const int32_t id : ids)
+    require(id >= 0 && id < tokenizer.vocab_size(), "ids must be in the vocabulary");
+  check_offsets(pieces, text.size(), in_order && !options.add_special && !resized);
+  if (resized) return;
+  require(ids.size() == pieces.size(), "there must be as many tokens with offsets as without");
+  for (size_t i = 0; i < ids.size(); ++i)
+    require(ids[i] == pieces[i].id, "ids must be the same with offsets");
+  const bool same_text = !options.add_special && parts.post_processor->to_json().is_null();
+  if (tokenizer.lossless() && (same_text || in_order) && !options.add_special)
+    check_lossless(tokenizer, text, ids, pieces);
+}
+
+}  // namespace
+
+void require(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "finding: %s\n", what);
+  std::abort();
+}
+
+void require_message(const std::exception& error) {
+  const std::string_view message = error.what();
+  require(message.find(": ") != std::string_view::npos, "an error must name what refuses");
+}
+
+std::string_view bytes_of(const uint8_t* data, size_t size) {
+  return {reinterpret_cast<const char*>(data), size};
+}
+
+std::pair<std::string_view, std::string_view> halves_of(std::string_view bytes) {
+  const size_t zero = bytes.find('\0');
+  if (zero == std::string_view::npos) return {bytes, {}};
+  return {bytes.substr(0, zero), bytes.substr(zero + 1)};
+}
+
+void check_encoding(const Tokenizer& tokenizer, std::string_view text, bool in_order) {
+  for (const bool special_tokens : {false, true}) {
+    for (const bool add_special : {false, true}) {
+      check_with(tokenizer, text, {special_tokens, add_special}, in_order);
+    }
+  }
+}
+
+void check_decoding(const Tokenizer& tokenizer, std::string_view bytes, bool streamed) {
+  if (tokenizer.vocab_size() == 0) return;
+  std::vector<int32_t> ids;
+  for (const char byte : bytes) {
+    ids.push_back(static_cast<int32_t>(static_cast<unsigned char>(byte) % tokenizer.vocab_size()));
+  }
+  std::string text;
+  if (!accepts([&] { text = tokenizer.decode(ids); })) return;
+  accepts([&] { tokenizer.decode(ids, {true}); });
+  if (streamed) {
+    require(decode_one_at_a_time(tokenizer, ids) == text,
+            "ids decoded one at a time must give the text that they give together");
+  }
+}
+
+void check_loaded(const Tokenizer& tokenizer, bool exactly) {
+  check_encoding(tokenizer, kText, false);
+  check_encoding(tokenizer, kValidText, false);
+  check_decoding(tokenizer, kText, false);
+  accepts([&] { tokenizer.encode_full(kValidText, kValidText, {true, true}); });
+  std::string json;
+  if (!accepts([&] { json = tokenizer.to_json(); })) return;
+  Tokenizer again;
+  require(accepts([&] { again = Tokenizer::parse(json, "written"); }), "what was written must be readable");
+  require(again.to_json() == json, "what was written and read must be written in the same way");
+  if (!exactly) return;
+  std::vector<int32_t> ids;
+  std::vector<int32_t> ids_again;
+  const bool encoded = accepts([&] { ids = tokenizer.encode(kValidText); });
+  const bool encoded_again = accepts([&] { ids_again = again.encode(kValidText); });
+  require(encoded == encoded_again && ids == ids_again, "what was written must give the same ids");
+}
+
+}  // namespace gradus::fuzz
