@@ -24,7 +24,7 @@ arm = -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COM
   -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64 -DGRADUS_THREADS=OFF -DGRADUS_MIMALLOC=OFF
 arm_tests = $(or $(filter-out .,$(TESTS)),op_table|vector_math|random_math|ulp|packed|tensor_test)
 
-.PHONY: help deps deps-dev build test test-all test-arm test-tokenizers compile-clang demo bench bench-peers asan tsan lint format install clean
+.PHONY: help deps deps-dev build test test-all test-arm test-tokenizers fuzz compile-clang demo bench bench-peers asan tsan lint format install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -37,6 +37,7 @@ help:
 	@echo 'make test-all  tests again: slow ones, Debug, clang, without threads and SIMD, under the sanitizers'
 	@echo 'make test-arm  build for arm64 and run the ops and a training in an emulator: the bits are those of AVX2'
 	@echo 'make test-tokenizers  tokenizers against the original implementations, which npm and Debian bring'
+	@echo 'make fuzz      search for files and texts that break the tokenizers (FUZZ_SECONDS=60 for each target)'
 	@echo 'make asan      tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make tsan      tests under ThreadSanitizer'
 	@echo 'make bench     one table of speeds, each as a fraction of the machine'"'"'s limit (takes 15 minutes)'
@@ -103,6 +104,19 @@ test-arm: build
 # COUNT=20000 takes so many strings a family instead of a million, FAMILIES='gpt2,bert*' some of them.
 test-tokenizers: build
 	sh tests/tokenizers/run.sh $(BUILD)/gradus
+
+# FUZZ_SECONDS for each target; what is found is left in $(BUILD)/fuzz.
+FUZZ_SECONDS ?= 60
+fuzz_targets = tokenizer_json sentencepiece tiktoken vocab_txt gpt2_files detect encode components
+fuzz: deps-dev
+	$(call configure,$(BUILD)/fuzz,-DGRADUS_TESTS=ON -DGRADUS_FUZZ=ON $(clang) -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 \
+	  -DCMAKE_CXX_FLAGS=-fsanitize=fuzzer-no-link -DGRADUS_SANITIZE=address$(comma)undefined)
+	$(call compile,$(BUILD)/fuzz) $(fuzz_targets:%=--target gradus_fuzz_%)
+	cd $(BUILD)/fuzz && for target in $(fuzz_targets); do \
+	  mkdir -p found_$$target && echo "fuzz: $$target" && \
+	  tests/fuzz/gradus_fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 \
+	    found_$$target $(CURDIR)/tests/fuzz/corpus/$$target 2>&1 | grep -E 'ERROR|SUMMARY|stat::number_of_executed|Test unit' || exit 1; \
+	done
 
 compile-clang: deps-dev
 	$(call configure,$(BUILD)/clang,-DGRADUS_TESTS=ON -DGRADUS_BENCH=ON $(clang))

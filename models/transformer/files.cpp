@@ -42,8 +42,9 @@ void check_tokenizer_of_run(const Tokenizer& tokenizer, const std::string& folde
   const SafetensorsFile state = SafetensorsFile::open(path);
   const auto kept = state.metadata().find("tokenizer_sha256");
   if (kept == state.metadata().end()) return;
-  check_world(sha256_hex(tokenizer.to_json()) == kept->second, in_folder(folder, kTokenizerFile),
-              ": must be the tokenizer that the model was trained with; it is another; restore the original file");
+  check_world(
+      sha256_hex(tokenizer.to_json()) == kept->second, in_folder(folder, kTokenizerFile),
+      ": must be the tokenizer that the model was trained with; it is another; restore the original file");
 }
 
 }  // namespace

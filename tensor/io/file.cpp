@@ -174,7 +174,7 @@ MappedFile::~MappedFile() {
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), partial_(path_ + ".partial") {
   check_world(!is_directory(path_), path_, ": must be a file; it is a directory");
   // The new file would take its place.
-  struct stat status{};
+  struct stat status {};
   const bool other = ::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
   check_world(!other, path_, ": must be a regular file; it is a device, pipe or socket");
   // What stands at the partial name was left by a writer that died; no live writer shares a target with another.
