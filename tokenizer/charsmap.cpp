@@ -20,6 +20,10 @@ uint32_t little_endian(std::string_view bytes, size_t at) {
 constexpr uint32_t kLabel = 0x800000FF;
 constexpr uint32_t kHasLeaf = 0x100;
 constexpr uint32_t kLeafValue = 0x7FFFFFFF;
+
+// Rules are of a few characters. A damaged trie may lead back into itself, and then through all the rest of a text.
+constexpr size_t kMostBytes = 256;
+
 uint32_t distance(uint32_t unit) { return unit >> 10 << ((unit & 0x200) >> 6); }
 
 }  // namespace
@@ -88,6 +92,8 @@ void Charsmap::walk(std::string_view text, Found&& found) const {
     if (byte == 0 || node >= units_.size()) return;
     const uint32_t next = units_[node];
     if ((next & kLabel) != byte) return;
+    check_world(i < kMostBytes, where_, ": a charsmap's rule must be for at most ", kMostBytes,
+                " bytes; one goes on for more; the file is damaged");
     node ^= distance(next);
     if ((next & kHasLeaf) != 0 && !found(i + 1, unit(node))) return;
   }

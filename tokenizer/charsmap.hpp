@@ -10,7 +10,8 @@ namespace gradus {
 
 /// Rules that rewrite short strings, as SentencePiece compiles them into its models (`precompiled_charsmap`): the number
 /// of bytes of a double-array trie, the trie, and the strings that its leaves point to, each ended by a zero.
-/// note: files are not trusted: a step of the trie that leads out of it is an error when it is taken.
+/// note: files are not trusted: a step of the trie that leads out of it, or on for more than 256 bytes, is an error when
+///       it is taken.
 /// ref: Aoe (1989), "An Efficient Digital Search Algorithm by Using a Double-Array Structure".
 class Charsmap {
  public:

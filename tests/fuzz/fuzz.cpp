@@ -125,7 +125,9 @@ void check_loaded(const Tokenizer& tokenizer, bool exactly) {
   std::string json;
   if (!accepts([&] { json = tokenizer.to_json(); })) return;
   Tokenizer again;
-  require(accepts([&] { again = Tokenizer::parse(json, "written"); }), "what was written must be readable");
+  const bool readable = accepts([&] { again = Tokenizer::parse(json, "written"); });
+  require(readable || !exactly, "what was written must be readable");
+  if (!readable) return;
   require(again.to_json() == json, "what was written and read must be written in the same way");
   if (!exactly) return;
   std::vector<int32_t> ids;

@@ -54,7 +54,7 @@ void check_encoding(const Tokenizer& tokenizer, std::string_view text, bool in_o
 void check_decoding(const Tokenizer& tokenizer, std::string_view bytes, bool streamed);
 
 /// Checks a tokenizer that was read from a file: what it makes of a short text, and that it can be written and read.
-/// note: `exactly`: whether a tokenizer.json can say all that it does; else what was written may give other ids.
+/// note: `exactly`: whether a tokenizer.json can say all that it does; else what was written may give other ids or be refused.
 void check_loaded(const Tokenizer& tokenizer, bool exactly);
 
 }  // namespace gradus::fuzz
