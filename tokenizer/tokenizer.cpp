@@ -160,7 +160,9 @@ std::string StreamDecoder::push(int32_t id) {
   // joined to characters, on those after it.
   ids_.push_back(id);
   const std::string text = tokenizer_.decode(ids_);
-  const bool cut = incomplete_utf8_tail(text) > 0 || text.ends_with("\uFFFD");
+  // No character has so many tokens; whatever ends like one that is not whole is whole then.
+  constexpr size_t kMostHeld = 64;
+  const bool cut = ids_.size() < kMostHeld && (incomplete_utf8_tail(text) > 0 || text.ends_with("\uFFFD"));
   if (cut || text.size() <= given_) return {};
   std::string out = text.substr(given_);
   // Decoding goes on from this token alone: nothing reaches back further than one.

@@ -73,6 +73,7 @@ class Tokenizer {
   static Tokenizer load(const std::string& path);
 
   /// Writes a tokenizer.json in the Hugging Face schema: beside the path, then renamed.
+  /// note: of a tokenizer of ranks or scores it is the nearest that the schema can say; save_tokenizer_as() compares.
   void save(const std::string& path) const;
   /// note: the same tokenizer always gives the same text, so its hash names the tokenizer.
   std::string to_json() const;
