@@ -31,12 +31,19 @@ Encoding finish_encoding(Encoding first, std::optional<Encoding> pair, const Tok
   return encoding;
 }
 
+// Lists that a thread keeps from one text to the next: many texts are one short line.
+struct Pipeline::Scratch {
+  std::vector<Token> tokens;    // of the words at hand
+  std::vector<ByteSpan> words;  // at hand
+  std::vector<AddedTokenMatcher::Segment> raw;
+  std::vector<AddedTokenMatcher::Segment> normalized;
+};
+
 // Tokens as they come out, and what of them is wanted.
 struct Pipeline::Output {
   std::vector<int32_t>& ids;
   std::vector<AlignedText::Range>* offsets;
-  std::vector<Token> tokens;    // of the words at hand
-  std::vector<ByteSpan> words;  // at hand
+  Scratch& scratch;
 
   void add(int32_t id, AlignedText::Range range) {
     ids.push_back(id);
@@ -44,6 +51,7 @@ struct Pipeline::Output {
   }
   // Moves the tokens at hand on.
   void take(const AlignedText& text) {
+    const std::vector<Token>& tokens = scratch.tokens;
     for (const Token& token : tokens) ids.push_back(token.id);
     if (offsets != nullptr) {
       // A token of bytes may be a part of a character.
@@ -53,7 +61,7 @@ struct Pipeline::Output {
                                  : text.original({token.begin, token.end}));
       }
     }
-    tokens.clear();
+    scratch.tokens.clear();
   }
 };
 
@@ -154,8 +162,10 @@ void Pipeline::encode(std::string_view text, bool special_tokens, std::vector<in
   check(text.size() <= kLongest, "encode: a text must have at most ", kLongest, " bytes; it has ",
         text.size(), "; encode it in parts, for instance line by line");
   if (needs_utf8_) check_utf8(text);
-  Output out{ids, offsets, {}, {}};
-  std::vector<AddedTokenMatcher::Segment> segments;
+  thread_local Scratch scratch;
+  scratch.tokens.clear();  // an error may have left some behind
+  Output out{ids, offsets, scratch};
+  std::vector<AddedTokenMatcher::Segment>& segments = scratch.raw;
   raw_tokens_.split(text, !special_tokens, segments);
   for (const auto& segment : segments) {
     if (segment.id >= 0) {
@@ -170,7 +180,7 @@ void Pipeline::encode(std::string_view text, bool special_tokens, std::vector<in
 
 void Pipeline::encode_part(AlignedText text, bool special_tokens, Output& out) const {
   if (parts_.normalizer != nullptr) parts_.normalizer->apply(text);
-  std::vector<AddedTokenMatcher::Segment> segments;
+  std::vector<AddedTokenMatcher::Segment>& segments = out.scratch.normalized;
   normalized_tokens_.split(text.text(), !special_tokens, segments);
   for (const auto& segment : segments) {
     const ByteSpan span{segment.begin, segment.end};
@@ -194,7 +204,7 @@ void Pipeline::encode_words(PreTokenized text, Output& out) const {
     }
     parts_.pre_tokenizer->apply(text);
   }
-  parts_.model->encode(text.text.text(), text.words, out.tokens);
+  parts_.model->encode(text.text.text(), text.words, out.scratch.tokens);
   out.take(text.text);
 }
 
@@ -205,13 +215,13 @@ void Pipeline::encode_long(const AlignedText& text, PreTokenizer::PieceEnd piece
   const char* const begin = all.data();
   const char* const end = begin + all.size();
   for (const char* at = begin; at < end;) {
-    out.words.clear();
-    while (at < end && out.words.size() < kWordsAtOnce) {
+    out.scratch.words.clear();
+    while (at < end && out.scratch.words.size() < kWordsAtOnce) {
       const char* next = piece_end(at, end);
-      out.words.push_back({static_cast<uint32_t>(at - begin), static_cast<uint32_t>(next - begin)});
+      out.scratch.words.push_back({static_cast<uint32_t>(at - begin), static_cast<uint32_t>(next - begin)});
       at = next;
     }
-    parts_.model->encode(all, out.words, out.tokens);
+    parts_.model->encode(all, out.scratch.words, out.scratch.tokens);
     out.take(text);
   }
 }

@@ -67,6 +67,7 @@ class Pipeline {
   bool lossless() const { return lossless_; }
 
  private:
+  struct Scratch;
   struct Output;
   void encode_part(AlignedText text, bool special_tokens, Output& out) const;
   void encode_words(PreTokenized text, Output& out) const;
