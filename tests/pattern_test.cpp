@@ -34,7 +34,7 @@ std::string error_of(const Action& action) {
 }
 
 bool skipped() {
-  if (!Pattern::available()) WARN("skipped: built without PCRE2");
+  if (!Pattern::available()) WARN("SKIPPED: built without PCRE2");
   return !Pattern::available();
 }
 

@@ -101,7 +101,7 @@ TEST_CASE("Split at a known pattern takes the splitter under every behavior") {
 
 TEST_CASE("Split at any other pattern takes PCRE2") {
   if (!Pattern::available()) {
-    WARN("skipped: built without PCRE2");
+    WARN("SKIPPED: built without PCRE2");
     CHECK(error_of(split(regex("\\s"), "Isolated")) ==
           "t.json: $.pattern.Regex: the regular expression `\\s` needs a build with PCRE2");
     return;

@@ -265,7 +265,7 @@ TEST_CASE("an interval followed by a plus means another thing in each dialect") 
 
 TEST_CASE("splitters cut hostile text as PCRE2 does with the original pattern") {
   if (!Pattern::available()) {
-    WARN("skipped: built without PCRE2");
+    WARN("SKIPPED: built without PCRE2");
     return;
   }
   const Alphabet alphabet = common_alphabet();

@@ -73,7 +73,7 @@ TEST_CASE("every line of Unicode's own test of normalisation holds") {
   } else if (std::filesystem::exists(plain + ".bz2")) {
     lines = lines_of("bzip2 -dc " + plain + ".bz2");
   } else {
-    WARN("skipped: unicode-data is missing");
+    WARN("SKIPPED: unicode-data is missing");
     return;
   }
   int64_t tests = 0;
