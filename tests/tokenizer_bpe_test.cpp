@@ -367,9 +367,36 @@ TEST_CASE("merging by scan and by heap equals the definition") {
       };
       check([&](auto& symbols) { return bpe.apply_heap(symbols.data(), symbols.size()); });
       check([&](auto& symbols) { return bpe.apply(symbols.data(), symbols.size()); });
+      if (length > 0) check([&](auto& symbols) { return bpe.apply_windows(symbols.data(), symbols.size()); });
       if (length > BpeMerges::kLinearLimit) continue;
       check([&](auto& symbols) { return bpe.apply_linear(symbols.data(), symbols.size()); });
     }
+  }
+}
+
+TEST_CASE("merging long words window by window equals merging them whole") {
+  std::mt19937_64 random(9);
+  for (int round = 0; round < 60; ++round) {
+    // Merges as training makes them, in which every rank is higher than those of its parts, and for every third list not.
+    const std::string_view alphabet = round % 2 == 0 ? "abc" : "aab";
+    const std::string learned = random_text(random, alphabet, 4000);
+    std::vector<BpeMerge> merges =
+        ranked(train({learned}, 256 + 20 + static_cast<int64_t>(random() % 200)).merges);
+    std::map<int32_t, int32_t> byte_of;
+    for (size_t id = 0; id < 256; ++id) byte_of[static_cast<int32_t>(id)] = byte_order()[id];
+    for (BpeMerge& merge : merges) {
+      if (merge.left < 256) merge.left = byte_of[merge.left];
+      if (merge.right < 256) merge.right = byte_of[merge.right];
+      if (round % 3 == 0) merge.rank = static_cast<uint32_t>(random() % merges.size());
+    }
+    const BpeMerges bpe(merges);
+    std::string word = random_text(random, alphabet, 1 + random() % 3000);
+    if (round % 5 == 0) word += std::string(2000, 'a') + word;
+    std::vector<BpeSymbol> whole = symbols_of(word);
+    whole.resize(bpe.apply_heap(whole.data(), whole.size()));
+    std::vector<BpeSymbol> windows = symbols_of(word);
+    windows.resize(bpe.apply_windows(windows.data(), windows.size()));
+    REQUIRE(windows == whole);
   }
 }
 

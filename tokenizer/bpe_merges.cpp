@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace gradus {
 
@@ -23,7 +24,8 @@ BpeMerges::BpeMerges(const std::vector<BpeMerge>& merges) {
   }
 }
 
-size_t BpeMerges::apply_linear(BpeSymbol* symbols, size_t count, uint32_t limit) const {
+size_t BpeMerges::apply_linear(BpeSymbol* symbols, size_t count, uint32_t limit, bool* ascending) const {
+  uint32_t last = 0;
   Outcome pairs[kLinearLimit];  // of symbols i and i + 1
   const auto pair_at = [&](size_t i) { return outcome(symbols[i].id, symbols[i + 1].id); };
   for (size_t i = 0; i + 1 < count; ++i) pairs[i] = pair_at(i);
@@ -35,6 +37,8 @@ size_t BpeMerges::apply_linear(BpeSymbol* symbols, size_t count, uint32_t limit)
       lowest = std::min(pairs[i].rank, lowest);
     }
     if (lowest >= limit) break;
+    if (lowest < last && ascending != nullptr) *ascending = false;
+    last = lowest;
     symbols[best].id = pairs[best].result;
     for (size_t i = best + 1; i + 1 < count; ++i) {
       symbols[i] = symbols[i + 1];
@@ -47,7 +51,8 @@ size_t BpeMerges::apply_linear(BpeSymbol* symbols, size_t count, uint32_t limit)
   return count;
 }
 
-size_t BpeMerges::apply_heap(BpeSymbol* symbols, size_t count, uint32_t limit) const {
+size_t BpeMerges::apply_heap(BpeSymbol* symbols, size_t count, uint32_t limit, bool* ascending) const {
+  uint32_t last = 0;
   if (count == 0) return 0;
   constexpr uint32_t kEnd = ~uint32_t{0};
   struct Node {
@@ -96,6 +101,8 @@ size_t BpeMerges::apply_heap(BpeSymbol* symbols, size_t count, uint32_t limit) c
     heap.pop_back();
     Node& left = nodes[top.at];
     if (left.rank != top.rank) continue;
+    if (top.rank < last && ascending != nullptr) *ascending = false;
+    last = top.rank;
     Node& right = nodes[left.next];
     symbols[top.at].id = left.result;
     left.next = right.next;
@@ -106,6 +113,87 @@ size_t BpeMerges::apply_heap(BpeSymbol* symbols, size_t count, uint32_t limit) c
   }
   size_t kept = 0;
   for (uint32_t i = 0; i != kEnd; i = nodes[i].next) symbols[kept++] = symbols[i];
+  return kept;
+}
+
+// Whether two tokens side by side are what merging makes of their initial symbols, those from `begin` to `end`.
+bool BpeMerges::fit_together(const std::vector<int32_t>& initial, size_t begin, const BpeSymbol& left,
+                             const BpeSymbol& right, size_t end, bool& ascending) const {
+  BpeSymbol few[kLinearLimit];
+  std::vector<BpeSymbol> many;
+  BpeSymbol* symbols = few;
+  if (end - begin > kLinearLimit) {
+    many.resize(end - begin);
+    symbols = many.data();
+  }
+  for (size_t i = begin; i < end; ++i) symbols[i - begin] = {initial[i], static_cast<uint32_t>(i)};
+  const size_t count = symbols == few ? apply_linear(symbols, end - begin, kNone, &ascending)
+                                      : apply_heap(symbols, end - begin, kNone, &ascending);
+  return count == 2 && symbols[0].id == left.id && symbols[1].id == right.id &&
+         symbols[1].begin == right.begin;
+}
+
+size_t BpeMerges::apply_windows(BpeSymbol* symbols, size_t count) const {
+  constexpr size_t kTries = 12;  // places at which two windows may meet
+  std::vector<int32_t> initial(count);
+  std::vector<uint32_t> begins(count);
+  for (size_t i = 0; i < count; ++i) {
+    initial[i] = symbols[i].id;
+    begins[i] = symbols[i].begin;
+  }
+  bool ascending = true;
+  // Inside windows a token begins at the place of its first initial symbol.
+  const auto merge = [&](std::vector<BpeSymbol>& out, size_t begin, size_t size) {
+    out.resize(std::min(size, count - begin));
+    for (size_t i = 0; i < out.size(); ++i) out[i] = {initial[begin + i], static_cast<uint32_t>(begin + i)};
+    out.resize(out.size() <= kLinearLimit ? apply_linear(out.data(), out.size(), kNone, &ascending)
+                                          : apply_heap(out.data(), out.size(), kNone, &ascending));
+  };
+  size_t kept = 0;
+  const auto keep = [&](const std::vector<BpeSymbol>& tokens, size_t first) {
+    for (size_t i = 0; i < first; ++i) symbols[kept++] = {tokens[i].id, begins[tokens[i].begin]};
+  };
+  std::vector<BpeSymbol> window;
+  std::vector<BpeSymbol> next;
+  std::pair<int32_t, int32_t> last_pair{-1, -1};  // of tokens that fit together
+  size_t size = kLinearLimit;
+  size_t begin = 0;
+  merge(window, begin, size);
+  while (begin + size < count && ascending) {
+    // The last tokens of a window may be cut off, so the next one begins before them.
+    bool met = false;
+    const size_t tokens = window.size();
+    for (size_t back = 2; back < tokens && back < 2 + kTries && !met; ++back) {
+      const size_t first = tokens - back;
+      const size_t middle = window[first].begin;
+      const auto here = initial.begin() + static_cast<std::ptrdiff_t>(begin);
+      const auto there = initial.begin() + static_cast<std::ptrdiff_t>(middle);
+      // In long runs one window is like the other.
+      if (middle + size <= count && std::equal(there, there + static_cast<std::ptrdiff_t>(size), here)) {
+        next = window;
+        for (BpeSymbol& token : next) token.begin += static_cast<uint32_t>(middle - begin);
+      } else {
+        merge(next, middle, size);
+      }
+      const size_t end = next.size() > 1 ? next[1].begin : std::min(middle + size, count);
+      const std::pair<int32_t, int32_t> pair{window[first - 1].id, next[0].id};
+      met = pair == last_pair ||
+            fit_together(initial, window[first - 1].begin, window[first - 1], next[0], end, ascending);
+      if (!met) continue;
+      last_pair = pair;
+      keep(window, first);
+      begin = middle;
+      window.swap(next);
+    }
+    if (met) continue;
+    size *= 4;
+    merge(window, begin, size);
+  }
+  if (!ascending) {
+    for (size_t i = 0; i < count; ++i) symbols[i] = {initial[i], begins[i]};
+    return apply_heap(symbols, count);
+  }
+  keep(window, window.size());
   return kept;
 }
 

@@ -20,6 +20,7 @@ struct BpeMerge {
 struct BpeSymbol {
   int32_t id;
   uint32_t begin;
+  bool operator==(const BpeSymbol&) const = default;
 };
 
 /// The merges of a BPE, and how they are applied to a word.
@@ -37,14 +38,28 @@ class BpeMerges {
   /// Merges the symbols in place; gives how many are left. n log n in their number.
   /// note: merges of rank `limit` or higher are left out.
   size_t apply(BpeSymbol* symbols, size_t count, uint32_t limit = kNone) const {
-    return count <= kLinearLimit ? apply_linear(symbols, count, limit) : apply_heap(symbols, count, limit);
+    if (count <= kLinearLimit) return apply_linear(symbols, count, limit);
+    if (count <= kWindowsFrom || limit != kNone) return apply_heap(symbols, count, limit);
+    return apply_windows(symbols, count);
   }
-  /// The same for at most kLinearLimit symbols: n² but quick for short words.
-  size_t apply_linear(BpeSymbol* symbols, size_t count, uint32_t limit = kNone) const;
+  /// The same for at most kLinearLimit symbols (`ascending` becomes false where a merge follows one of a higher rank): n² but quick for short words.
+  size_t apply_linear(BpeSymbol* symbols, size_t count, uint32_t limit = kNone,
+                      bool* ascending = nullptr) const;
   /// The same for any number.
-  size_t apply_heap(BpeSymbol* symbols, size_t count, uint32_t limit = kNone) const;
+  size_t apply_heap(BpeSymbol* symbols, size_t count, uint32_t limit = kNone,
+                    bool* ascending = nullptr) const;
+  /// The same for any number, a window at a time, so that what is looked at stays in the cache.
+  /// y = tokens of one window up to a place where the next begins, and so on. They are those of the whole, because tokens
+  ///     are the encoding of their text if each two neighbours are the encoding of theirs: inside a window they are, and
+  ///     where windows meet that is tried.
+  /// note: holds where merges apply in ascending order, which is looked at; where one does not, as lists and ranks allow
+  ///       but training hardly ever makes, the heap takes the whole word.
+  /// ref: the github/rust-gems crate bpe, whose correctness rests on the same property
+  size_t apply_windows(BpeSymbol* symbols, size_t count) const;
 
  private:
+  static constexpr size_t kWindowsFrom = 256;
+
   struct Slot {
     int32_t left = -1;
     int32_t right = -1;
@@ -78,6 +93,9 @@ class BpeMerges {
     const Slot& slot = find(left, right);
     return {slot.rank, slot.result};
   }
+
+  bool fit_together(const std::vector<int32_t>& initial, size_t begin, const BpeSymbol& left,
+                    const BpeSymbol& right, size_t end, bool& ascending) const;
 
   // Merging begins with bytes or characters, which have the lowest ids; their pairs lie in a table of their own.
   static constexpr size_t kFirstIds = 256;
