@@ -85,7 +85,8 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, DecodeOptions option
   for (size_t i = 0; i < ids.size(); ++i) {
     if (check_id(i)) tokens.push_back(pipeline.text(ids[i]));
   }
-  return pipeline.parts().decoder->decode(std::move(tokens));
+  return pipeline.parts().decoder->decode(std::move(tokens),
+                                          options.replace_invalid ? InvalidUtf8::replace : InvalidUtf8::keep);
 }
 
 std::string Tokenizer::kind() const {

@@ -41,6 +41,9 @@ struct EncodeOptions {
 struct DecodeOptions {
   /// Whether special tokens give nothing, instead of their text.
   bool skip_special = false;
+  /// Whether tokens of single bytes that are not UTF-8 together give U+FFFD, as in the libraries they come from, instead
+  /// of these bytes. note: a lossless tokenizer always gives the bytes.
+  bool replace_invalid = false;
 };
 
 /// Text <-> ids. A handle: copies are cheap and share what they point to, which never changes; so any number of threads

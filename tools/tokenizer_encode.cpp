@@ -326,7 +326,7 @@ int run_tokenizer_decode(const Arguments& arguments) {
   check(words.empty() != input.empty(), "tokenizer decode: give either ids or --input FILE");
   const Tokenizer tokenizer = load_tokenizer_at(path);
   const auto give = [&](const std::vector<int32_t>& ids, bool line_end) {
-    const std::string text = tokenizer.decode(ids, {skip_special});
+    const std::string text = tokenizer.decode(ids, {skip_special, common.json});
     print_out(common.json ? Json(printable_utf8(text)).dump() + "\n" : line_end ? text + "\n" : text);
   };
   if (input.empty()) {
