@@ -11,7 +11,12 @@ BpeMerges::BpeMerges(const std::vector<BpeMerge>& merges) {
   slots_.resize(slots);
   mask_ = slots - 1;
   shift_ = 64 - std::countr_zero(slots);
+  const size_t words = std::bit_ceil(merges.size() / 8 + 2);
+  filter_.resize(words);
+  filter_shift_ = 64 - std::countr_zero(words);
   for (const BpeMerge& merge : merges) {
+    const uint64_t mixed = mix(merge.left, merge.right);
+    filter_[mixed >> filter_shift_] |= uint64_t{1} << (mixed >> 20 & 63);
     size_t at = home(merge.left, merge.right);
     while (slots_[at].rank != kNone && (slots_[at].left != merge.left || slots_[at].right != merge.right)) {
       at = (at + 1) & mask_;

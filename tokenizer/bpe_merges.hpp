@@ -75,11 +75,12 @@ class BpeMerges {
     }
     return slots_[at];
   }
-  size_t home(int32_t left, int32_t right) const {
+  static uint64_t mix(int32_t left, int32_t right) {
     const uint64_t key =
         static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
-    return static_cast<size_t>(key * 0x9E3779B97F4A7C15u >> shift_);
+    return key * 0x9E3779B97F4A7C15u;
   }
+  size_t home(int32_t left, int32_t right) const { return static_cast<size_t>(mix(left, right) >> shift_); }
 
   // What a pair becomes, and how early; kNone where it does not merge.
   struct Outcome {
@@ -90,6 +91,8 @@ class BpeMerges {
     if ((static_cast<uint32_t>(left) | static_cast<uint32_t>(right)) < kFirstIds) {
       return first_pairs_[static_cast<size_t>(left) * kFirstIds + static_cast<size_t>(right)];
     }
+    const uint64_t mixed = mix(left, right);
+    if ((filter_[mixed >> filter_shift_] >> (mixed >> 20 & 63) & 1) == 0) return {};
     const Slot& slot = find(left, right);
     return {slot.rank, slot.result};
   }
@@ -100,6 +103,9 @@ class BpeMerges {
   // Merging begins with bytes or characters, which have the lowest ids; their pairs lie in a table of their own.
   static constexpr size_t kFirstIds = 256;
   std::vector<Outcome> first_pairs_ = std::vector<Outcome>(kFirstIds * kFirstIds);
+  // Most pairs do not merge, and most of these are known by a bit that is not set, in a table that stays in the cache.
+  std::vector<uint64_t> filter_;
+  int filter_shift_ = 0;
   std::vector<Slot> slots_;  // open addressing, a power of two
   size_t mask_ = 0;
   int shift_ = 0;
