@@ -119,51 +119,6 @@ Charsmap::Rule Charsmap::longest(std::string_view text) const {
   return longest == 0 ? Rule{} : Rule{longest, replacement(leaf_of_longest)};
 }
 
-namespace {
-constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-}  // namespace
-
-std::string to_base64(std::string_view bytes) {
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t at = 0; at < bytes.size(); at += 3) {
-    uint32_t three = 0;
-    for (size_t i = 0; i < 3; ++i) {
-      three = three << 8 | (at + i < bytes.size() ? static_cast<unsigned char>(bytes[at + i]) : 0u);
-    }
-    for (size_t i = 0; i < 4; ++i) text += at + i <= bytes.size() ? kDigits[three >> (18 - 6 * i) & 63] : '=';
-  }
-  return text;
-}
-
-std::string from_base64(std::string_view text, const std::string& where) {
-  const auto bad = [&](size_t at) {
-    fail_world(where, ": must be base64; character ", at + 1, " of ", text.size(),
-               " is not; the file is damaged");
-  };
-  std::array<int8_t, 256> value_of;
-  value_of.fill(-1);
-  for (size_t i = 0; i < kDigits.size(); ++i) {
-    value_of[static_cast<unsigned char>(kDigits[i])] = static_cast<int8_t>(i);
-  }
-  if (text.size() % 4 != 0) bad(text.size());
-  size_t digits = text.size();
-  while (digits > 0 && text.size() - digits < 2 && text[digits - 1] == '=') --digits;
-  std::string bytes;
-  bytes.reserve(text.size() / 4 * 3);
-  uint32_t bits = 0;
-  int count = 0;
-  for (size_t at = 0; at < digits; ++at) {
-    const int value = value_of[static_cast<unsigned char>(text[at])];
-    if (value < 0) bad(at);
-    bits = (bits << 6 | static_cast<uint32_t>(value)) & 0xFFFFFF;
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    bytes += static_cast<char>(bits >> count & 0xFF);
-  }
-  if ((bits & ((1u << count) - 1)) != 0) bad(digits - 1);
-  return bytes;
-}
+namespace {}  // namespace
 
 }  // namespace gradus

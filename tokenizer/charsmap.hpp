@@ -45,8 +45,4 @@ class Charsmap {
   std::array<bool, 256> plain_{};
 };
 
-/// Bytes as base64 (RFC 4648, with padding), and back; what is not base64 is an error that names `where`.
-std::string to_base64(std::string_view bytes);
-std::string from_base64(std::string_view text, const std::string& where);
-
 }  // namespace gradus

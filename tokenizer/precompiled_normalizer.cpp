@@ -5,6 +5,7 @@
 
 #include "tensor/error.hpp"
 #include "tokenizer/charsmap.hpp"
+#include "tokenizer/formats/base64.hpp"
 #include "tokenizer/normalizer_steps.hpp"
 
 namespace gradus {
@@ -112,7 +113,8 @@ class Precompiled final : public Normalizer {
   explicit Precompiled(Charsmap charsmap) : charsmap_(std::move(charsmap)) {}
   void apply(AlignedText& text) const override;
   Json to_json() const override {
-    return Json::object({{"type", "Precompiled"}, {"precompiled_charsmap", to_base64(charsmap_.bytes())}});
+    return Json::object(
+        {{"type", "Precompiled"}, {"precompiled_charsmap", base64_encode(charsmap_.bytes())}});
   }
 
  private:
@@ -168,7 +170,10 @@ std::shared_ptr<const Normalizer> read_precompiled(const Json& value) {
   check_normalizer_keys(value, {"type", "precompiled_charsmap"});
   const Json& charsmap = value.at("precompiled_charsmap");
   const std::string where = charsmap.path();
-  return std::make_shared<Precompiled>(Charsmap(from_base64(charsmap.as_string(), where), where));
+  std::optional<std::string> bytes = base64_decode(charsmap.as_string());
+  check_world(bytes.has_value(), where,
+              ": must be base64; it is not; the file is damaged, take it from its source again");
+  return std::make_shared<Precompiled>(Charsmap(std::move(*bytes), where));
 }
 
 }  // namespace gradus

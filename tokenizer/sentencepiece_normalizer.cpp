@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "tensor/error.hpp"
+#include "tokenizer/formats/base64.hpp"
 #include "tokenizer/unicode.hpp"
 
 namespace gradus {
@@ -182,7 +183,7 @@ Json SentencePieceNormalizer::to_json() const {
   };
   if (charsmap_) {
     steps.push(
-        Json::object({{"type", "Precompiled"}, {"precompiled_charsmap", to_base64(charsmap_->bytes())}}));
+        Json::object({{"type", "Precompiled"}, {"precompiled_charsmap", base64_encode(charsmap_->bytes())}}));
   }
   // Not a Strip, which takes any white space. At the end U+2581 goes too, whoever wrote it.
   const std::string space = settings_.escape_whitespaces ? "\u2581" : " ";
