@@ -400,6 +400,25 @@ TEST_CASE("merging long words window by window equals merging them whole") {
   }
 }
 
+TEST_CASE("a long run's first token may be one with what is before it, though shorter ones are not") {
+  // Runs of 2, 4 ... 64 stars are tokens, and so is a space with 64 of them, as in vocabularies learned from code.
+  std::vector<BpeMerge> merges;
+  int32_t run = '*';
+  for (int32_t id = 256; id < 262; run = id++) merges.push_back({run, run, id, static_cast<uint32_t>(id)});
+  merges.push_back({' ', run, 262, 262});
+  const BpeMerges bpe(merges);
+  for (size_t stars = 300; stars < 1400; stars += 7) {
+    std::string word(stars, '*');
+    for (size_t at = 0; at < stars; at += 300) word[at] = ' ';
+    std::vector<BpeSymbol> whole = symbols_of(word);
+    whole.resize(bpe.apply_heap(whole.data(), whole.size()));
+    std::vector<BpeSymbol> windows = symbols_of(word);
+    windows.resize(bpe.apply_windows(windows.data(), windows.size()));
+    REQUIRE(windows == whole);
+    REQUIRE(whole[0].id == 262);
+  }
+}
+
 TEST_CASE("encoding equals merging each piece by the definition, in short texts and in long ones") {
   std::mt19937_64 random(5);
   const std::string learned = random_text(random, "abcab c'st \n", 3000);

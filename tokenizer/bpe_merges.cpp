@@ -11,7 +11,7 @@ BpeMerges::BpeMerges(const std::vector<BpeMerge>& merges) {
   slots_.resize(slots);
   mask_ = slots - 1;
   shift_ = 64 - std::countr_zero(slots);
-  const size_t words = std::bit_ceil(merges.size() / 8 + 2);
+  const size_t words = std::bit_ceil(merges.size() / 4 + 2);
   filter_.resize(words);
   filter_shift_ = 64 - std::countr_zero(words);
   for (const BpeMerge& merge : merges) {
@@ -31,27 +31,33 @@ BpeMerges::BpeMerges(const std::vector<BpeMerge>& merges) {
 
 size_t BpeMerges::apply_linear(BpeSymbol* symbols, size_t count, uint32_t limit, bool* ascending) const {
   uint32_t last = 0;
-  Outcome pairs[kLinearLimit];  // of symbols i and i + 1
-  const auto pair_at = [&](size_t i) { return outcome(symbols[i].id, symbols[i + 1].id); };
-  for (size_t i = 0; i + 1 < count; ++i) pairs[i] = pair_at(i);
+  // What symbols i and i + 1 become.
+  uint32_t ranks[kLinearLimit];
+  int32_t results[kLinearLimit];
+  const auto look_up = [&](size_t i) {
+    const Outcome outcome = this->outcome(symbols[i].id, symbols[i + 1].id);
+    ranks[i] = outcome.rank;
+    results[i] = outcome.result;
+  };
+  for (size_t i = 0; i + 1 < count; ++i) look_up(i);
   while (count > 1) {
-    size_t best = 0;
-    uint32_t lowest = pairs[0].rank;
-    for (size_t i = 1; i + 1 < count; ++i) {
-      best = pairs[i].rank < lowest ? i : best;
-      lowest = std::min(pairs[i].rank, lowest);
-    }
+    // The lowest rank and, of equals, the first place as one number, so that no branch is guessed wrong on the way.
+    uint64_t first = uint64_t{ranks[0]} << 32;
+    for (size_t i = 1; i + 1 < count; ++i) first = std::min(first, uint64_t{ranks[i]} << 32 | i);
+    const auto lowest = static_cast<uint32_t>(first >> 32);
+    const auto best = static_cast<size_t>(first & 0xFFFFFFFF);
     if (lowest >= limit) break;
     if (lowest < last && ascending != nullptr) *ascending = false;
     last = lowest;
-    symbols[best].id = pairs[best].result;
+    symbols[best].id = results[best];
     for (size_t i = best + 1; i + 1 < count; ++i) {
       symbols[i] = symbols[i + 1];
-      pairs[i - 1] = pairs[i];
+      ranks[i - 1] = ranks[i];
+      results[i - 1] = results[i];
     }
     --count;
-    if (best > 0) pairs[best - 1] = pair_at(best - 1);
-    if (best + 1 < count) pairs[best] = pair_at(best);
+    if (best > 0) look_up(best - 1);
+    if (best + 1 < count) look_up(best);
   }
   return count;
 }
@@ -121,85 +127,114 @@ size_t BpeMerges::apply_heap(BpeSymbol* symbols, size_t count, uint32_t limit, b
   return kept;
 }
 
-// Whether two tokens side by side are what merging makes of their initial symbols, those from `begin` to `end`.
-bool BpeMerges::fit_together(const std::vector<int32_t>& initial, size_t begin, const BpeSymbol& left,
-                             const BpeSymbol& right, size_t end, bool& ascending) const {
-  BpeSymbol few[kLinearLimit];
-  std::vector<BpeSymbol> many;
-  BpeSymbol* symbols = few;
-  if (end - begin > kLinearLimit) {
-    many.resize(end - begin);
-    symbols = many.data();
+// A long word on its way. Tokens begin at the places of their first initial symbols, and those before `begin_` are kept.
+class BpeMerges::Windows {
+ public:
+  Windows(const BpeMerges& merges, const BpeSymbol* symbols, size_t count)
+      : merges_(merges), count_(count), initial_(count) {
+    for (size_t i = 0; i < count; ++i) initial_[i] = symbols[i].id;
+    kept_.reserve(count / 2);
   }
-  for (size_t i = begin; i < end; ++i) symbols[i - begin] = {initial[i], static_cast<uint32_t>(i)};
-  const size_t count = symbols == few ? apply_linear(symbols, end - begin, kNone, &ascending)
-                                      : apply_heap(symbols, end - begin, kNone, &ascending);
-  return count == 2 && symbols[0].id == left.id && symbols[1].id == right.id &&
-         symbols[1].begin == right.begin;
-}
+
+  // The word's tokens; none where merges did not apply in ascending order.
+  const Tokens* merge() {
+    merge_window(window_, begin_);
+    while (begin_ + size_ < count_ && ascending_) {
+      if (!advance()) widen();
+    }
+    keep(window_.size());
+    return ascending_ ? &kept_ : nullptr;
+  }
+
+ private:
+  void merge_window(Tokens& tokens, size_t begin) {
+    tokens.resize(std::min(size_, count_ - begin));
+    for (size_t i = 0; i < tokens.size(); ++i)
+      tokens[i] = {initial_[begin + i], static_cast<uint32_t>(begin + i)};
+    tokens.resize(apply(tokens.data(), tokens.size()));
+  }
+
+  size_t apply(BpeSymbol* symbols, size_t count) {
+    return count <= kLinearLimit ? merges_.apply_linear(symbols, count, kNone, &ascending_)
+                                 : merges_.apply_heap(symbols, count, kNone, &ascending_);
+  }
+
+  void keep(size_t tokens) {
+    kept_.insert(kept_.end(), window_.begin(), window_.begin() + static_cast<std::ptrdiff_t>(tokens));
+  }
+
+  // Goes on to a window that begins near the end of this one, as its last tokens may be cut off; false where none fits.
+  bool advance() {
+    constexpr size_t kTries = 12;
+    for (size_t back = 2; back < window_.size() && back < 2 + kTries; ++back) {
+      const size_t first = window_.size() - back;
+      const size_t middle = window_[first].begin;
+      const auto here = initial_.begin() + static_cast<std::ptrdiff_t>(begin_);
+      const auto there = initial_.begin() + static_cast<std::ptrdiff_t>(middle);
+      // In long runs one window is like the other.
+      if (middle + size_ <= count_ && std::equal(there, there + static_cast<std::ptrdiff_t>(size_), here)) {
+        next_ = window_;
+        for (BpeSymbol& token : next_) token.begin += static_cast<uint32_t>(middle - begin_);
+      } else {
+        merge_window(next_, middle);
+      }
+      if (!fit(window_[first - 1], next_, middle)) continue;
+      keep(first);
+      begin_ = middle;
+      window_.swap(next_);
+      return true;
+    }
+    return false;
+  }
+
+  // Takes a larger window. It may begin with another token than before, one that what is kept does not fit.
+  void widen() {
+    size_ *= 4;
+    merge_window(window_, begin_);
+    for (size_t back = 1; !kept_.empty() && !fit(kept_.back(), window_, begin_); back *= 2) {
+      kept_.resize(kept_.size() - std::min(back, kept_.size() - 1));
+      begin_ = kept_.back().begin;
+      kept_.pop_back();
+      merge_window(window_, begin_);
+    }
+  }
+
+  // Whether a token and the first of the window behind it, which begins at `begin`, are what merging makes of the symbols of
+  // both.
+  bool fit(const BpeSymbol& left, const Tokens& window, size_t begin) {
+    const std::pair<int32_t, int32_t> pair{left.id, window[0].id};
+    if (pair == fitting_) return true;
+    const size_t end = window.size() > 1 ? window[1].begin : std::min(begin + size_, count_);
+    both_.resize(end - left.begin);
+    for (size_t i = left.begin; i < end; ++i) both_[i - left.begin] = {initial_[i], static_cast<uint32_t>(i)};
+    const bool fits = apply(both_.data(), both_.size()) == 2 && both_[0] == left && both_[1] == window[0];
+    if (fits) fitting_ = pair;
+    return fits;
+  }
+
+  const BpeMerges& merges_;
+  size_t count_;
+  std::vector<int32_t> initial_;
+  Tokens kept_;
+  Tokens window_;
+  Tokens next_;
+  Tokens both_;
+  std::pair<int32_t, int32_t> fitting_{-1, -1};  // the tokens that fitted last
+  bool ascending_ = true;
+  size_t begin_ = 0;  // of the window
+  size_t size_ = 32;  // of the window, in symbols: what is looked up for so many stays in the cache
+};
 
 size_t BpeMerges::apply_windows(BpeSymbol* symbols, size_t count) const {
-  constexpr size_t kTries = 12;  // places at which two windows may meet
-  std::vector<int32_t> initial(count);
-  std::vector<uint32_t> begins(count);
-  for (size_t i = 0; i < count; ++i) {
-    initial[i] = symbols[i].id;
-    begins[i] = symbols[i].begin;
+  Windows windows(*this, symbols, count);
+  const Tokens* tokens = windows.merge();
+  if (tokens == nullptr) return apply_heap(symbols, count);
+  // No token comes to stand behind its place.
+  for (size_t i = 0; i < tokens->size(); ++i) {
+    const BpeSymbol& token = (*tokens)[i];
+    symbols[i] = {token.id, symbols[token.begin].begin};
   }
-  bool ascending = true;
-  // Inside windows a token begins at the place of its first initial symbol.
-  const auto merge = [&](std::vector<BpeSymbol>& out, size_t begin, size_t size) {
-    out.resize(std::min(size, count - begin));
-    for (size_t i = 0; i < out.size(); ++i) out[i] = {initial[begin + i], static_cast<uint32_t>(begin + i)};
-    out.resize(out.size() <= kLinearLimit ? apply_linear(out.data(), out.size(), kNone, &ascending)
-                                          : apply_heap(out.data(), out.size(), kNone, &ascending));
-  };
-  size_t kept = 0;
-  const auto keep = [&](const std::vector<BpeSymbol>& tokens, size_t first) {
-    for (size_t i = 0; i < first; ++i) symbols[kept++] = {tokens[i].id, begins[tokens[i].begin]};
-  };
-  std::vector<BpeSymbol> window;
-  std::vector<BpeSymbol> next;
-  std::pair<int32_t, int32_t> last_pair{-1, -1};  // of tokens that fit together
-  size_t size = kLinearLimit;
-  size_t begin = 0;
-  merge(window, begin, size);
-  while (begin + size < count && ascending) {
-    // The last tokens of a window may be cut off, so the next one begins before them.
-    bool met = false;
-    const size_t tokens = window.size();
-    for (size_t back = 2; back < tokens && back < 2 + kTries && !met; ++back) {
-      const size_t first = tokens - back;
-      const size_t middle = window[first].begin;
-      const auto here = initial.begin() + static_cast<std::ptrdiff_t>(begin);
-      const auto there = initial.begin() + static_cast<std::ptrdiff_t>(middle);
-      // In long runs one window is like the other.
-      if (middle + size <= count && std::equal(there, there + static_cast<std::ptrdiff_t>(size), here)) {
-        next = window;
-        for (BpeSymbol& token : next) token.begin += static_cast<uint32_t>(middle - begin);
-      } else {
-        merge(next, middle, size);
-      }
-      const size_t end = next.size() > 1 ? next[1].begin : std::min(middle + size, count);
-      const std::pair<int32_t, int32_t> pair{window[first - 1].id, next[0].id};
-      met = pair == last_pair ||
-            fit_together(initial, window[first - 1].begin, window[first - 1], next[0], end, ascending);
-      if (!met) continue;
-      last_pair = pair;
-      keep(window, first);
-      begin = middle;
-      window.swap(next);
-    }
-    if (met) continue;
-    size *= 4;
-    merge(window, begin, size);
-  }
-  if (!ascending) {
-    for (size_t i = 0; i < count; ++i) symbols[i] = {initial[i], begins[i]};
-    return apply_heap(symbols, count);
-  }
-  keep(window, window.size());
-  return kept;
+  return tokens->size();
 }
 
 }  // namespace gradus

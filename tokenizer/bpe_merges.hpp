@@ -97,8 +97,8 @@ class BpeMerges {
     return {slot.rank, slot.result};
   }
 
-  bool fit_together(const std::vector<int32_t>& initial, size_t begin, const BpeSymbol& left,
-                    const BpeSymbol& right, size_t end, bool& ascending) const;
+  using Tokens = std::vector<BpeSymbol>;
+  class Windows;
 
   // Merging begins with bytes or characters, which have the lowest ids; their pairs lie in a table of their own.
   static constexpr size_t kFirstIds = 256;

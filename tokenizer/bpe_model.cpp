@@ -1,47 +1,18 @@
 #include "tokenizer/bpe_model.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
 #include <numeric>
 
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
 #include "tokenizer/byte_alphabet.hpp"
+#include "tokenizer/space_mark.hpp"
 #include "tokenizer/unicode.hpp"
+#include "tokenizer/word_cache.hpp"
 
 namespace gradus {
 namespace {
-
-constexpr std::string_view kSpaceMark = "\u2581";
-
-// Words with their tokens: one a cache line, the newest of its place. Most words of a text are few words again and again,
-// and those stay in the second-level cache, where no vocabulary would fit.
-class WordCache {
- public:
-  static constexpr size_t kMostTokens = 8;
-
-  struct alignas(64) Entry {
-    PieceKey key;
-    uint64_t owner = 0;
-    int32_t ids[kMostTokens];
-    uint8_t ends[kMostTokens];  // in the word; the last is its length
-  };
-
-  Entry& at(const PieceKey& key) { return entries_[key.hash() >> (64 - kBits)]; }
-  void prefetch(const PieceKey& key) { __builtin_prefetch(&at(key)); }
-
- private:
-  static constexpr int kBits = 14;
-  std::vector<Entry> entries_ = std::vector<Entry>(size_t{1} << kBits);
-};
-
-WordCache& word_cache() {
-  thread_local WordCache cache;
-  return cache;
-}
-
-std::atomic<uint64_t> last_serial{0};
 
 // A character, or a byte that is none, for an error message.
 std::string describe_bytes(std::string_view bytes) {
@@ -60,7 +31,7 @@ int length_of(std::string_view text, size_t at) {
 }  // namespace
 
 BpeModel::BpeModel(BpeParts parts)
-    : parts_(std::move(parts)), symbols_(parts_.tokens.size()), serial_(++last_serial) {
+    : parts_(std::move(parts)), symbols_(parts_.tokens.size()), serial_(WordCache::new_serial()) {
   const auto count = static_cast<int32_t>(parts_.tokens.size());
   byte_ids_.fill(-1);
   fallback_ids_.fill(-1);
@@ -216,10 +187,10 @@ void BpeModel::index_whole_words() {
 
 void BpeModel::find_word_starts() {
   if (as_bytes_ || affixed_) return;
-  if (parts_.ignore_merges || symbols_.find(kSpaceMark) < 0) return;
+  if (parts_.ignore_merges || symbols_.find(kSpaceText) < 0) return;
   const auto token = [&](int32_t id) -> std::string_view { return parts_.tokens[static_cast<size_t>(id)]; };
   cuts_at_space_ = std::none_of(parts_.merges.begin(), parts_.merges.end(), [&](const BpeMerge& merge) {
-    return token(merge.right).starts_with(kSpaceMark) && !token(merge.left).ends_with(kSpaceMark);
+    return token(merge.right).starts_with(kSpaceText) && !token(merge.left).ends_with(kSpaceText);
   });
 }
 
@@ -230,11 +201,9 @@ void BpeModel::encode(std::string_view text, std::span<const ByteSpan> words,
   std::vector<ByteSpan> parts;
   for (const ByteSpan word : words) {
     for (uint32_t begin = word.begin; begin < word.end;) {
-      size_t end = begin;
-      while (end < word.end && text.substr(end, kSpaceMark.size()) == kSpaceMark) end += kSpaceMark.size();
-      end = std::min<size_t>(text.find(kSpaceMark, end), word.end);
-      parts.push_back({begin, static_cast<uint32_t>(end)});
-      begin = static_cast<uint32_t>(end);
+      const auto end = static_cast<uint32_t>(marked_word_end(text, begin, word.end));
+      parts.push_back({begin, end});
+      begin = end;
       if (parts.size() < kAtOnce) continue;
       encode_words(text, parts, tokens);
       parts.clear();
@@ -248,7 +217,7 @@ void BpeModel::encode_words(std::string_view text, std::span<const ByteSpan> wor
   // Looking a word up waits for the memory, so a few are asked for before the first is looked at.
   constexpr size_t kAtOnce = 16;
   const char* const text_end = text.data() + text.size();
-  WordCache& cache = word_cache();
+  WordCache& cache = WordCache::local();
   PieceKey keys[kAtOnce];
   for (size_t first = 0; first < words.size(); first += kAtOnce) {
     const size_t count = std::min(kAtOnce, words.size() - first);
@@ -266,13 +235,8 @@ void BpeModel::encode_words(std::string_view text, std::span<const ByteSpan> wor
         continue;
       }
       WordCache::Entry& entry = cache.at(keys[i]);
-      if (entry.key == keys[i] && entry.owner == serial_) {
-        uint32_t begin = word.begin;
-        for (size_t t = 0; begin < word.end; ++t) {
-          const uint32_t end = word.begin + entry.ends[t];
-          tokens.push_back({entry.ids[t], begin, end});
-          begin = end;
-        }
+      if (entry.is(keys[i], serial_)) {
+        entry.append_to(tokens, word.begin, word.end);
         continue;
       }
       const size_t before = tokens.size();
@@ -282,13 +246,7 @@ void BpeModel::encode_words(std::string_view text, std::span<const ByteSpan> wor
         encode_merging(text, word, tokens);
       }
       // The ends in a cached word tell where its tokens begin, unless affixes made tokens of no bytes.
-      if (affixed_ || tokens.size() - before > WordCache::kMostTokens) continue;
-      entry.key = keys[i];
-      entry.owner = serial_;
-      for (size_t t = before; t < tokens.size(); ++t) {
-        entry.ids[t - before] = tokens[t].id;
-        entry.ends[t - before] = static_cast<uint8_t>(tokens[t].end - word.begin);
-      }
+      if (!affixed_) entry.keep(keys[i], serial_, tokens, before, word.begin);
     }
   }
 }

@@ -5,12 +5,11 @@
 #include <optional>
 
 #include "tokenizer/components.hpp"
+#include "tokenizer/space_mark.hpp"
 #include "tokenizer/unicode.hpp"
 
 namespace gradus {
 namespace {
-
-constexpr std::string_view kSpace = "\u2581";
 
 // The byte that a piece such as <0x0A> stands for.
 std::optional<char> byte_of(std::string_view piece) {
@@ -70,14 +69,14 @@ std::string SentencePieceDecoder::decode(std::vector<std::string> tokens, Invali
       continue;
     }
     if (first && (settings_.add_dummy_prefix || settings_.remove_extra_whitespaces) &&
-        token.starts_with(kSpace)) {
-      token.remove_prefix(kSpace.size());
+        token.starts_with(kSpaceText)) {
+      token.remove_prefix(kSpaceText.size());
       dropped_one = !settings_.remove_extra_whitespaces;
     }
     for (size_t at = 0; at < token.size();) {
-      if (token.substr(at, kSpace.size()) == kSpace) {
+      if (token.substr(at, kSpaceText.size()) == kSpaceText) {
         text += ' ';
-        at += kSpace.size();
+        at += kSpaceText.size();
       } else {
         text += token[at++];
       }

@@ -8,6 +8,7 @@
 #include "tokenizer/char_model.hpp"
 #include "tokenizer/components.hpp"
 #include "tokenizer/pipeline.hpp"
+#include "tokenizer/space_mark.hpp"
 #include "tokenizer/splitters.hpp"
 #include "tokenizer/training/bpe_trainer.hpp"
 #include "tokenizer/training/spm_bpe_trainer.hpp"
@@ -20,8 +21,6 @@
 
 namespace gradus {
 namespace {
-
-constexpr std::string_view kSpaceText = "\u2581";
 
 // Progress over several stages, each counting what it likes: the documents' bytes, a part of them for each stage.
 class Stages {

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <string_view>
+
+namespace gradus {
+
+/// What SentencePiece writes for a space: U+2581.
+inline constexpr std::string_view kSpaceText = "\xE2\x96\x81";
+
+/// Where the word of a text that begins at byte `begin` ends, `end` at the latest: before the next space mark that follows
+/// something else. note: leading marks, however many, belong to the word.
+inline size_t marked_word_end(std::string_view text, size_t begin, size_t end) {
+  const std::string_view word = text.substr(0, end);
+  while (word.substr(begin).starts_with(kSpaceText)) begin += kSpaceText.size();
+  return std::min(word.find(kSpaceText, begin), end);
+}
+
+}  // namespace gradus
