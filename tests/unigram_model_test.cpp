@@ -122,6 +122,87 @@ TEST_CASE(
   }
 }
 
+TEST_CASE(
+    "unigram: a text of many words has the pieces of the best way through all of it, as its sums round") {
+  std::mt19937_64 random(8);
+  const auto draw = [&](size_t below) { return static_cast<size_t>(random() % below); };
+  for (const Arithmetic arithmetic : {Arithmetic::float32, Arithmetic::float64}) {
+    const bool single = arithmetic == Arithmetic::float32;
+    const auto keep = [&](double sum) { return single ? static_cast<double>(static_cast<float>(sum)) : sum; };
+    for (int round = 0; round < 12; ++round) {
+      // Coarse scores, so that many ways are equal; fine ones, so that rounding tells; some pieces of spaces alone.
+      std::map<std::string, double> scores;
+      for (size_t i = 0; i < 60; ++i) {
+        std::string piece;
+        for (size_t spaces = draw(4); spaces > 1; --spaces) piece += "\u2581";
+        for (size_t length = 1 + draw(4); length > 0; --length)
+          piece.push_back("abcd"[draw(round % 2 == 0 ? 3 : 4)]);
+        const size_t thousandths = round % 3 == 0 ? 1000 * (1 + draw(6)) : draw(9000);
+        scores[piece] = keep(-static_cast<double>(thousandths) / 1000);
+      }
+      if (round != 5) scores["\u2581"] = -3;
+      // A piece across words: nothing may be cut.
+      if (round == 7) scores["a\u2581b"] = -2;
+      Pieces pieces = {{"<unk>", 0}};
+      std::vector<PieceType> types = {PieceType::unknown};
+      double smallest = 0;
+      for (const auto& [piece, score] : scores) {
+        smallest = std::min(smallest, score);
+        pieces.emplace_back(piece, score);
+        types.push_back(PieceType::normal);
+      }
+      const double unknown = smallest - 10;
+      const UnigramModel model(pieces, 0, false, arithmetic, single ? types : std::vector<PieceType>());
+
+      std::vector<std::string> words;
+      for (int i = 0; i < 40; ++i) {
+        std::string word = draw(5) == 0 ? "\u2581\u2581" : "\u2581";
+        for (size_t length = draw(i < 30 ? 9 : 30); length > 0; --length)
+          word.push_back("abcde"[draw(draw(20) == 0 ? 5 : 3)]);
+        words.push_back(word);
+      }
+      std::string text;
+      for (size_t count = draw(6000) + 1; count > 0; --count) text += words[draw(words.size())];
+
+      std::vector<double> best(text.size() + 1, -1e300);
+      std::vector<size_t> length_of(text.size() + 1);
+      best[0] = 0;
+      for (size_t end = 1; end <= text.size(); ++end) {
+        if (end < text.size() && (text[end] & '\xC0') == '\x80') continue;
+        size_t character = 1;
+        while ((text[end - character] & '\xC0') == '\x80') ++character;
+        for (size_t length = std::min<size_t>(end, 14); length > 0; --length) {
+          const auto piece = scores.find(text.substr(end - length, length));
+          const bool is_unknown = length == character && piece == scores.end();
+          if (piece == scores.end() && !is_unknown) continue;
+          // The sum with an unknown character is rounded before it is compared, as in SentencePiece.
+          const double sum =
+              is_unknown ? keep(best[end - length] + unknown) : best[end - length] + piece->second;
+          if (sum > best[end]) {
+            best[end] = keep(sum);
+            length_of[end] = length;
+          }
+        }
+      }
+      std::vector<Token> expected;
+      for (auto end = static_cast<uint32_t>(text.size()); end > 0;) {
+        const auto begin = static_cast<uint32_t>(end - length_of[end]);
+        const int32_t id = model.find(text.substr(begin, end - begin)).value_or(0);
+        if (id == 0 && !expected.empty() && expected.back().id == 0) {
+          expected.back().begin = begin;
+        } else {
+          expected.push_back({id, begin, end});
+        }
+        end = begin;
+      }
+      std::reverse(expected.begin(), expected.end());
+      INFO("round " << round);
+      CHECK((encode(model, text) == expected));
+      CHECK((encode(model, text) == expected));
+    }
+  }
+}
+
 TEST_CASE("unigram: words are encoded one by one, with their places in the text") {
   const UnigramModel model(kSmall, 0, false);
   const std::vector<ByteSpan> words = {{1, 4}, {4, 4}, {5, 7}};

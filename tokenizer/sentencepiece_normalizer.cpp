@@ -5,13 +5,12 @@
 
 #include "tensor/error.hpp"
 #include "tokenizer/formats/base64.hpp"
+#include "tokenizer/space_mark.hpp"
 #include "tokenizer/unicode.hpp"
 
 namespace gradus {
 
 namespace {
-
-constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581
 
 // Writes the rewritten text. A character stands for all up to where the next one begins, so each waits for the next;
 // spaces wait too, as those at the end are dropped.
@@ -90,6 +89,9 @@ SentencePieceNormalizer::SentencePieceNormalizer(Settings settings, const std::s
   for (const std::string& symbol : settings_.user_defined_symbols) {
     if (!symbol.empty()) starts_symbol_[static_cast<unsigned char>(symbol[0])] = true;
   }
+  for (size_t byte = 0; byte < 0x80; ++byte) {
+    stays_[byte] = !starts_symbol_[byte] && (!charsmap_ || charsmap_->is_plain(static_cast<char>(byte)));
+  }
 }
 
 // The longest user-defined symbol that a text begins with; 0 where there is none. The symbols are sorted, so those that
@@ -138,24 +140,27 @@ void SentencePieceNormalizer::apply(AlignedText& text) const {
       at += next.length;
     }
   }
-  Output output(text, settings_.escape_whitespaces ? kSpace : std::string_view(" "));
+  Output output(text, settings_.escape_whitespaces ? kSpaceText : std::string_view(" "));
   if (at == source.size()) return output.finish(source, true);
   if (settings_.add_dummy_prefix) output.add_space(at);
-  // Characters that neither a rule nor a symbol begins with are copied many at a time; a rule may join one to a
-  // character after it that is not ASCII, so the last one before such a character is not among them.
-  const auto is_copied = [&](size_t i) {
-    const auto byte = static_cast<unsigned char>(source[i]);
-    return byte < 0x80 && byte != ' ' && !starts_symbol_[byte] &&
-           (!charsmap_ || (charsmap_->is_plain(source[i]) &&
-                           (i + 1 == source.size() || static_cast<unsigned char>(source[i + 1]) < 0x80)));
-  };
+  const auto stays = [&](size_t i) { return stays_[static_cast<unsigned char>(source[i])]; };
+  const auto is_ascii = [&](size_t i) { return static_cast<unsigned char>(source[i]) < 0x80; };
   bool after_space = settings_.remove_extra_whitespaces;
   while (at < source.size()) {
-    if (is_copied(at)) {
-      const size_t begin = at;
-      while (at < source.size() && is_copied(at)) ++at;
-      output.copy(source, begin, at);
+    // Characters that stay are copied many at a time; a rule may join the last one to what is behind it.
+    size_t end = at;
+    while (end < source.size() && stays(end) && source[end] != ' ') ++end;
+    if (charsmap_ && end > at && end < source.size() && !is_ascii(end)) --end;
+    if (end > at) {
+      output.copy(source, at, end);
       after_space = false;
+      at = end;
+      continue;
+    }
+    if (source[at] == ' ' && stays(at) && (!charsmap_ || at + 1 == source.size() || is_ascii(at + 1))) {
+      if (!after_space) output.add_space(at);
+      after_space = settings_.remove_extra_whitespaces;
+      ++at;
       continue;
     }
     const Prefix next = prefix(text, at);

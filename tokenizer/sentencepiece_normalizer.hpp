@@ -45,6 +45,8 @@ class SentencePieceNormalizer final : public Normalizer {
   Settings settings_;
   std::optional<Charsmap> charsmap_;
   std::array<bool, 256> starts_symbol_{};
+  // ASCII that begins neither a symbol nor, where ASCII is behind it, a rule.
+  std::array<bool, 256> stays_{};
 };
 
 }  // namespace gradus

@@ -8,8 +8,9 @@
 #include <limits>
 
 #include "tensor/error.hpp"
-#include "tensor/parallel.hpp"
+#include "tokenizer/space_mark.hpp"
 #include "tokenizer/unicode.hpp"
+#include "tokenizer/word_cache.hpp"
 
 namespace gradus {
 
@@ -100,7 +101,11 @@ std::string byte_piece(size_t byte) {
 
 UnigramModel::UnigramModel(std::vector<std::pair<std::string, double>> pieces, std::optional<int32_t> unk_id,
                            bool byte_fallback, Arithmetic arithmetic, std::vector<PieceType> types)
-    : types_(std::move(types)), unk_id_(unk_id), byte_fallback_(byte_fallback), arithmetic_(arithmetic) {
+    : types_(std::move(types)),
+      unk_id_(unk_id),
+      byte_fallback_(byte_fallback),
+      arithmetic_(arithmetic),
+      serial_(WordCache::new_serial()) {
   tokens_.reserve(pieces.size());
   scores_.reserve(pieces.size());
   for (auto& [text, score] : pieces) {
@@ -110,7 +115,6 @@ UnigramModel::UnigramModel(std::vector<std::pair<std::string, double>> pieces, s
   check_pieces();
   set_scores();
   index_pieces();
-  find_whole_words();
 }
 
 void UnigramModel::check_pieces() const {
@@ -145,7 +149,11 @@ void UnigramModel::set_scores() {
     largest = std::max(largest, score);
   }
   unknown_score_ = smallest - double{kUnknownPenalty};
-  if (!single) return;
+  const auto find_largest = [&] {
+    largest_score_ = std::abs(unknown_score_);
+    for (const Piece& piece : pieces_) largest_score_ = std::max(largest_score_, std::abs(piece.score));
+  };
+  if (!single) return find_largest();
   if (smallest > kLargestScore) smallest = std::numeric_limits<float>::max();
   unknown_score_ = static_cast<double>(static_cast<float>(smallest) - kUnknownPenalty);
   for (size_t id = 0; id < types_.size(); ++id) {
@@ -154,6 +162,7 @@ void UnigramModel::set_scores() {
     const float product = static_cast<float>(pieces_[id].length) * static_cast<float>(largest);
     pieces_[id].score = static_cast<double>(product) - 0.1;
   }
+  find_largest();
 }
 
 void UnigramModel::index_pieces() {
@@ -172,6 +181,9 @@ void UnigramModel::index_pieces() {
     check(same == static_cast<int32_t>(id), "Unigram: pieces must differ and must not be empty; piece ", id,
           ", \"", tokens_[id], "\", is ", same < 0 ? "empty" : "there twice");
   }
+  cuts_at_space_ = std::all_of(found.begin(), found.end(), [](std::string_view piece) {
+    return marked_word_end(piece, 0, piece.size()) == piece.size();
+  });
   for (size_t byte = 0; byte < byte_ids_.size(); ++byte) {
     byte_ids_[byte] = find(byte_piece(byte)).value_or(Trie::kNone);
     check(arithmetic_ == Arithmetic::float64 || !byte_fallback_ || byte_ids_[byte] != Trie::kNone,
@@ -185,19 +197,30 @@ std::optional<int32_t> UnigramModel::find(std::string_view piece) const {
   return id == Trie::kNone ? std::nullopt : std::optional<int32_t>(id);
 }
 
-// Fills best[1 ... word.size()], and gives the word's size; or the byte of the first character for which there is no way.
-template <UnigramModel::Arithmetic kArithmetic>
-size_t UnigramModel::search(std::string_view word, std::vector<Best>& best) const {
+// Calls visit(begin, end, id) for every character of a word, with the longest piece that ends where it does. Where that
+// gives false the visit ends; gives the byte where it did, or the word's size.
+template <class Visit>
+size_t UnigramModel::visit_characters(std::string_view word, Visit visit) const {
   Automaton::State state = Automaton::kStart;
-  best[0] = {0, 0, Trie::kNone};
   for (size_t begin = 0; begin < word.size();) {
-    const size_t char_bytes =
-        std::min<size_t>(kCharBytes[static_cast<unsigned char>(word[begin])], word.size() - begin);
-    const size_t end = begin + char_bytes;
+    const size_t end =
+        std::min<size_t>(begin + kCharBytes[static_cast<unsigned char>(word[begin])], word.size());
     for (size_t i = begin; i < end; ++i) state = automaton_.next(state, static_cast<unsigned char>(word[i]));
+    if (!visit(begin, end, automaton_.longest(state))) return begin;
+    begin = end;
+  }
+  return word.size();
+}
+
+// Fills best[1 ... word.size()], in sums that go on from that of what is before the word, and gives the word's size; or
+// the byte of the first character for which there is no way.
+template <UnigramModel::Arithmetic kArithmetic>
+size_t UnigramModel::search(std::string_view word, double before, std::vector<Best>& best) const {
+  best[0] = {before, 0, Trie::kNone};
+  return visit_characters(word, [&](size_t begin, size_t end, int32_t longest) {
     Best way = {-std::numeric_limits<double>::infinity(), 0, Trie::kNone};
     size_t shortest = 0;
-    for (int32_t id = automaton_.longest(state); id != Trie::kNone;) {
+    for (int32_t id = longest; id != Trie::kNone;) {
       const Piece& piece = pieces_[static_cast<size_t>(id)];
       shortest = piece.length;
       const double sum = best[end - shortest].sum + piece.score;
@@ -205,57 +228,210 @@ size_t UnigramModel::search(std::string_view word, std::vector<Best>& best) cons
       id = piece.next;
     }
     // Pieces are whole characters: what is one, is UTF-8.
-    if (shortest != char_bytes) {
+    if (shortest != end - begin) {
       char32_t c = 0;
-      if (decode_utf8(word.data() + begin, word.data() + word.size(), c) == 0) return begin;
+      if (decode_utf8(word.data() + begin, word.data() + word.size(), c) == 0) return false;
       const double sum = kept<kArithmetic>(best[begin].sum + unknown_score_);
       if (sum > way.sum) {
-        if (!unk_id_) return begin;
+        if (!unk_id_) return false;
         way = {sum, static_cast<uint32_t>(begin), *unk_id_};
       }
     }
     best[end] = way;
-    begin = end;
-  }
-  return word.size();
-}
-
-size_t UnigramModel::search(std::string_view word, std::vector<Best>& best) const {
-  return arithmetic_ == Arithmetic::float64 ? search<Arithmetic::float64>(word, best)
-                                            : search<Arithmetic::float32>(word, best);
-}
-
-// Finds the pieces that are their own best way.
-void UnigramModel::find_whole_words() {
-  whole_.assign(tokens_.size(), 0);
-  constexpr int64_t kPiecesAtOnce = 4096;
-  parallel_ranges(std::ssize(tokens_), kPiecesAtOnce, [&](int64_t begin, int64_t end) {
-    std::vector<Best> best;
-    for (int64_t id = begin; id < end; ++id) {
-      const std::string_view piece = tokens_[static_cast<size_t>(id)];
-      if (piece.empty() || id == unk_id_) continue;
-      best.resize(std::max(best.size(), piece.size() + 1));
-      whole_[static_cast<size_t>(id)] = search(piece, best) == piece.size() && best[piece.size()].id == id;
-    }
+    return true;
   });
 }
 
+// The same in sums from 0 on, and how far the best way leads; or nothing, where a character is no piece.
+std::optional<UnigramModel::Outlook> UnigramModel::look_out(std::string_view word,
+                                                            std::vector<Best>& best) const {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  double leads[PieceKey::kLongest + kSpaceText.size() + 1];
+  Outlook outlook = {kInfinity, 0, 0};
+  best[0] = {0, 0, Trie::kNone};
+  leads[0] = kInfinity;
+  const size_t visited = visit_characters(word, [&](size_t begin, size_t end, int32_t longest) {
+    Best way = {-kInfinity, 0, Trie::kNone};
+    double second = -kInfinity;
+    size_t shortest = 0;
+    for (int32_t id = longest; id != Trie::kNone;) {
+      const Piece& piece = pieces_[static_cast<size_t>(id)];
+      shortest = piece.length;
+      const double sum = best[end - shortest].sum + piece.score;
+      second = std::max(second, std::min(sum, way.sum));
+      if (sum > way.sum) way = {sum, static_cast<uint32_t>(end - shortest), id};
+      id = piece.next;
+    }
+    if (shortest != end - begin || way.id == unk_id_) return false;
+    best[end] = way;
+    // The second-best way has another last piece, or the second-best way to the same one.
+    leads[end] = std::min(way.sum - second, leads[way.begin]);
+    outlook.lead = leads[end];
+    outlook.reach = std::max(outlook.reach, std::abs(way.sum));
+    ++outlook.characters;
+    return true;
+  });
+  return visited == word.size() ? std::optional(outlook) : std::nullopt;
+}
+
+// Encodes words, which it takes apart where no piece can lie across. Of a part only the sum of what is before it matters,
+// and that only by its rounding: where the best way leads by more than rounding can make up for, it is the best
+// whatever the sum. Let u be the unit roundoff, n the part's characters, S the sum before and M the largest on the best
+// way: no way has more than n sums, each rounded by u·(|S| + M) at most, so that two ways come closer by 2·n·u·(|S| + M),
+// and the lead itself, which is measured in doubles, is off by no more than that. It must be twice that.
+class UnigramModel::Encoder {
+ public:
+  Encoder(const UnigramModel& model, std::string_view text, std::vector<Token>& tokens)
+      : model_(model), text_(text), tokens_(tokens) {}
+
+  void add(ByteSpan word) {
+    for (uint32_t begin = word.begin; begin < word.end;) {
+      const uint32_t end =
+          model_.cuts_at_space_ ? static_cast<uint32_t>(marked_word_end(text_, begin, word.end)) : word.end;
+      add_part({begin, end}, begin == word.begin);
+      begin = end;
+    }
+  }
+
+  void finish() {
+    encode_parts();
+    end_word();
+  }
+
+ private:
+  // Looking a part up waits for the memory, so a few are asked for before the first is looked at.
+  static constexpr size_t kAtOnce = 16;
+  static constexpr uint64_t kAfterSpace = uint64_t{1} << 63;
+
+  struct Part {
+    ByteSpan span;
+    PieceKey key;
+    bool begins_word;
+    bool is_short;
+  };
+
+  void add_part(ByteSpan span, bool begins_word) {
+    const std::string_view all = text_.substr(span.begin, span.end - span.begin);
+    const bool after_space = all.starts_with(kSpaceText);
+    const std::string_view rest = all.substr(after_space ? kSpaceText.size() : 0);
+    Part& part = parts_[count_++];
+    part = {span, {}, begins_word, rest.size() <= PieceKey::kLongest};
+    if (part.is_short) {
+      part.key = PieceKey::of(rest, text_.data() + text_.size());
+      if (after_space) part.key.high |= kAfterSpace;
+      cache_.prefetch(part.key);
+    }
+    if (count_ == kAtOnce) encode_parts();
+  }
+
+  void encode_parts() {
+    for (size_t i = 0; i < count_; ++i) {
+      if (parts_[i].begins_word) end_word();
+      encode_part(parts_[i]);
+    }
+    count_ = 0;
+  }
+
+  void encode_part(const Part& part) {
+    if (!part.is_short) return search(part.span);
+    WordCache::Entry& entry = cache_.at(part.key);
+    if (entry.is(part.key, model_.serial_)) {
+      if (!is_within(entry.note)) return search(part.span);
+      const size_t before = tokens_.size();
+      entry.append_to(tokens_, part.span.begin, part.span.end);
+      bound_ += static_cast<double>(tokens_.size() - before) * model_.largest_score_;
+      return;
+    }
+    const std::string_view bytes = bytes_of(part.span);
+    const size_t before = tokens_.size();
+    make_room(bytes.size());
+    const std::optional<Outlook> outlook = model_.look_out(bytes, best_);
+    if (!outlook) return search(part.span);
+    const float most = most_before(*outlook);
+    if (is_within(most)) {
+      model_.append_path(part.span, best_, before, tokens_);
+      bound_ += static_cast<double>(tokens_.size() - before) * model_.largest_score_;
+    } else {
+      const bool first = sum() == 0;
+      search(part.span);
+      // After nothing the search itself has found what stands there.
+      if (most < 0 && !first) return;
+    }
+    entry.keep(part.key, model_.serial_, tokens_, before, part.span.begin);
+    entry.note = std::max(most, 0.0F);
+  }
+
+  // The largest sum, without its sign, that may be before a part.
+  float most_before(const Outlook& outlook) const {
+    const double roundoff = model_.arithmetic_ == Arithmetic::float32 ? 0x1p-24 : 0x1p-53;
+    const double most =
+        outlook.lead / (8 * static_cast<double>(outlook.characters) * roundoff) - outlook.reach;
+    constexpr double kMost = 1e37;  // as a float it must not be infinite
+    return static_cast<float>(0.999 * std::clamp(most, -1.0, kMost));
+  }
+
+  bool is_within(float most) {
+    if (bound_ <= most) return true;
+    bound_ = std::abs(sum());
+    return bound_ <= most;
+  }
+
+  // The sum of the word's tokens so far, as the search would have it.
+  double sum() {
+    for (; summed_ < tokens_.size(); ++summed_) {
+      const double next = sum_ + model_.pieces_[static_cast<size_t>(tokens_[summed_].id)].score;
+      sum_ = model_.arithmetic_ == Arithmetic::float32 ? kept<Arithmetic::float32>(next) : next;
+    }
+    return sum_;
+  }
+
+  void search(ByteSpan span) {
+    const std::string_view bytes = bytes_of(span);
+    make_room(bytes.size());
+    const size_t searched = model_.arithmetic_ == Arithmetic::float32
+                                ? model_.search<Arithmetic::float32>(bytes, sum(), best_)
+                                : model_.search<Arithmetic::float64>(bytes, sum(), best_);
+    if (searched != bytes.size()) model_.fail_at(text_, span.begin + searched, span.end);
+    any_unknown_ |= model_.append_path(span, best_, from_, tokens_);
+    summed_ = tokens_.size();
+    sum_ = best_[bytes.size()].sum;
+    bound_ = std::abs(sum_);
+  }
+
+  // The word's tokens are all there.
+  void end_word() {
+    if (any_unknown_) model_.replace_unknown(text_, from_, tokens_);
+    from_ = summed_ = tokens_.size();
+    any_unknown_ = false;
+    sum_ = bound_ = 0;
+  }
+
+  std::string_view bytes_of(ByteSpan span) const { return text_.substr(span.begin, span.end - span.begin); }
+
+  void make_room(size_t bytes) {
+    if (best_.size() <= bytes) best_.resize(std::max(2 * best_.size(), bytes + 1));
+  }
+
+  const UnigramModel& model_;
+  std::string_view text_;
+  std::vector<Token>& tokens_;
+  WordCache& cache_ = WordCache::local();
+  std::vector<Best> best_ = std::vector<Best>(64);
+  Part parts_[kAtOnce];
+  size_t count_ = 0;
+  // Of the word at hand:
+  size_t from_ = tokens_.size();  // its first token
+  bool any_unknown_ = false;
+  size_t summed_ = from_;  // the tokens before this one are in sum_
+  double sum_ = 0;
+  double bound_ = 0;  // the sum of all tokens is no larger than this, without its sign
+};
+
 void UnigramModel::encode(std::string_view text, std::span<const ByteSpan> words,
                           std::vector<Token>& tokens) const {
-  std::vector<Best> best;
-  for (const ByteSpan word : words) {
-    const std::string_view bytes = text.substr(word.begin, word.end - word.begin);
-    const int32_t id = automaton_.find(bytes);
-    if (id != Trie::kNone && whole_[static_cast<size_t>(id)] != 0) {
-      tokens.push_back({id, word.begin, word.end});
-      continue;
-    }
-    if (best.size() <= bytes.size()) best.resize(std::max(2 * best.size(), bytes.size() + 1));
-    const size_t searched = search(bytes, best);
-    if (searched != bytes.size()) fail_at(text, word.begin + searched, word.end);
-    const size_t from = tokens.size();
-    if (append_path(word, best, tokens)) replace_unknown(text, from, tokens);
-  }
+  Encoder encoder(*this, text, tokens);
+  for (const ByteSpan word : words) encoder.add(word);
+  encoder.finish();
 }
 
 void UnigramModel::fail_at(std::string_view text, size_t begin, size_t end) const {
@@ -266,26 +442,34 @@ void UnigramModel::fail_at(std::string_view text, size_t begin, size_t end) cons
              " at byte ", begin, " is none; remove it, or use a tokenizer that knows it");
 }
 
-// Appends the pieces of the best way, and says whether an unknown one is among them.
-bool UnigramModel::append_path(ByteSpan word, const std::vector<Best>& best,
+// Appends the pieces of the best way through a part of the word whose tokens begin at `from`, and says whether an unknown
+// one is among them.
+bool UnigramModel::append_path(ByteSpan part, const std::vector<Best>& best, size_t from,
                                std::vector<Token>& tokens) const {
   const int32_t unknown = unk_id_.value_or(Trie::kNone);
-  const auto first = static_cast<std::ptrdiff_t>(tokens.size());
+  const size_t first = tokens.size();
   bool any_unknown = false;
   bool after_unknown = false;
-  for (uint32_t end = word.end - word.begin; end > 0;) {
+  for (uint32_t end = part.end - part.begin; end > 0;) {
     const Best& last = best[end];
     const bool is_unknown = last.id == unknown;
     if (is_unknown && after_unknown && fuses_unknown()) {
-      tokens.back().begin = word.begin + last.begin;
+      tokens.back().begin = part.begin + last.begin;
     } else {
-      tokens.push_back({last.id, word.begin + last.begin, word.begin + end});
+      tokens.push_back({last.id, part.begin + last.begin, part.begin + end});
     }
     after_unknown = is_unknown;
     any_unknown |= is_unknown;
     end = last.begin;
   }
-  std::reverse(tokens.begin() + first, tokens.end());
+  const auto begin = tokens.begin() + static_cast<std::ptrdiff_t>(first);
+  std::reverse(begin, tokens.end());
+  // The first one may go on with the last of the part before.
+  if (first > from && first < tokens.size() && tokens[first].id == unknown &&
+      tokens[first - 1].id == unknown && fuses_unknown()) {
+    tokens[first - 1].end = tokens[first].end;
+    tokens.erase(begin);
+  }
   return any_unknown;
 }
 

@@ -19,6 +19,8 @@ namespace gradus {
 ///   best(0) = 0,  best(e) = max over pieces p that end at e of best(e - |p|) + score(p)
 /// note: of equal sums the one with the longest last piece is taken. A character that is no piece itself may also be
 ///       unknown, for the smallest score less 10; unknown characters in a row are one token.
+/// note: texts of which no piece holds U+2581 behind something else are cut before it, and the words that come up again
+///       and again are looked up (see Encoder); the tokens are those of the whole text, to the rounding of its sums.
 /// ref: Kudo 2018, "Subword regularization", arXiv 1804.10959, section 3.2; for long texts and any pieces the time is
 ///      linear in the text and in the number of places where pieces are found (see Automaton).
 class UnigramModel final : public SubwordModel {
@@ -78,16 +80,26 @@ class UnigramModel final : public SubwordModel {
     int32_t id;
   };
 
+  // Of the best way through a word, all in exact sums from 0 on.
+  struct Outlook {
+    double lead;   // over the second-best way
+    double reach;  // the largest sum on it, without its sign
+    uint32_t characters;
+  };
+  class Encoder;
+
   bool fuses_unknown() const { return arithmetic_ == Arithmetic::float64 || !byte_fallback_; }
   void check_pieces() const;
   void set_scores();
   void index_pieces();
-  void find_whole_words();
+  template <class Visit>
+  size_t visit_characters(std::string_view word, Visit visit) const;
   template <Arithmetic kArithmetic>
-  size_t search(std::string_view word, std::vector<Best>& best) const;
-  size_t search(std::string_view word, std::vector<Best>& best) const;
+  size_t search(std::string_view word, double before, std::vector<Best>& best) const;
+  std::optional<Outlook> look_out(std::string_view word, std::vector<Best>& best) const;
   [[noreturn]] void fail_at(std::string_view text, size_t begin, size_t end) const;
-  bool append_path(ByteSpan word, const std::vector<Best>& best, std::vector<Token>& tokens) const;
+  bool append_path(ByteSpan word, const std::vector<Best>& best, size_t from,
+                   std::vector<Token>& tokens) const;
   void replace_unknown(std::string_view text, size_t from, std::vector<Token>& tokens) const;
 
   std::vector<std::string> tokens_;
@@ -101,8 +113,10 @@ class UnigramModel final : public SubwordModel {
   Trie reserved_;        // of the others
   std::vector<Piece> pieces_;
   double unknown_score_ = 0;
+  double largest_score_ = 0;  // without its sign
+  bool cuts_at_space_ = false;
+  uint64_t serial_;                    // tells one model's entries in the cache of words from another's
   std::array<int32_t, 256> byte_ids_;  // Trie::kNone where there is none
-  std::vector<uint8_t> whole_;         // whether the piece, as a word, is itself
 };
 
 }  // namespace gradus
