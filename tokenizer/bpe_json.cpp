@@ -51,9 +51,7 @@ struct MergeIds {
 
 std::vector<BpeMerge> read_merges(const Json& list, const BpeParts& parts) {
   PieceTable table(parts.tokens.size());
-  for (size_t id = 0; id < parts.tokens.size(); ++id) {
-    if (!parts.tokens[id].empty()) table.insert(parts.tokens[id], static_cast<int32_t>(id));
-  }
+  table.insert_all(parts.tokens, [](size_t) { return true; });
   const Json::Array& items = list.as_array();
   const auto count = static_cast<int64_t>(items.size());
   for (const Json& item : items)

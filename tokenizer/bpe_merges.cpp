@@ -7,7 +7,7 @@
 namespace gradus {
 
 BpeMerges::BpeMerges(const std::vector<BpeMerge>& merges) {
-  const size_t slots = std::bit_ceil(2 * merges.size() + 16);
+  const size_t slots = std::bit_ceil(merges.size() + merges.size() / 3 + 16);
   slots_.resize(slots);
   mask_ = slots - 1;
   shift_ = 64 - std::countr_zero(slots);

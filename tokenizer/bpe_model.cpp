@@ -37,14 +37,15 @@ BpeModel::BpeModel(BpeParts parts)
   fallback_ids_.fill(-1);
   affixed_ = !parts_.prefix.empty() || !parts_.suffix.empty();
   as_bytes_ = parts_.byte_level && !affixed_;
+  const auto merges = [&](size_t id) { return parts_.in_merges.empty() || parts_.in_merges[id]; };
   if (as_bytes_) {
-    bytes_.resize(parts_.tokens.size());
+    bytes_.reserve(parts_.tokens.size());
+    for (const std::string& token : parts_.tokens) bytes_.push_back(text_to_bytes(token).value_or(""));
+    symbols_.insert_all(bytes_, merges);
     for (int32_t id = 0; id < count; ++id) {
       const auto index = static_cast<size_t>(id);
-      bytes_[index] = text_to_bytes(parts_.tokens[index]).value_or("");
       if (bytes_[index].size() == 1) byte_ids_[static_cast<unsigned char>(bytes_[index][0])] = id;
-      const bool merges = parts_.in_merges.empty() || parts_.in_merges[index];
-      if (merges && !bytes_[index].empty()) symbols_.insert(bytes_[index], id);
+      if (!parts_.tokens[index].empty() && (bytes_[index].empty() || !merges(index))) others_.push_back(id);
     }
     for (size_t byte = 0; byte < 256; ++byte) {
       check(byte_ids_[byte] >= 0,
@@ -53,12 +54,8 @@ BpeModel::BpeModel(BpeParts parts)
     }
   } else {
     names_ = PieceTable(parts_.tokens.size());
-    for (int32_t id = 0; id < count; ++id) {
-      const std::string& token = parts_.tokens[static_cast<size_t>(id)];
-      if (token.empty()) continue;
-      names_.insert(token, id);
-      if (parts_.in_merges.empty() || parts_.in_merges[static_cast<size_t>(id)]) symbols_.insert(token, id);
-    }
+    names_.insert_all(parts_.tokens, [](size_t) { return true; });
+    symbols_.insert_all(parts_.tokens, merges);
     if (!parts_.unk_token.empty()) {
       unk_id_ = names_.find(parts_.unk_token);
       check(unk_id_ >= 0, "bpe: the unknown token must be in the vocabulary; \"", parts_.unk_token,
@@ -81,11 +78,11 @@ std::optional<int32_t> BpeModel::find(std::string_view token) const {
   if (as_bytes_) {
     const std::optional<std::string> bytes = text_to_bytes(token);
     if (bytes) id = symbols_.find(*bytes);
-    // Special tokens may stand in the vocabulary too.
     if (id < 0) {
-      const auto found = std::find(parts_.tokens.begin(), parts_.tokens.end(), token);
-      if (found != parts_.tokens.end() && !token.empty())
-        id = static_cast<int32_t>(found - parts_.tokens.begin());
+      const auto found = std::find_if(others_.begin(), others_.end(), [&](int32_t other) {
+        return parts_.tokens[static_cast<size_t>(other)] == token;
+      });
+      if (found != others_.end()) id = *found;
     }
   } else {
     id = names_.find(token);
@@ -174,15 +171,10 @@ void BpeModel::index_whole_words() {
   // With a prefix or suffix a word is not written as its token is.
   if (affixed_) return;
   const std::vector<std::string>& tokens = as_bytes_ ? bytes_ : parts_.tokens;
-  if (parts_.ignore_merges) {
-    whole_ = symbols_;
-    return;
-  }
+  if (parts_.ignore_merges) return;
   const std::vector<bool> makeable = makeable_tokens();
   whole_ = PieceTable(tokens.size());
-  for (size_t id = 0; id < tokens.size(); ++id) {
-    if (makeable[id]) whole_.insert(tokens[id], static_cast<int32_t>(id));
-  }
+  whole_.insert_all(tokens, [&](size_t id) { return makeable[id]; });
 }
 
 void BpeModel::find_word_starts() {
@@ -240,7 +232,7 @@ void BpeModel::encode_words(std::string_view text, std::span<const ByteSpan> wor
         continue;
       }
       const size_t before = tokens.size();
-      if (const int32_t id = whole_.find(keys[i]); id >= 0) {
+      if (const int32_t id = whole_words().find(keys[i]); id >= 0) {
         tokens.push_back({id, word.begin, word.end});
       } else {
         encode_merging(text, word, tokens);
@@ -252,7 +244,7 @@ void BpeModel::encode_words(std::string_view text, std::span<const ByteSpan> wor
 }
 
 void BpeModel::encode_long(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const {
-  if (const int32_t id = whole_.find(text.substr(word.begin, word.end - word.begin)); id >= 0) {
+  if (const int32_t id = whole_words().find(text.substr(word.begin, word.end - word.begin)); id >= 0) {
     tokens.push_back({id, word.begin, word.end});
   } else {
     encode_merging(text, word, tokens);

@@ -62,6 +62,8 @@ class BpeModel final : public SubwordModel {
   std::vector<uint32_t> ranks_of_tokens() const;
   void index_whole_words();
   void find_word_starts();
+  // The tokens that a word equal to them becomes.
+  const PieceTable& whole_words() const { return parts_.ignore_merges && !affixed_ ? symbols_ : whole_; }
   std::vector<bool> makeable_tokens() const;
   void encode_words(std::string_view text, std::span<const ByteSpan> words, std::vector<Token>& tokens) const;
   void encode_long(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
@@ -74,13 +76,14 @@ class BpeModel final : public SubwordModel {
   bool affixed_ = false;            // a prefix or suffix makes what a character is called depend on its place
   bool as_bytes_ = false;           // words and tokens are compared as bytes
   std::vector<std::string> bytes_;  // of as_bytes_: what each token stands for
+  std::vector<int32_t> others_;     // of as_bytes_: tokens that words cannot come to, such as special ones
   std::array<int32_t, 256> byte_ids_{};
   int32_t unk_id_ = -1;
   std::array<int32_t, 256> fallback_ids_{};
   std::optional<BpeMerges> merges_;
   PieceTable names_;    // of tokens that are not bytes
   PieceTable symbols_;  // the tokens that words can come to
-  PieceTable whole_;    // the tokens that a word equal to them becomes
+  PieceTable whole_;    // the tokens that the merges make of a word equal to them; see whole_words()
   // Whether no merge joins a token that does not end in U+2581 to one that begins with it; then a long text without
   // words can be cut there, as nothing can merge across.
   bool cuts_at_space_ = false;

@@ -57,6 +57,16 @@ class PieceTable {
   /// The tokens must outlive the table; of equal ones the first stays.
   void insert(const std::string& token, int32_t id);
 
+  /// Those of the tokens, by id, that are not empty and for which `wanted(id)` holds.
+  template <class Wanted>
+  void insert_all(const std::vector<std::string>& tokens, Wanted wanted) {
+    constexpr size_t kAhead = 12;  // places in memory asked for before they are needed
+    for (size_t id = 0; id < tokens.size(); ++id) {
+      if (id + kAhead < tokens.size()) prefetch(tokens[id + kAhead]);
+      if (!tokens[id].empty() && wanted(id)) insert(tokens[id], static_cast<int32_t>(id));
+    }
+  }
+
   /// The id, or -1.
   int32_t find(std::string_view piece, const char* text_end) const {
     if (piece.size() > PieceKey::kLongest) return find_long(piece);

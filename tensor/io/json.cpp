@@ -234,6 +234,13 @@ class Json::Reader {
       while (slots[at] != 0 && origin->key(slots[at] - 1) != name) at = (at + 1) & mask;
       return at;
     }
+    /// Makes room for one more. Large lists grow in large steps: what is reserved and not written costs no memory, but
+    /// moving what is there does, as often as that is done.
+    template <class List>
+    static void make_room(List& list) {
+      constexpr std::size_t large = 1024;
+      if (list.size() == list.capacity() && list.size() >= large) list.reserve(8 * list.size());
+    }
     uint32_t next_place() const { return static_cast<uint32_t>(is_object ? members.size() : items.size()); }
   };
 
@@ -272,8 +279,10 @@ class Json::Reader {
     value.origin_ = frame.origin;
     value.index_ = frame.next_place();
     if (frame.is_object) {
+      Frame::make_room(frame.members);
       frame.members.emplace_back(std::move(frame.key), std::move(value));
     } else {
+      Frame::make_room(frame.items);
       frame.items.push_back(std::move(value));
     }
     return true;
