@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <type_traits>
+#include <vector>
 
 namespace gradus {
 
@@ -31,6 +33,23 @@ void parallel_for(int64_t chunks, Body&& body) {
   detail::run_chunks(
       chunks, [](void* context, int64_t chunk) { (*static_cast<Plain*>(context))(chunk); },
       const_cast<void*>(static_cast<const void*>(&body)));
+}
+
+/// The same for a body that may throw: every chunk runs all the same, and then the error of the first of those that threw,
+/// by number, is thrown.
+template <class Body>
+void parallel_for_throwing(int64_t chunks, Body&& body) {
+  std::vector<std::exception_ptr> errors(static_cast<std::size_t>(chunks > 0 ? chunks : 0));
+  parallel_for(chunks, [&](int64_t chunk) {
+    try {
+      body(chunk);
+    } catch (...) {
+      errors[static_cast<std::size_t>(chunk)] = std::current_exception();
+    }
+  });
+  for (const std::exception_ptr& error : errors) {
+    if (error != nullptr) std::rethrow_exception(error);
+  }
 }
 
 /// Runs body(begin, end) over [0, count) in fixed pieces of `grain`.

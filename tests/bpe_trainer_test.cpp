@@ -10,11 +10,13 @@
 
 #include "tensor/parallel.hpp"
 #include "tests/catch.hpp"
+#include "tests/use_threads.hpp"
 #include "tokenizer/byte_alphabet.hpp"
 #include "tokenizer/training/bpe_trainer.hpp"
 #include "tokenizer/unicode.hpp"
 
 using namespace gradus;
+using gradus::testing::UseThreads;
 
 namespace {
 
@@ -169,11 +171,6 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
-struct ThreadsReset {
-  int before = thread_count();
-  ~ThreadsReset() { set_thread_count(before); }
-};
-
 }  // namespace
 
 TEST_CASE("byte-level training is the plain rule, ties and runs included") {
@@ -262,7 +259,7 @@ TEST_CASE("tokens are those that the Hugging Face library trains") {
 }
 
 TEST_CASE("training gives the same at any thread count") {
-  const ThreadsReset reset;
+  const UseThreads threads_before(thread_count());
   std::mt19937_64 random(3);
   Words words;
   for (int i = 0; i < 60000; ++i) {

@@ -314,9 +314,6 @@ UseIsa::UseIsa(const std::string& name) : previous_(kernels::table<float>().name
 }
 UseIsa::~UseIsa() { kernels::select_isa(previous_.c_str()); }
 
-UseThreads::UseThreads(int threads) : previous_(thread_count()) { set_thread_count(threads); }
-UseThreads::~UseThreads() { set_thread_count(previous_); }
-
 std::vector<std::string> available_isas() {
   int count = 0;
   const char* const* names = kernels::available_isas(&count);

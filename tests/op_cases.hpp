@@ -7,6 +7,7 @@
 
 #include "tensor/tensor.hpp"
 #include "tests/reference_ops.hpp"
+#include "tests/use_threads.hpp"
 
 /// The op table: a row for each function of tensor/ops.hpp and for each kernel that no op reaches. A row is all there is
 /// to say about an op; op_table_test.cpp holds it to its reference and its gradient, op_bits_test.cpp to equal bits
@@ -127,7 +128,7 @@ std::string same_bits(const Tensor& a, const Tensor& b);
 /// The same for all that two runs of a case made.
 std::string same_bits(const Outcome& a, const Outcome& b);
 
-/// While it lives, the kernels of this instruction set are used, or this number of threads.
+/// While it lives, the kernels of this instruction set are used.
 class UseIsa {
  public:
   explicit UseIsa(const std::string& name);
@@ -137,16 +138,6 @@ class UseIsa {
 
  private:
   std::string previous_;
-};
-class UseThreads {
- public:
-  explicit UseThreads(int threads);
-  ~UseThreads();
-  UseThreads(const UseThreads&) = delete;
-  UseThreads& operator=(const UseThreads&) = delete;
-
- private:
-  int previous_;
 };
 std::vector<std::string> available_isas();
 /// Whether an instruction set multiplies and adds in one rounding: these give the same bits.

@@ -14,10 +14,12 @@
 #include "tensor/storage.hpp"
 #include "tests/catch.hpp"
 #include "tests/draw.hpp"
+#include "tests/use_threads.hpp"
 
 using namespace gradus;
 using Catch::Matchers::ContainsSubstring;
 using gradus::testing::draw_normal;
+using gradus::testing::UseThreads;
 
 namespace {
 
@@ -39,16 +41,6 @@ std::vector<double> numbers(const Tensor& tensor) {
 bool same_bits(const Tensor& a, const Tensor& b) {
   return a.nbytes() == b.nbytes() && std::memcmp(a.bytes(), b.bytes(), a.nbytes()) == 0;
 }
-
-/// Sets a number of threads and the old one again.
-class Threads {
- public:
-  explicit Threads(int count) : before_(thread_count()) { set_thread_count(count); }
-  ~Threads() { set_thread_count(before_); }
-
- private:
-  int before_;
-};
 
 /// Kingma and Ba's algorithm as printed, with decoupled decay, one element at a time.
 struct ReferenceAdamW {
@@ -105,7 +97,7 @@ TEST_CASE("AdamW follows the double reference over many steps, with decay on mat
 TEST_CASE("AdamW gives the same bits at any number of threads and after its state was saved and loaded") {
   const Shape shape = {3, 20000};  // several blocks, the last one short
   const auto train = [&](int threads, bool interrupted) {
-    const Threads set(threads);
+    const UseThreads set(threads);
     const Tensor x = drawn(shape, 5);
     const Tensor y = drawn({5}, 6);
     AdamW optimizer({{"x", x}, {"y", y}});
@@ -179,7 +171,7 @@ TEST_CASE("the global norm is that of all gradients together, at any number of t
   const double norm = global_norm(parameters);
   CHECK(norm == Approx(std::sqrt(sum)).epsilon(1e-6));
   for (const int threads : {1, 2, 4}) {
-    const Threads set(threads);
+    const UseThreads set(threads);
     CHECK(global_norm(parameters) == norm);
   }
   CHECK(global_norm({{"c", c}}) == 0.0);
@@ -263,7 +255,7 @@ TEST_CASE("an initial value depends on seed, stream and index alone") {
   init_normal(small, 0.5, random);
   init_normal(wide, 0.5, random);
   for (const int threads : {1, 2, 4}) {
-    const Threads set(threads);
+    const UseThreads set(threads);
     init_normal(large, 0.5, random);
     const auto values = large.to_vector<float>();
     const auto exact = wide.to_vector<double>();

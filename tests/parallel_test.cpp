@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/catch.hpp"
+#include "tests/use_threads.hpp"
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -17,18 +18,9 @@
 
 using namespace gradus;
 using Catch::Matchers::ContainsSubstring;
+using gradus::testing::UseThreads;
 
 namespace {
-
-/// Sets the thread count for one test.
-class Threads {
- public:
-  explicit Threads(int threads) : previous_(thread_count()) { set_thread_count(threads); }
-  ~Threads() { set_thread_count(previous_); }
-
- private:
-  int previous_;
-};
 
 /// A result that would change if chunks were lost, doubled or merged.
 std::vector<double> partial_sums(int64_t chunks) {
@@ -44,7 +36,7 @@ std::vector<double> partial_sums(int64_t chunks) {
 
 TEST_CASE("Every chunk runs once, whatever the number of threads") {
   for (const int threads : {1, 2, 3, 4, 8}) {
-    const Threads scope(threads);
+    const UseThreads scope(threads);
     for (const int64_t chunks : {0, 1, 2, 3, 7, 64, 1000}) {
       std::vector<std::atomic<int>> runs(static_cast<std::size_t>(chunks));
       parallel_for(chunks, [&](int64_t chunk) { runs[static_cast<std::size_t>(chunk)].fetch_add(1); });
@@ -56,9 +48,25 @@ TEST_CASE("Every chunk runs once, whatever the number of threads") {
   parallel_for(-5, [](int64_t) { FAIL("no chunk was asked for"); });
 }
 
+TEST_CASE("Of the chunks that throw the first one's error is given, and all the others run") {
+  for (const int threads : {1, 2, 4}) {
+    const UseThreads scope(threads);
+    std::atomic<int> runs{0};
+    const auto run = [&] {
+      parallel_for_throwing(100, [&](int64_t chunk) {
+        if (chunk % 40 == 33) throw std::runtime_error("chunk " + std::to_string(chunk));
+        ++runs;
+      });
+    };
+    CHECK_THROWS_WITH(run(), "chunk 33");
+    CHECK(runs == 98);
+  }
+  parallel_for_throwing(-5, [](int64_t) { FAIL("no chunk was asked for"); });
+}
+
 TEST_CASE("Many short jobs in a row lose and repeat nothing") {
   for (const int threads : {2, 4}) {
-    const Threads scope(threads);
+    const UseThreads scope(threads);
     std::atomic<int64_t> total{0};
     int64_t expected = 0;
     for (int job = 0; job < 20000; ++job) {
@@ -73,17 +81,17 @@ TEST_CASE("Many short jobs in a row lose and repeat nothing") {
 TEST_CASE("Results of chunks are the same bits at 1, 2 and 4 threads") {
   std::vector<double> at_one;
   {
-    const Threads scope(1);
+    const UseThreads scope(1);
     at_one = partial_sums(500);
   }
   for (const int threads : {2, 4}) {
-    const Threads scope(threads);
+    const UseThreads scope(threads);
     CHECK(partial_sums(500) == at_one);
   }
 }
 
 TEST_CASE("Ranges cover the count in fixed pieces") {
-  const Threads scope(2);
+  const UseThreads scope(2);
   for (const int64_t count : {0, 1, 99, 100, 101, 1000}) {
     std::vector<int> runs(static_cast<std::size_t>(count), 0);
     std::atomic<bool> fixed{true};
@@ -97,7 +105,7 @@ TEST_CASE("Ranges cover the count in fixed pieces") {
 }
 
 TEST_CASE("Nested calls run inline and complete") {
-  const Threads scope(4);
+  const UseThreads scope(4);
   std::vector<std::atomic<int>> runs(20 * 30);
   std::atomic<bool> same_thread{true};
   parallel_for(20, [&](int64_t outer) {
@@ -114,7 +122,7 @@ TEST_CASE("Nested calls run inline and complete") {
 }
 
 TEST_CASE("Several host threads may run jobs at once") {
-  const Threads scope(2);
+  const UseThreads scope(2);
   const std::vector<double> expected = partial_sums(100);
   std::atomic<int> wrong{0};
   std::vector<std::thread> hosts;
@@ -130,7 +138,7 @@ TEST_CASE("Several host threads may run jobs at once") {
 }
 
 TEST_CASE("The thread count may change between jobs while other threads run theirs") {
-  const Threads scope(2);
+  const UseThreads scope(2);
   const std::vector<double> expected = partial_sums(64);
   std::atomic<bool> stop{false};
   std::atomic<int> wrong{0};
@@ -155,7 +163,7 @@ TEST_CASE("Helpers that come and go between jobs go on helping") {
     WARN("SKIPPED: one processor; helpers have nowhere to run");
     return;
   }
-  const Threads scope(2);
+  const UseThreads scope(2);
   // Gaps around the time after which a helper falls asleep: each job may meet it awake, leaving or gone.
   for (int round = 0; round < 12000; ++round) {
     const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(70 + round % 25);
@@ -182,7 +190,7 @@ TEST_CASE("Helpers that come and go between jobs go on helping") {
 
 TEST_CASE("The threads that were set are really used, also beyond the number of cores") {
   for (const int threads : {2, 4}) {
-    const Threads scope(threads);
+    const UseThreads scope(threads);
     CHECK(thread_count() == threads);
     // Each chunk waits for the others, which only ends if all run at once. Helpers take a moment to wake up, and a
     // parallel_for may end before they come: it is the caller's right to finish alone.
@@ -210,7 +218,7 @@ TEST_CASE("The threads that were set are really used, also beyond the number of 
 #endif
 
 TEST_CASE("Helpers that have gone to sleep come back for the next job") {
-  const Threads scope(3);
+  const UseThreads scope(3);
   for (int round = 0; round < 5; ++round) {
     std::this_thread::sleep_for(std::chrono::milliseconds(3));
     CHECK(partial_sums(40).size() == 40);
@@ -218,7 +226,7 @@ TEST_CASE("Helpers that have gone to sleep come back for the next job") {
 }
 
 TEST_CASE("A number of threads that cannot be used is an error, and leaves what was set") {
-  const Threads scope(kMaxThreads);
+  const UseThreads scope(kMaxThreads);
   CHECK(thread_count() == kMaxThreads);
   CHECK_THROWS_WITH(set_thread_count(0), ContainsSubstring("threads must be in [1, 256]; 0 were asked for"));
   CHECK_THROWS_AS(set_thread_count(-3), std::invalid_argument);
@@ -238,7 +246,7 @@ TEST_CASE("Chunks round to nearest with denormals, and the caller's state comes 
     return denormal != 0 && one + small == 1.0f && one - small == 1.0f;
   };
   for (const int threads : {1, 4}) {
-    const Threads scope(threads);
+    const UseThreads scope(threads);
     for (const int64_t chunks : {1, 64}) {
       std::fesetround(FE_UPWARD);
 #if defined(__x86_64__)

@@ -9,6 +9,7 @@
 #include "tokenizer/char_table.hpp"
 #include "tokenizer/pattern.hpp"
 #include "tokenizer/splitters.hpp"
+#include "tokenizer/text_parts.hpp"
 #include "tokenizer/unicode.hpp"
 
 using namespace gradus;
@@ -291,6 +292,29 @@ TEST_CASE("splitters cut hostile text as PCRE2 does with the original pattern") 
     }
     CHECK(wrong == 0);
   }
+}
+
+TEST_CASE("every splitter cuts the parts of a text as it does the whole") {
+  HostileText hostile(Alphabet{{{U'A', U'\u00C9'}, {U'b'}, {U'\u6F22'}, {U'\u0301'}, {U'1'}, {U'\u3000'}}});
+  size_t places = 0;
+  for (const std::string_view regex : kPublished) {
+    const PieceEnd piece_end = find_splitter(regex, RegexDialect::hugging_face);
+    for (int i = 0; i < 10000; ++i) {
+      std::string text;
+      for (const std::string_view between : {" a", "\nb", " \u00E9", "\n\u6F22", " B"})
+        text += hostile.next().append(between);
+      const Pieces whole = pieces_of(piece_end, text);
+      Pieces parted;
+      for (std::string_view rest = text; !rest.empty(); ++places) {
+        const size_t end = part_at_line(rest, 1);
+        for (const std::string& piece : pieces_of(piece_end, rest.substr(0, end))) parted.push_back(piece);
+        rest.remove_prefix(end);
+      }
+      INFO(regex << "\n" << text);
+      if (parted != whole) REQUIRE(parted == whole);
+    }
+  }
+  CHECK(places > 300000);
 }
 
 TEST_CASE("no text takes a splitter more than linear time") {

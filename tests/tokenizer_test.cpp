@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/catch.hpp"
+#include "tests/use_threads.hpp"
 #include "tokenizer/unicode.hpp"
 #include "tokenizer/words.hpp"
 
@@ -183,6 +184,74 @@ TEST_CASE("BPE: a vocabulary that comes out smaller than asked for says so") {
         "train_bpe: the vocabulary must have at least 257 entries, the 256 bytes and <|endoftext|>, and at "
         "most "
         "2147483647; 256 was asked for; give a number between, such as 2048");
+}
+
+TEST_CASE("a long text has the same tokens and places at any thread count, and the same error") {
+  std::mt19937_64 random(6);
+  std::string text;
+  while (text.size() < 700'000) {
+    text += hostile_text(random);
+    if (random() % 3 == 0) text += " and so on\n";
+  }
+  const std::vector<std::string_view> documents = {std::string_view(text).substr(0, 100'000)};
+  std::string readable;
+  while (readable.size() < 500'000) {
+    readable += "the kings of the earth stood up, ";
+    if (random() % 10 == 0) readable += " \u0301 \u00C5nd A\u0301 \uFB01 \u4E2D\u6587\n";
+  }
+  const Tokenizer pieces = Tokenizer::train_bpe(documents, 600);
+  // Words by white space, one of them unknown.
+  const Tokenizer words = Tokenizer::parse(
+      R"({"version": "1.0", "pre_tokenizer": {"type": "WhitespaceSplit"}, "model": {"type": "WordLevel",
+          "vocab": {"?": 0, "the": 1, "of": 2, "up,": 3}, "unk_token": "?"}})",
+      "words");
+  // Lower-cased, without accents, and by characters.
+  const Tokenizer cased = Tokenizer::parse(
+      R"({"version": "1.0", "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+          "strip_accents": null, "lowercase": true}, "pre_tokenizer": {"type": "BertPreTokenizer"},
+          "model": {"type": "WordPiece", "unk_token": "?", "continuing_subword_prefix": "##",
+          "max_input_chars_per_word": 100, "vocab": {"?": 0, "the": 1, "a": 2, "##nd": 3, "\u4e2d": 4}}})",
+      "cased");
+  // With spaces written as marks, and merges that never cross them.
+  const Tokenizer marked = Tokenizer::parse(
+      R"({"version": "1.0", "normalizer": {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "\u2581"},
+          {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}]},
+          "model": {"type": "BPE", "unk_token": "?", "vocab": {"?": 0, "\u2581": 1, "t": 2, "h": 3, "e": 4, "th": 5,
+          "the": 6, "\u2581the": 7, "\u2581\u2581": 8}, "merges": ["t h", "th e", "\u2581 the", "\u2581 \u2581"]}})",
+      "marked");
+  // Without a token for what is unknown, words that it lacks are errors.
+  const Tokenizer strict = Tokenizer::parse(
+      R"({"version": "1.0", "pre_tokenizer": {"type": "WhitespaceSplit"}, "model": {"type": "BPE",
+          "vocab": {"t": 0, "h": 1, "e": 2}, "merges": []}})",
+      "strict");
+  std::string letters;
+  while (letters.size() < 200'000) letters += "the th he ";
+  letters += "thx";
+  for (int i = 0; i < 100'000; ++i) letters += " they";
+  Encoding expected_pieces;
+  std::vector<Encoding> expected;
+  size_t index = 0;
+  for (const int threads : {1, 2, 4}) {
+    const testing::UseThreads use(threads);
+    const Encoding of_pieces = pieces.encode_full(text);
+    if (threads == 1) expected_pieces = of_pieces;
+    CHECK((of_pieces == expected_pieces));
+    CHECK(pieces.encode(text) == expected_pieces.ids);
+    CHECK(pieces.decode(of_pieces.ids) == text);
+    for (const Tokenizer& tokenizer : {words, cased, marked}) {
+      const Encoding encoding = tokenizer.encode_full(readable);
+      CHECK(encoding.ids.size() > 80'000);
+      CHECK(tokenizer.encode(readable) == encoding.ids);
+      if (threads == 1) {
+        expected.push_back(encoding);
+      } else {
+        CHECK((encoding == expected[index % 3]));
+        ++index;
+      }
+    }
+    CHECK_THROWS_WITH(strict.encode(letters), Catch::Matchers::ContainsSubstring("U+0078") &&
+                                                  Catch::Matchers::ContainsSubstring("byte 200002"));
+  }
 }
 
 TEST_CASE("the text of a special token is ordinary text unless asked for") {

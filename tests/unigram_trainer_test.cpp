@@ -14,6 +14,7 @@
 
 #include "tensor/parallel.hpp"
 #include "tests/catch.hpp"
+#include "tests/use_threads.hpp"
 #include "tokenizer/training/suffix_array.hpp"
 #include "tokenizer/training/training_text.hpp"
 #include "tokenizer/training/unigram_em.hpp"
@@ -21,6 +22,7 @@
 
 using namespace gradus;
 using Catch::Matchers::ContainsSubstring;
+using gradus::testing::UseThreads;
 
 namespace {
 
@@ -134,15 +136,6 @@ Codes segment_codes(const TrainingText& text, size_t segment) {
   const auto codes = text.segment(segment);
   return Codes(codes.begin(), codes.end());
 }
-
-class Threads {
- public:
-  explicit Threads(int threads) : previous_(thread_count()) { set_thread_count(threads); }
-  ~Threads() { set_thread_count(previous_); }
-
- private:
-  int previous_;
-};
 
 bool has_piece(const PieceTraining& training, const std::string& text) {
   return std::any_of(training.pieces.begin(), training.pieces.end(),
@@ -469,7 +462,7 @@ TEST_CASE("training a unigram model gives the same at any thread count") {
   const Words words = random_words(9, 5, 3000, 12);
   std::vector<PieceTraining> results;
   for (const int threads : {1, 2, 4}) {
-    const Threads set(threads);
+    const UseThreads set(threads);
     results.push_back(train(words, options_for(300)));
   }
   CHECK(results[0].pieces == results[1].pieces);

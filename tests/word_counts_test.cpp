@@ -8,9 +8,12 @@
 
 #include "tensor/parallel.hpp"
 #include "tests/catch.hpp"
+#include "tests/use_threads.hpp"
+#include "tokenizer/text_parts.hpp"
 #include "tokenizer/word_counts.hpp"
 
 using namespace gradus;
+using gradus::testing::UseThreads;
 
 namespace {
 
@@ -71,11 +74,6 @@ WordCounts count(const std::vector<std::string>& documents, WordCounterOptions o
   return counter.finish();
 }
 
-struct ThreadsReset {
-  int before = thread_count();
-  ~ThreadsReset() { set_thread_count(before); }
-};
-
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 // The GPT-2 rule for ASCII text without apostrophes and digits.
@@ -101,7 +99,7 @@ std::vector<std::string> gpt2_words(const std::string& text) {
 }  // namespace
 
 TEST_CASE("words are counted in the order of their first appearance, the same at any thread count") {
-  const ThreadsReset reset;
+  const UseThreads threads_before(thread_count());
   std::mt19937_64 random(1);
   std::vector<std::string> documents;
   for (int i = 0; i < 80; ++i) documents.push_back(random_text(random, random() % 40000, 9));
@@ -158,7 +156,7 @@ TEST_CASE("counts have 64 bits") {
 }
 
 TEST_CASE("under a limit of memory the rarest words are dropped, counted, and the same at any thread count") {
-  const ThreadsReset reset;
+  const UseThreads threads_before(thread_count());
   std::mt19937_64 random(2);
   std::vector<std::string> documents;
   for (int i = 0; i < 60; ++i) {

@@ -40,6 +40,7 @@ class BertNormalizer final : public Normalizer {
         strip_accents_(strip_accents),
         lowercase_(lowercase) {}
   void apply(AlignedText& text) const override;
+  bool is_local() const override { return true; }
   Json to_json() const override {
     return Json::object({{"type", "BertNormalizer"},
                          {"clean_text", clean_text_},

@@ -7,7 +7,6 @@
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
 #include "tokenizer/byte_alphabet.hpp"
-#include "tokenizer/space_mark.hpp"
 #include "tokenizer/unicode.hpp"
 #include "tokenizer/word_cache.hpp"
 
@@ -184,6 +183,12 @@ void BpeModel::find_word_starts() {
   cuts_at_space_ = std::none_of(parts_.merges.begin(), parts_.merges.end(), [&](const BpeMerge& merge) {
     return token(merge.right).starts_with(kSpaceText) && !token(merge.left).ends_with(kSpaceText);
   });
+}
+
+size_t BpeModel::part_at(std::string_view word, size_t at) const {
+  if (!cuts_at_space_) return word.size();
+  while (at > 0 && at < word.size() && (word[at] & '\xC0') == '\x80') --at;  // a mark is not to be cut
+  return marked_word_end(word, at, word.size());
 }
 
 void BpeModel::encode(std::string_view text, std::span<const ByteSpan> words,

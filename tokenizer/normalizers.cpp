@@ -22,6 +22,9 @@ class Sequence final : public Normalizer {
   void apply(AlignedText& text) const override {
     for (const auto& step : steps_) step->apply(text);
   }
+  bool is_local() const override {
+    return std::all_of(steps_.begin(), steps_.end(), [](const auto& step) { return step->is_local(); });
+  }
   Json to_json() const override {
     Json steps = Json::array();
     for (const auto& step : steps_) steps.push(step->to_json());
@@ -61,6 +64,7 @@ class NormalFormStep final : public Normalizer {
  public:
   NormalFormStep(NormalForm form, const char* type) : form_(form), type_(type) {}
   void apply(AlignedText& text) const override;
+  bool is_local() const override { return true; }
   Json to_json() const override { return typed(type_); }
 
  private:
@@ -129,6 +133,7 @@ class Lowercase final : public Normalizer {
       to.replace(length, bytes);
     });
   }
+  bool is_local() const override { return true; }
   Json to_json() const override { return typed("Lowercase"); }
 
  private:
@@ -143,6 +148,7 @@ class StripAccents final : public Normalizer {
       to.replace(length, {});
     });
   }
+  bool is_local() const override { return true; }
   Json to_json() const override { return typed("StripAccents"); }
 
  private:

@@ -13,6 +13,8 @@ class Normalizer {
  public:
   virtual ~Normalizer() = default;
   virtual void apply(AlignedText& text) const = 0;
+  /// Whether a text may be parted as part_at_space does: both sides become what they do in the whole, and the space stays.
+  virtual bool is_local() const { return false; }
   /// The step as a tokenizer.json says it.
   virtual Json to_json() const = 0;
 };

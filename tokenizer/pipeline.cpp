@@ -4,11 +4,19 @@
 #include <limits>
 
 #include "tensor/error.hpp"
+#include "tensor/parallel.hpp"
 #include "tokenizer/byte_alphabet.hpp"
 #include "tokenizer/char_model.hpp"
+#include "tokenizer/text_parts.hpp"
 #include "tokenizer/unicode.hpp"
 
 namespace gradus {
+namespace {
+
+// Of a long text, that one thread encodes at a time.
+constexpr size_t kPartBytes = 64 << 10;
+
+}  // namespace
 
 void set_post_processor(TokenizerParts& parts, const Json& json) {
   const std::vector<std::string>& tokens = parts.model->tokens();
@@ -37,6 +45,11 @@ struct Pipeline::Scratch {
   std::vector<ByteSpan> words;  // at hand
   std::vector<AddedTokenMatcher::Segment> raw;
   std::vector<AddedTokenMatcher::Segment> normalized;
+
+  static Scratch& local() {
+    thread_local Scratch scratch;
+    return scratch;
+  }
 };
 
 // Tokens as they come out, and what of them is wanted.
@@ -82,6 +95,18 @@ Pipeline::Pipeline(TokenizerParts parts) : parts_(std::move(parts)) {
   }
   raw_tokens_ = AddedTokenMatcher(std::move(raw));
   normalized_tokens_ = AddedTokenMatcher(std::move(normalized));
+  can_be_parted_ = can_be_parted();
+}
+
+// Whether the parts of a text cut before a space come to the tokens of the whole.
+bool Pipeline::can_be_parted() const {
+  if (parts_.pre_tokenizer == nullptr || !normalized_tokens_.empty()) return false;
+  if (parts_.normalizer != nullptr && !parts_.normalizer->is_local()) return false;
+  if (parts_.pre_tokenizer->drops_spaces()) return true;
+  const PieceEnd piece_end = parts_.pre_tokenizer->piece_end();
+  // The splitters know nothing of what is before a piece, but one of them has a rule for white space at the end of a text,
+  // which a normalizer may bring to the end of a part.
+  return piece_end != nullptr && (parts_.normalizer == nullptr || piece_end != tiktoken_cl100k_piece_end);
 }
 
 void Pipeline::list_tokens() {
@@ -162,7 +187,7 @@ void Pipeline::encode(std::string_view text, bool special_tokens, std::vector<in
   check(text.size() <= kLongest, "encode: a text must have at most ", kLongest, " bytes; it has ",
         text.size(), "; encode it in parts, for instance line by line");
   if (needs_utf8_) check_utf8(text);
-  thread_local Scratch scratch;
+  Scratch& scratch = Scratch::local();
   scratch.tokens.clear();  // an error may have left some behind
   Output out{ids, offsets, scratch};
   std::vector<AddedTokenMatcher::Segment>& segments = scratch.raw;
@@ -171,10 +196,36 @@ void Pipeline::encode(std::string_view text, bool special_tokens, std::vector<in
     if (segment.id >= 0) {
       out.add(segment.id, {segment.begin, segment.end});
     } else {
-      encode_part(AlignedText(text.substr(segment.begin, segment.end - segment.begin), segment.begin,
-                              offsets != nullptr),
-                  special_tokens, out);
+      encode_segment(AlignedText(text.substr(segment.begin, segment.end - segment.begin), segment.begin,
+                                 offsets != nullptr),
+                     special_tokens, out);
     }
+  }
+}
+
+void Pipeline::encode_segment(AlignedText text, bool special_tokens, Output& out) const {
+  const std::string_view all = text.text();
+  const auto size = static_cast<uint32_t>(all.size());
+  // Whether a text was rewritten anywhere can be told from the places of its tokens.
+  const bool parted = can_be_parted_ && (parts_.normalizer == nullptr || out.offsets == nullptr);
+  if (!parted || size < 2 * kPartBytes || thread_count() == 1)
+    return encode_part(std::move(text), special_tokens, out);
+  const auto part_at = parts_.normalizer == nullptr ? part_at_line : part_at_space;
+  std::vector<ByteSpan> spans;
+  for (uint32_t begin = 0; begin < size; begin = spans.back().end) {
+    const size_t end = size - begin > kPartBytes ? part_at(all, begin + kPartBytes) : size;
+    spans.push_back({begin, static_cast<uint32_t>(end)});
+  }
+  const size_t before = out.ids.size();
+  try {
+    encode_in_parallel(spans.size(), out, [&](size_t part, Output& to) {
+      encode_part(text.slice(spans[part]), special_tokens, to);
+    });
+  } catch (const std::runtime_error&) {
+    // It names a byte of its part; the whole text gives the error with the byte of the text.
+    out.ids.resize(before);
+    if (out.offsets != nullptr) out.offsets->resize(before);
+    encode_part(std::move(text), special_tokens, out);
   }
 }
 
@@ -195,21 +246,74 @@ void Pipeline::encode_part(AlignedText text, bool special_tokens, Output& out) c
   }
 }
 
+// Encodes parts of a text, encode(part, out) each of them, and appends what they come to in their order.
+template <class Encode>
+void Pipeline::encode_in_parallel(size_t parts, Output& out, Encode encode) {
+  // What has been encoded is appended while it is still in the cache.
+  constexpr size_t kPartsAtOnce = 32;
+  struct Part {
+    std::vector<int32_t> ids;
+    std::vector<AlignedText::Range> offsets;
+  };
+  std::vector<Part> done(std::min(parts, kPartsAtOnce));
+  for (size_t first = 0; first < parts; first += kPartsAtOnce) {
+    const size_t count = std::min(kPartsAtOnce, parts - first);
+    parallel_for_throwing(static_cast<int64_t>(count), [&](int64_t index) {
+      Part& part = done[static_cast<size_t>(index)];
+      part.ids.clear();
+      part.offsets.clear();
+      Scratch& scratch = Scratch::local();
+      scratch.tokens.clear();
+      Output part_out{part.ids, out.offsets == nullptr ? nullptr : &part.offsets, scratch};
+      encode(first + static_cast<size_t>(index), part_out);
+    });
+    for (size_t i = 0; i < count; ++i) {
+      out.ids.insert(out.ids.end(), done[i].ids.begin(), done[i].ids.end());
+      if (out.offsets == nullptr) continue;
+      out.offsets->insert(out.offsets->end(), done[i].offsets.begin(), done[i].offsets.end());
+    }
+  }
+}
+
 void Pipeline::encode_words(PreTokenized text, Output& out) const {
   if (text.text.text().empty()) return;
   if (parts_.pre_tokenizer != nullptr) {
     if (const auto piece_end = parts_.pre_tokenizer->piece_end(); piece_end != nullptr) {
-      encode_long(text.text, piece_end, out);
+      encode_pieces(text.text, piece_end, out);
       return;
     }
     parts_.pre_tokenizer->apply(text);
   }
-  parts_.model->encode(text.text.text(), text.words, out.scratch.tokens);
-  out.take(text.text);
+  const std::string_view all = text.text.text();
+  if (all.size() < 2 * kPartBytes || thread_count() == 1) {
+    parts_.model->encode(all, text.words, out.scratch.tokens);
+    out.take(text.text);
+    return;
+  }
+  std::vector<ByteSpan> words;
+  std::vector<size_t> ends;  // of the parts, in words
+  size_t part_begin = 0;
+  for (const ByteSpan word : text.words) {
+    for (uint32_t begin = word.begin; begin < word.end; begin = words.back().end) {
+      const std::string_view rest = all.substr(begin, word.end - begin);
+      const size_t length = rest.size() > kPartBytes ? parts_.model->part_at(rest, kPartBytes) : rest.size();
+      words.push_back({begin, begin + static_cast<uint32_t>(length)});
+      if (words.back().end - part_begin < kPartBytes) continue;
+      ends.push_back(words.size());
+      part_begin = words.back().end;
+    }
+  }
+  if (ends.empty() || ends.back() < words.size()) ends.push_back(words.size());
+  encode_in_parallel(ends.size(), out, [&](size_t part, Output& to) {
+    const size_t begin = part == 0 ? 0 : ends[part - 1];
+    const std::span<const ByteSpan> some = words;
+    parts_.model->encode(all, some.subspan(begin, ends[part] - begin), to.scratch.tokens);
+    to.take(text.text);
+  });
 }
 
 // Cut and encoded a few words at a time, which stay in the cache; a list of all words of a long text would not.
-void Pipeline::encode_long(const AlignedText& text, PreTokenizer::PieceEnd piece_end, Output& out) const {
+void Pipeline::encode_pieces(const AlignedText& text, PreTokenizer::PieceEnd piece_end, Output& out) const {
   constexpr size_t kWordsAtOnce = 512;
   const std::string_view all = text.text();
   const char* const begin = all.data();

@@ -69,9 +69,13 @@ class Pipeline {
  private:
   struct Scratch;
   struct Output;
+  void encode_segment(AlignedText text, bool special_tokens, Output& out) const;
   void encode_part(AlignedText text, bool special_tokens, Output& out) const;
   void encode_words(PreTokenized text, Output& out) const;
-  void encode_long(const AlignedText& text, PreTokenizer::PieceEnd piece_end, Output& out) const;
+  void encode_pieces(const AlignedText& text, PreTokenizer::PieceEnd piece_end, Output& out) const;
+  template <class Encode>
+  static void encode_in_parallel(size_t parts, Output& out, Encode encode);
+  bool can_be_parted() const;
   void list_tokens();
   void list_bytes() const;
 
@@ -85,6 +89,7 @@ class Pipeline {
   std::vector<bool> added_;
   bool lossless_ = false;
   bool needs_utf8_ = false;
+  bool can_be_parted_ = false;  // before it is normalised
 };
 
 }  // namespace gradus

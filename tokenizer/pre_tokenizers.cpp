@@ -287,6 +287,9 @@ class KindSplit final : public PreTokenizer {
   KindSplit(KindSet set, CutBehavior behavior, Json json)
       : set_(set), behavior_(behavior), json_(std::move(json)) {}
   void apply(PreTokenized& text) const override { cut_at_kinds(text, behavior_, set_); }
+  bool drops_spaces() const override {
+    return behavior_ == CutBehavior::removed && (set_ & kSpaces) == kSpaces;
+  }
   Json to_json() const override { return json_; }
 
  private:
@@ -318,6 +321,7 @@ class Whitespace final : public PreTokenizer {
       }
     });
   }
+  bool drops_spaces() const override { return true; }
   Json to_json() const override { return Json::object({{"type", "Whitespace"}}); }
 };
 
@@ -347,6 +351,7 @@ class BertPreTokenizer final : public PreTokenizer {
       }
     });
   }
+  bool drops_spaces() const override { return true; }
   Json to_json() const override { return Json::object({{"type", "BertPreTokenizer"}}); }
 };
 
@@ -409,6 +414,8 @@ class Sequence final : public PreTokenizer {
     }
     return only != nullptr ? only->piece_end() : nullptr;
   }
+  // The steps after the first see only words, which have no more to do with each other.
+  bool drops_spaces() const override { return !steps_.empty() && steps_.front()->drops_spaces(); }
   bool byte_level() const override { return !steps_.empty() && steps_.back()->byte_level(); }
 
  private:

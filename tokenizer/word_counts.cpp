@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <exception>
 #include <limits>
 #include <utility>
 
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
-#include "tokenizer/unicode.hpp"
 
 namespace gradus {
 namespace {
@@ -289,47 +287,6 @@ std::vector<CountedWord> WordCountTable::list() const {
   return words;
 }
 
-namespace {
-
-// The character that ends before `at`, or 0 where the bytes there are not UTF-8.
-char32_t char_before(std::string_view text, size_t at) {
-  size_t begin = at - 1;
-  while (begin > 0 && at - begin < 4 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
-  char32_t c = 0;
-  const int length = decode_utf8(text.data() + begin, text.data() + at, c);
-  return begin + static_cast<size_t>(length) == at ? c : 0;
-}
-
-// The first single `separator` in [at, size) between a character that is no white space and a letter, or the size.
-size_t find_single(std::string_view text, size_t at, char separator) {
-  for (at = text.find(separator, std::max(at, size_t{1})); at < text.size();
-       at = text.find(separator, at + 1)) {
-    char32_t after = 0;
-    if (decode_utf8(text.data() + at + 1, text.data() + text.size(), after) == 0) continue;
-    const char32_t before = char_before(text, at);
-    if (before != 0 && char_class(before) != CharClass::space && char_class(after) == CharClass::letter)
-      return at;
-  }
-  return text.size();
-}
-
-// How far both separators are looked for together, so that one which the text lacks is not sought in all of it.
-constexpr size_t kLookAhead = 1 << 16;
-
-}  // namespace
-
-size_t part_at_space(std::string_view document, size_t at) { return find_single(document, at, ' '); }
-
-size_t part_at_line(std::string_view document, size_t at) {
-  for (; at < document.size(); at += kLookAhead) {
-    const std::string_view near = document.substr(0, at + kLookAhead);
-    const size_t space = find_single(near, at, ' ');
-    const size_t line = find_single(near, at, '\n');
-    if (std::min(space, line) < near.size()) return space < line ? space : line + 1;
-  }
-  return document.size();
-}
-
 WordCounter::WordCounter(CutFn cut, WordCounterOptions options)
     : cut_(std::move(cut)), options_(std::move(options)), chunk_bytes_(kChunkBytes) {
   check(static_cast<bool>(cut_), "count_words: a function that cuts text into words must be given");
@@ -380,19 +337,13 @@ void WordCounter::add(std::span<const std::string_view> documents) {
 void WordCounter::count(std::span<const Chunk> chunks) {
   std::vector<WordCountTable> tables;
   for (size_t i = 0; i < chunks.size(); ++i) tables.emplace_back(chunk_memory_);
-  std::vector<std::exception_ptr> errors(chunks.size());
-  parallel_for(static_cast<int64_t>(chunks.size()), [&](int64_t chunk) {
+  parallel_for_throwing(std::ssize(chunks), [&](int64_t chunk) {
     const auto i = static_cast<size_t>(chunk);
-    try {
-      for (const std::string_view text : chunks[i]) cut_(text, tables[i]);
-    } catch (...) {
-      errors[i] = std::current_exception();
-    }
+    for (const std::string_view text : chunks[i]) cut_(text, tables[i]);
   });
-  for (size_t i = 0; i < chunks.size(); ++i) {
-    if (errors[i]) std::rethrow_exception(errors[i]);
-    total_.add_all(tables[i]);
-    tables[i] = WordCountTable();
+  for (WordCountTable& table : tables) {
+    total_.add_all(table);
+    table = WordCountTable();
   }
 }
 

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/text_parts.hpp"
+
 namespace gradus {
 
 /// A word of the training text and how often it occurs. All training of tokenizers starts from a list of these, each
@@ -89,20 +91,6 @@ class WordCountTable {
 /// Cuts a text into words and adds each to the table. Called once for each document or part of one, from any number of
 /// threads at a time; what it throws ends the counting.
 using CutFn = std::function<void(std::string_view text, WordCountTable& words)>;
-
-/// Where a long document may be parted: the first place at or after `at` where cutting the two sides apart from each
-/// other gives the words of the whole; the document's size where there is none.
-using PartFn = std::function<size_t(std::string_view document, size_t at)>;
-
-/// Parts between a character that is no white space and a single space with a letter after it.
-/// note: right for every pre-tokenizer that begins a word at such a space or drops it, such as those of GPT-2, BERT,
-///       cl100k and Metaspace; wrong where a normalizer does something at the ends of a text (Prepend, Strip).
-size_t part_at_space(std::string_view document, size_t at);
-
-/// Parts as part_at_space does, or after a single line feed between a character that is no white space and a letter.
-/// note: right for those that never join a line feed and a letter: GPT-2, BERT, cl100k, but not Metaspace. For text
-///       without spaces, such as Chinese, and for one word a line.
-size_t part_at_line(std::string_view document, size_t at);
 
 struct WordCounterOptions {
   /// Without it documents are never parted, so that each is cut by one thread.

@@ -1,6 +1,7 @@
 // gradus bench tokenizer: how fast texts become ids.
 
 #include <algorithm>
+#include <span>
 
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
@@ -13,15 +14,14 @@ namespace {
 
 // Encodes all texts, the threads sharing them in fixed parts; gives how many tokens there were.
 int64_t encode_all(const Tokenizer& tokenizer, const std::vector<std::string_view>& texts, bool offsets) {
-  constexpr int64_t kAtOnce = 64;
-  const auto count = static_cast<int64_t>(texts.size());
-  std::vector<int64_t> tokens(static_cast<size_t>((count + kAtOnce - 1) / kAtOnce));
-  parallel_ranges(count, kAtOnce, [&](int64_t begin, int64_t end) {
-    int64_t& sum = tokens[static_cast<size_t>(begin / kAtOnce)];
-    for (int64_t i = begin; i < end; ++i) {
-      const std::string_view text = texts[static_cast<size_t>(i)];
-      sum += static_cast<int64_t>(offsets ? tokenizer.encode_full(text).ids.size()
-                                          : tokenizer.encode(text).size());
+  constexpr size_t kAtOnce = 64;
+  std::vector<int64_t> tokens((texts.size() + kAtOnce - 1) / kAtOnce);
+  parallel_for_throwing(std::ssize(tokens), [&](int64_t part) {
+    const size_t begin = static_cast<size_t>(part) * kAtOnce;
+    const std::span<const std::string_view> all = texts;
+    for (const std::string_view text : all.subspan(begin, std::min(kAtOnce, texts.size() - begin))) {
+      tokens[static_cast<size_t>(part)] += static_cast<int64_t>(
+          offsets ? tokenizer.encode_full(text).ids.size() : tokenizer.encode(text).size());
     }
   });
   int64_t all = 0;

@@ -10,6 +10,7 @@
 #include "tokenizer/pipeline.hpp"
 #include "tokenizer/space_mark.hpp"
 #include "tokenizer/splitters.hpp"
+#include "tokenizer/text_parts.hpp"
 #include "tokenizer/training/bpe_trainer.hpp"
 #include "tokenizer/training/spm_bpe_trainer.hpp"
 #include "tokenizer/training/unigram_trainer.hpp"
