@@ -28,6 +28,9 @@ has_keys 'train --json' out file kind vocab_size bytes seconds note
 grep -q 'wrote  again.json: bpe:330, 330 tokens' err || fail train 'to say what it wrote' "$(cat err)"
 same_file 'bpe is the kind that is meant' bpe.json again.json
 succeeds 'two texts' "$GRADUS" tokenizer train text text --kind words --vocab-size 100 -o again.json -q
+sed 's/.*/{"text": "&\\n"}/' text > lines.jsonl
+succeeds 'train from .jsonl' "$GRADUS" tokenizer train lines.jsonl --kind words --vocab-size 100 -o again.json -q
+same_file 'the texts of a .jsonl are those of the file' words.json again.json
 succeeds 'train --special' "$GRADUS" tokenizer train text --vocab-size 330 --special '<a>,<b c>' -o special.json -q
 tokenizer encode special.json '<a><b c>' -q > out
 equal 'special tokens of one'"'"'s own' '328 329' "$(cat out)"
@@ -64,6 +67,8 @@ for kind in spm-bpe unigram wordpiece words char; do
   train 1 'latin: |UTF-8|byte' latin --kind $kind $(size $kind) -o new.json
 done
 train 2 "--memory: a size such as 512MB or 2GB must be given; it is '0.5'" text --vocab-size 330 --memory 0.5 -o new.json
+echo '{"pair": "x"}' > bad.jsonl
+train 1 'bad.jsonl:1: $: must have the key "text"' bad.jsonl -o new.json
 train 1 'empty: the text must not be empty' empty -o new.json
 train 1 'nothing: the folder must hold text files; it holds none' nothing -o new.json
 refuses 1 'text/new.json' "$GRADUS" tokenizer train text --vocab-size 330 -o text/new.json -q

@@ -223,14 +223,15 @@ TEST_CASE("mistakes in a pre-tokenizer are errors with their place") {
   CHECK(error_of(R"({"type":"UnicodeScripts"})").substr(0, 50) ==
         "t.json: $.type: the pre-tokenizer must be Sequence");
   CHECK(error_of(R"({"type":"Whitespace","x":1})") ==
-        "t.json: $: the keys of a Whitespace must be known ones; found \"x\"");
+        "t.json: $.x: must be a key with a known meaning; this one is not and could change the result; "
+        "remove it if it says nothing");
   CHECK(error_of(R"({"type":"FixedLength","length":0})") ==
         "t.json: $: the length must be at least 1; found 0");
   CHECK(error_of(split(R"({"String":"a"})", "Merged")).substr(0, 35) ==
         "t.json: $.behavior: the behavior mu");
   CHECK(error_of(split(R"({"Glob":"a"})", "Removed")).substr(0, 33) == "t.json: $.pattern: the pattern mu");
   CHECK(error_of(R"({"type":"CharDelimiterSplit","delimiter":"ab"})") ==
-        "t.json: $.delimiter: the value must be one character; found \"ab\"");
+        "t.json: $.delimiter: must be one character; it is \"ab\"; no other is supported");
   CHECK(error_of(metaspace(R"(,"prepend_scheme":"last")")) ==
         "t.json: $.prepend_scheme: the prepend_scheme must be always, first or never; found \"last\"");
   CHECK(error_of(metaspace(R"(,"prepend_scheme":"first","add_prefix_space":false)")).substr(0, 40) ==

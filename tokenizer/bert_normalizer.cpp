@@ -217,7 +217,7 @@ void BertNormalizer::apply(AlignedText& text) const { Run(*this, text).apply(); 
 }  // namespace
 
 std::shared_ptr<const Normalizer> read_bert_normalizer(const Json& value) {
-  check_normalizer_keys(value, {"type", "clean_text", "handle_chinese_chars", "strip_accents", "lowercase"});
+  check_json_keys(value, {"type", "clean_text", "handle_chinese_chars", "strip_accents", "lowercase"});
   const Json* strip = value.find("strip_accents");
   std::optional<bool> strip_accents;
   if (strip != nullptr && !strip->is_null()) strip_accents = strip->as_boolean();

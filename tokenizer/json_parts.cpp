@@ -52,7 +52,7 @@ const std::string& one_character(const Json& value) {
   return text;
 }
 
-std::vector<std::string> read_json_vocabulary(const Json& vocabulary) {
+std::vector<std::string> read_json_vocabulary(const Json& vocabulary, std::optional<int32_t>* empty_id) {
   const Json::Object& entries = vocabulary.as_object();
   // Ids may have gaps, as those of some real vocabularies do, but a stray one must not fill the memory.
   const int64_t most = 4 * static_cast<int64_t>(entries.size()) + 1'000'000;
@@ -63,14 +63,17 @@ std::vector<std::string> read_json_vocabulary(const Json& vocabulary) {
       fail_world(id.path(), ": an id must be from 0 to ", most - 1, " in a vocabulary of ", entries.size(),
                  " tokens; it is ", value, "; number the tokens again");
     }
-    if (token.empty()) fail_world(id.path(), ": a token must not be empty; this one is; remove it");
+    if (token.empty() && empty_id == nullptr)
+      fail_world(id.path(), ": a token must not be empty; this one is; remove it");
+    if (token.empty()) *empty_id = static_cast<int32_t>(value);
     count = std::max(count, value + 1);
   }
   std::vector<std::string> tokens(static_cast<size_t>(count));
   for (const auto& [token, id] : entries) {
-    std::string& place = tokens[static_cast<size_t>(id.as_integer())];
-    if (!place.empty()) {
-      fail_world(id.path(), ": each token must have an id of its own; ", id.as_integer(), " is also that of ",
+    const int64_t value = id.as_integer();
+    std::string& place = tokens[static_cast<size_t>(value)];
+    if (!place.empty() || (empty_id != nullptr && *empty_id == value && !token.empty())) {
+      fail_world(id.path(), ": each token must have an id of its own; ", value, " is also that of ",
                  shown_json(Json(place)), "; number the tokens again");
     }
     place = token;

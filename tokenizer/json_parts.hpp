@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,9 +31,11 @@ int64_t integer_within(const Json& value, int64_t least, int64_t most);
 /// A string of exactly one character.
 const std::string& one_character(const Json& value);
 
-/// The tokens of a vocabulary `{"token": id, …}` by id, "" where an id has none.
-/// note: an id twice, a negative one, and one far beyond the number of tokens are errors.
-std::vector<std::string> read_json_vocabulary(const Json& vocabulary);
+/// The tokens of a vocabulary `{"token": id, …}` by id, "" where an id has none; an empty token is an error unless there is
+/// a place to put its id.
+/// note: an id twice, a negative one, and one far beyond the number of tokens (four times and a million) are errors.
+std::vector<std::string> read_json_vocabulary(const Json& vocabulary,
+                                              std::optional<int32_t>* empty_id = nullptr);
 
 /// The same as an object; ids without a token are left out.
 Json json_vocabulary(const std::vector<std::string>& tokens);

@@ -2,10 +2,10 @@
 
 /// What the files that implement normalizers share; to be included by them alone.
 
-#include <initializer_list>
 #include <memory>
 #include <string_view>
 
+#include "tokenizer/json_parts.hpp"
 #include "tokenizer/normalizers.hpp"
 #include "tokenizer/unicode.hpp"
 
@@ -15,9 +15,6 @@ namespace gradus {
 std::shared_ptr<const Normalizer> read_bert_normalizer(const Json& value);
 std::shared_ptr<const Normalizer> read_replace(const Json& value);
 std::shared_ptr<const Normalizer> read_precompiled(const Json& value);
-
-/// An error where an object has a key that is not among these.
-void check_normalizer_keys(const Json& object, std::initializer_list<std::string_view> known);
 
 /// Whether a character that decomposes or is a mark is newer than the tables of the Hugging Face library, to which it is
 /// then a character like any other.

@@ -243,24 +243,15 @@ void Strip::apply(AlignedText& text) const {
 
 // ------------------------------------------------------------------------------------------------ reading
 
-void check_normalizer_keys(const Json& object, std::initializer_list<std::string_view> known) {
-  for (const auto& [key, value] : object.as_object()) {
-    check_world(
-        std::find(known.begin(), known.end(), key) != known.end(), value.path(),
-        ": must be a key with a known meaning; this one is not and could change the result; remove it if it "
-        "says nothing");
-  }
-}
-
 std::shared_ptr<const Normalizer> read_normalizer(const Json& value) {
   if (value.is_null()) return nullptr;
   const std::string& type = value.at("type").as_string();
   const auto plain = [&](std::shared_ptr<const Normalizer> step) {
-    check_normalizer_keys(value, {"type"});
+    check_json_keys(value, {"type"});
     return step;
   };
   if (type == "Sequence") {
-    check_normalizer_keys(value, {"type", "normalizers"});
+    check_json_keys(value, {"type", "normalizers"});
     std::vector<std::shared_ptr<const Normalizer>> steps;
     for (const Json& step : value.at("normalizers").as_array()) {
       check_world(!step.is_null(), step.path(), ": must be a normalizer; it is null; remove it");
@@ -276,11 +267,11 @@ std::shared_ptr<const Normalizer> read_normalizer(const Json& value) {
   if (type == "StripAccents") return plain(std::make_shared<StripAccents>());
   if (type == "Nmt") return plain(std::make_shared<Nmt>());
   if (type == "Prepend") {
-    check_normalizer_keys(value, {"type", "prepend"});
+    check_json_keys(value, {"type", "prepend"});
     return std::make_shared<Prepend>(value.at("prepend").as_string());
   }
   if (type == "Strip") {
-    check_normalizer_keys(value, {"type", "strip_left", "strip_right"});
+    check_json_keys(value, {"type", "strip_left", "strip_right"});
     return std::make_shared<Strip>(value.at("strip_left").as_boolean(), value.at("strip_right").as_boolean());
   }
   if (type == "BertNormalizer") return read_bert_normalizer(value);

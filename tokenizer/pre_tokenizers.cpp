@@ -10,6 +10,7 @@
 
 #include "tensor/error.hpp"
 #include "tokenizer/char_table.hpp"
+#include "tokenizer/json_parts.hpp"
 #include "tokenizer/pattern.hpp"
 #include "tokenizer/splitters.hpp"
 #include "tokenizer/word_cutter.hpp"
@@ -422,26 +423,6 @@ class Sequence final : public PreTokenizer {
   std::vector<std::shared_ptr<const PreTokenizer>> steps_;
 };
 
-void check_keys(const Json& value, std::initializer_list<std::string_view> known) {
-  for (const auto& member : value.as_object()) {
-    check_world(member.first == "type" || std::find(known.begin(), known.end(), member.first) != known.end(),
-                value.path(), ": the keys of a ", value.at("type").as_string(),
-                " must be known ones; found \"", member.first, "\"");
-  }
-}
-
-bool boolean_or(const Json& value, std::string_view key, bool otherwise) {
-  const Json* member = value.find(key);
-  return member == nullptr || member->is_null() ? otherwise : member->as_boolean();
-}
-
-std::string one_char(const Json& value) {
-  const std::string& text = value.as_string();
-  check_world(!text.empty() && first_char(text).size() == text.size(), value.path(),
-              ": the value must be one character; found \"", text, "\"");
-  return text;
-}
-
 CutBehavior read_behavior(const Json& value) {
   const std::string& name = value.as_string();
   for (const auto& [known, behavior] : kBehaviors) {
@@ -454,9 +435,13 @@ CutBehavior read_behavior(const Json& value) {
 }
 
 std::shared_ptr<const PreTokenizer> read_metaspace(const Json& value) {
-  check_keys(value, {"replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep"});
+  check_json_keys(value, {"type", "replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep"});
+  const auto flag = [&](std::string_view key) {
+    const Json* given = value.find(key);
+    return given == nullptr || given->is_null() || given->as_boolean();
+  };
   const Json* scheme = value.find("prepend_scheme");
-  const bool adds = boolean_or(value, "add_prefix_space", true);
+  const bool adds = flag("add_prefix_space");
   Metaspace::Prepend prepend = adds ? Metaspace::Prepend::always : Metaspace::Prepend::never;
   if (scheme != nullptr) {
     const std::string& name = scheme->as_string();
@@ -468,12 +453,11 @@ std::shared_ptr<const PreTokenizer> read_metaspace(const Json& value) {
               : name == "first" ? Metaspace::Prepend::first
                                 : Metaspace::Prepend::never;
   }
-  return std::make_shared<Metaspace>(one_char(value.at("replacement")), prepend,
-                                     boolean_or(value, "split", true));
+  return std::make_shared<Metaspace>(one_character(value.at("replacement")), prepend, flag("split"));
 }
 
 std::shared_ptr<const PreTokenizer> read_split(const Json& value) {
-  check_keys(value, {"pattern", "behavior", "invert"});
+  check_json_keys(value, {"type", "pattern", "behavior", "invert"});
   const Json& pattern = value.at("pattern");
   const Json::Object& entries = pattern.as_object();
   check_world(entries.size() == 1 && (entries[0].first == "Regex" || entries[0].first == "String"),
@@ -485,7 +469,7 @@ std::shared_ptr<const PreTokenizer> read_split(const Json& value) {
 }
 
 std::shared_ptr<const PreTokenizer> read_sequence(const Json& value) {
-  check_keys(value, {"pretokenizers"});
+  check_json_keys(value, {"type", "pretokenizers"});
   const Json::Array& items = value.at("pretokenizers").as_array();
   std::vector<std::shared_ptr<const PreTokenizer>> steps;
   for (const Json& item : items) {
@@ -506,42 +490,42 @@ std::shared_ptr<const PreTokenizer> read_pre_tokenizer(const Json& value) {
   if (type == "Split") return read_split(value);
   if (type == "Metaspace") return read_metaspace(value);
   if (type == "ByteLevel") {
-    check_keys(value, {"add_prefix_space", "trim_offsets", "use_regex"});
+    check_json_keys(value, {"type", "add_prefix_space", "trim_offsets", "use_regex"});
     return std::make_shared<ByteLevel>(value.at("add_prefix_space").as_boolean(),
                                        value.at("trim_offsets").as_boolean(),
                                        boolean_or(value, "use_regex", true));
   }
   if (type == "BertPreTokenizer") {
-    check_keys(value, {});
+    check_json_keys(value, {"type"});
     return std::make_shared<BertPreTokenizer>();
   }
   if (type == "Whitespace") {
-    check_keys(value, {});
+    check_json_keys(value, {"type"});
     return std::make_shared<Whitespace>();
   }
   if (type == "WhitespaceSplit") {
-    check_keys(value, {});
+    check_json_keys(value, {"type"});
     return std::make_shared<KindSplit>(kSpaces, CutBehavior::removed, Json::object({{"type", type}}));
   }
   if (type == "Digits") {
-    check_keys(value, {"individual_digits"});
+    check_json_keys(value, {"type", "individual_digits"});
     const bool individual = value.at("individual_digits").as_boolean();
     return std::make_shared<KindSplit>(kNumbers, individual ? CutBehavior::isolated : CutBehavior::contiguous,
                                        Json::object({{"type", type}, {"individual_digits", individual}}));
   }
   if (type == "Punctuation") {
-    check_keys(value, {"behavior"});
+    check_json_keys(value, {"type", "behavior"});
     const Json* given = value.find("behavior");
     const CutBehavior behavior = given != nullptr ? read_behavior(*given) : CutBehavior::isolated;
     return std::make_shared<KindSplit>(kPunctuation, behavior,
                                        Json::object({{"type", type}, {"behavior", behavior_json(behavior)}}));
   }
   if (type == "CharDelimiterSplit") {
-    check_keys(value, {"delimiter"});
-    return std::make_shared<CharDelimiterSplit>(one_char(value.at("delimiter")));
+    check_json_keys(value, {"type", "delimiter"});
+    return std::make_shared<CharDelimiterSplit>(one_character(value.at("delimiter")));
   }
   if (type == "FixedLength") {
-    check_keys(value, {"length"});
+    check_json_keys(value, {"type", "length"});
     const Json* length = value.find("length");
     const int64_t chars = length != nullptr ? length->as_integer() : 5;
     check_world(chars >= 1, value.path(), ": the length must be at least 1; found ", chars);

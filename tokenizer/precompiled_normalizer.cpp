@@ -167,7 +167,7 @@ void Precompiled::apply(AlignedText& text) const {
 }  // namespace
 
 std::shared_ptr<const Normalizer> read_precompiled(const Json& value) {
-  check_normalizer_keys(value, {"type", "precompiled_charsmap"});
+  check_json_keys(value, {"type", "precompiled_charsmap"});
   const Json& charsmap = value.at("precompiled_charsmap");
   const std::string where = charsmap.path();
   std::optional<std::string> bytes = base64_decode(charsmap.as_string());

@@ -139,9 +139,9 @@ void Replace::apply(AlignedText& text) const {
 }  // namespace
 
 std::shared_ptr<const Normalizer> read_replace(const Json& value) {
-  check_normalizer_keys(value, {"type", "pattern", "content"});
+  check_json_keys(value, {"type", "pattern", "content"});
   const Json& pattern = value.at("pattern");
-  check_normalizer_keys(pattern, {"String", "Regex"});
+  check_json_keys(pattern, {"String", "Regex"});
   check_world(pattern.as_object().size() == 1, pattern.path(),
               ": must hold either String or Regex; it holds ", pattern.as_object().size(),
               " of them; keep one");

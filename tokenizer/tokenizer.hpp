@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -10,14 +9,12 @@
 #include <vector>
 
 #include "tokenizer/encoding.hpp"
+#include "tokenizer/progress.hpp"
 
 namespace gradus {
 
 class Pipeline;
 struct TokenizerParts;
-
-/// Called now and then with how much is done of how much; it may throw to stop the work.
-using ProgressFn = std::function<void(int64_t done, int64_t total)>;
 
 /// The text of the special token that stands between documents.
 inline constexpr std::string_view kEndOfText = "<|endoftext|>";

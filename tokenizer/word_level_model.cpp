@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tensor/error.hpp"
+#include "tokenizer/json_parts.hpp"
 #include "tokenizer/unicode.hpp"
 
 namespace gradus {
@@ -49,28 +50,9 @@ WordVocabulary::WordVocabulary(std::vector<std::string> tokens)
 }
 
 WordVocabulary WordVocabulary::read(const Json& vocab) {
-  const Json::Object& members = vocab.as_object();
-  const int64_t highest = 4 * std::ssize(members) + 1'000'000;
-  int64_t size = 0;
-  for (const auto& [token, id] : members) {
-    const int64_t value = id.as_integer();
-    check_world(value >= 0 && value <= highest, id.path(), ": must be an id from 0 to ", highest,
-                " (there are ", members.size(), " tokens); it is ", value);
-    size = std::max(size, value + 1);
-  }
-  std::vector<std::string> tokens(static_cast<size_t>(size));
-  std::vector<bool> taken(tokens.size());
-  int32_t empty_id = Trie::kNone;
-  for (const auto& [token, id] : members) {
-    const auto value = static_cast<size_t>(id.as_integer());
-    check_world(!taken[value], id.path(), ": must be an id that no other token has; ", value, " is that of ",
-                detail::quoted(tokens[value]));
-    taken[value] = true;
-    tokens[value] = token;
-    if (token.empty()) empty_id = static_cast<int32_t>(value);
-  }
-  WordVocabulary vocabulary(std::move(tokens));
-  vocabulary.empty_id_ = empty_id;
+  std::optional<int32_t> empty_id;
+  WordVocabulary vocabulary(read_json_vocabulary(vocab, &empty_id));
+  vocabulary.empty_id_ = empty_id.value_or(Trie::kNone);
   return vocabulary;
 }
 

@@ -26,6 +26,8 @@ class TextInput {
   /// Calls `take` with some texts after the other, in order, at most `most` at once; an error names the line.
   void for_batches(size_t most, const std::function<void(const std::vector<TextItem>&)>& take) const;
   const std::string& name() const { return name_; }
+  /// Whether a line holds a JSON string or object; contents() is then not a text.
+  bool json_lines() const { return json_lines_; }
   std::string_view contents() const { return file_ == nullptr ? std::string_view(typed_) : file_->text(); }
 
  private:

@@ -88,7 +88,8 @@ int run_tokenizer_train(const Arguments& arguments) {
   training.vocab_size = 8000;
   CommonOptions common;
   Args args("tokenizer train", "Learns a tokenizer from text and writes it as a tokenizer.json.");
-  args.positionals("TEXT", paths, "text files, folders of them, or - for standard input");
+  args.positionals("TEXT", paths,
+                   "text files, folders of them, or - for standard input; of a .jsonl each line is a text");
   args.choice("--kind", training.kind, {"bpe", "spm-bpe", "unigram", "wordpiece", "words", "char", "byte"},
               "bpe: pairs of bytes, as GPT has it; spm-bpe: of characters, as Llama 2; unigram: by "
               "probability, as T5; "
@@ -114,18 +115,28 @@ int run_tokenizer_train(const Arguments& arguments) {
   std::vector<std::string> files;
   for (const std::string& path : paths) list_files(path, files);
   std::deque<TextInput> inputs;
+  std::deque<std::string> decoded;
   std::vector<std::string_view> documents;
-  int64_t bytes = 0;
+  const bool takes_bytes = training.kind == "bpe" || training.kind == "byte";
   for (const std::string& file : files) {
-    inputs.emplace_back(file, false);
-    documents.push_back(inputs.back().contents());
-    bytes += static_cast<int64_t>(documents.back().size());
+    const TextInput& input = inputs.emplace_back(file, false);
+    if (!input.json_lines()) {
+      if (!takes_bytes) check_utf8(file, input.contents(), training.kind);
+      documents.push_back(input.contents());
+      continue;
+    }
+    input.for_batches(4096, [&](const std::vector<TextItem>& items) {
+      if (interrupted()) throw Interrupted{};
+      for (const TextItem& item : items) {
+        documents.push_back(decoded.emplace_back(item.text));
+        if (item.pair) documents.push_back(decoded.emplace_back(*item.pair));
+      }
+    });
   }
+  int64_t bytes = 0;
+  for (const std::string_view document : documents) bytes += static_cast<int64_t>(document.size());
   check_world(bytes > 0, files.front(), ": the text must not be empty; there is none in ", files.size(),
               files.size() == 1 ? " file" : " files");
-  for (size_t i = 0; i < files.size() && training.kind != "bpe" && training.kind != "byte"; ++i) {
-    check_utf8(files[i], documents[i], training.kind);
-  }
   if (!common.quiet) {
     say("train  " + training.kind + (fixed_size ? "" : ":" + std::to_string(training.vocab_size)) + " on " +
         bytes_text(static_cast<double>(bytes)) + " in " + std::to_string(files.size()) +

@@ -7,28 +7,14 @@
 #include "tokenizer/formats/first_places.hpp"
 #include "tokenizer/formats/lines.hpp"
 #include "tokenizer/formats/shown_text.hpp"
+#include "tokenizer/json_parts.hpp"
 
 namespace gradus {
 
 std::vector<std::string> read_vocab_json(std::string_view text, const std::string& source) {
   const Json vocab = Json::parse(text, source);
-  const Json::Object& entries = vocab.as_object();
-  check_world(!entries.empty(), source, ": a vocabulary must have tokens; there are none");
-  std::vector<std::string> tokens;
-  for (const auto& [token, value] : entries) {
-    const int64_t id = value.as_integer();
-    check_world(!token.empty(), value.path(), ": a token must not be empty; this one is; remove it");
-    // Holes cost memory, so a short file must not be able to ask for many.
-    const auto limit = static_cast<int64_t>(std::min<size_t>(2 * entries.size(), 0x7FFFFFFF));
-    check_world(id >= 0 && id < limit, value.path(), ": the ids of ", entries.size(),
-                " tokens must be from 0 to ", limit - 1, "; this one is ", id, "; number the tokens again");
-    const auto place = static_cast<size_t>(id);
-    if (place >= tokens.size()) tokens.resize(place + 1);
-    check_world(tokens[place].empty(), value.path(), ": each token must have an id of its own; ", id,
-                " is also that of ", shown_text(tokens[place]), "; number the tokens again");
-    tokens[place] = token;
-  }
-  return tokens;
+  check_world(!vocab.as_object().empty(), source, ": a vocabulary must have tokens; there are none");
+  return read_json_vocabulary(vocab);
 }
 
 Gpt2Files read_gpt2_files(std::string_view vocab, const std::string& vocab_source, std::string_view merges,
@@ -61,11 +47,7 @@ Gpt2Files read_gpt2_files(std::string_view vocab, const std::string& vocab_sourc
 }
 
 std::string write_vocab_json(const std::vector<std::string>& tokens) {
-  Json::Object entries;
-  for (size_t id = 0; id < tokens.size(); ++id) {
-    if (!tokens[id].empty()) entries.emplace_back(tokens[id], Json(static_cast<int64_t>(id)));
-  }
-  return Json::object(std::move(entries)).dump();
+  return json_vocabulary(tokens).dump();
 }
 
 std::string write_merges_txt(const std::vector<std::pair<std::string, std::string>>& merges) {

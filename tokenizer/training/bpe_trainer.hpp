@@ -1,17 +1,14 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "tokenizer/progress.hpp"
 #include "tokenizer/word_counts.hpp"
 
 namespace gradus {
-
-/// Called now and then with how much is done of how much; it may throw to stop the work.
-using ProgressFn = std::function<void(int64_t done, int64_t total)>;
 
 struct BpeTrainingOptions {
   /// How many tokens to make in all.

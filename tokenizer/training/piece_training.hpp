@@ -2,14 +2,12 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
-namespace gradus {
+#include "tokenizer/progress.hpp"
 
-/// Is told how much of a training is done; may throw to stop it.
-using ProgressFn = std::function<void(int64_t done, int64_t total)>;
+namespace gradus {
 
 /// A piece of a SentencePiece vocabulary.
 struct ScoredPiece {

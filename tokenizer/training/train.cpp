@@ -231,15 +231,32 @@ void check_memory(int64_t needed, const TokenizerTraining& options) {
              options.memory_bytes, " are allowed; allow more");
 }
 
-Tokenizer train_spm_bpe(std::span<const std::string_view> documents, const TokenizerTraining& options,
-                        Stages& stages) {
-  SpmBpeTrainingOptions training_options;
+struct TrainedPieces {
+  PieceVocabulary vocabulary;
+  std::string note;
+};
+
+// Counts words and trains pieces on them: bytes_needed(words, training_options) tells the memory, of which each word takes
+// `per_word` and each of its bytes `per_byte`.
+template <class Options>
+TrainedPieces train_pieces(std::span<const std::string_view> documents, const TokenizerTraining& options,
+                           Stages& stages, int64_t per_word, int64_t per_byte,
+                           int64_t (*bytes_needed)(std::span<const CountedWord>, const Options&),
+                           PieceTraining (*train)(std::span<const CountedWord>, const Options&,
+                                                  const ProgressFn&)) {
+  Options training_options;
   training_options.places = piece_places(options);
-  const TrainingMemory memory{spm_bpe_training_bytes({}, training_options), 32, 40};
+  const TrainingMemory memory{bytes_needed({}, training_options), per_word, per_byte};
   const WordCounts counts = count_words(documents, cut_marked, part_at_space, options, memory, stages);
-  check_memory(spm_bpe_training_bytes(counts.words, training_options), options);
-  const PieceTraining training = train_spm_bpe(counts.words, training_options, stages.training());
-  PieceVocabulary vocabulary = lay_out_pieces(options.special, training);
+  check_memory(bytes_needed(counts.words, training_options), options);
+  const PieceTraining training = train(counts.words, training_options, stages.training());
+  return {lay_out_pieces(options.special, training), piece_notes(training, counts)};
+}
+
+Tokenizer train_spm_bpe_kind(std::span<const std::string_view> documents, const TokenizerTraining& options,
+                             Stages& stages) {
+  auto [vocabulary, note] = train_pieces<SpmBpeTrainingOptions>(documents, options, stages, 32, 40,
+                                                                spm_bpe_training_bytes, train_spm_bpe);
   BpeParts bpe;
   bpe.byte_level = false;
   bpe.order = BpeParts::Order::scores;
@@ -253,7 +270,7 @@ Tokenizer train_spm_bpe(std::span<const std::string_view> documents, const Token
   // A tokenizer.json holds a list of merges, so that is what the tokenizer goes by from the beginning.
   const auto list = BpeModel(bpe).merge_list();
   PieceTable ids(bpe.tokens.size());
-  for (size_t id = 0; id < bpe.tokens.size(); ++id) ids.insert(bpe.tokens[id], static_cast<int32_t>(id));
+  ids.insert_all(bpe.tokens, [](size_t) { return true; });
   for (const auto& [left, right] : list) {
     const int32_t result =
         ids.find(bpe.tokens[static_cast<size_t>(left)] + bpe.tokens[static_cast<size_t>(right)]);
@@ -266,18 +283,13 @@ Tokenizer train_spm_bpe(std::span<const std::string_view> documents, const Token
   const Json post = template_json(added, "<s>", "");
   return Tokenizer(assemble(std::make_shared<const BpeModel>(std::move(bpe)), std::move(added),
                             marked_spaces(), {}, post, sentencepiece_decoder("", "", true)),
-                   piece_notes(training, counts));
+                   note);
 }
 
 Tokenizer train_unigram_kind(std::span<const std::string_view> documents, const TokenizerTraining& options,
                              Stages& stages) {
-  UnigramTrainingOptions training_options;
-  training_options.places = piece_places(options);
-  const TrainingMemory memory{unigram_training_bytes({}, training_options), 32, 250};
-  const WordCounts counts = count_words(documents, cut_marked, part_at_space, options, memory, stages);
-  check_memory(unigram_training_bytes(counts.words, training_options), options);
-  const PieceTraining training = train_unigram(counts.words, training_options, stages.training());
-  PieceVocabulary vocabulary = lay_out_pieces(options.special, training);
+  auto [vocabulary, note] = train_pieces<UnigramTrainingOptions>(documents, options, stages, 32, 250,
+                                                                 unigram_training_bytes, train_unigram);
   std::vector<std::pair<std::string, double>> pieces;
   for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     pieces.emplace_back(std::move(vocabulary.tokens[id]), vocabulary.scores[id]);
@@ -289,7 +301,7 @@ Tokenizer train_unigram_kind(std::span<const std::string_view> documents, const 
   return Tokenizer(
       assemble(std::make_shared<const UnigramModel>(std::move(pieces), static_cast<int32_t>(unknown), true),
                std::move(added), {}, component(kMetaspaceWords), post, sentencepiece_decoder("", "", true)),
-      piece_notes(training, counts));
+      note);
 }
 
 // ---- WordPiece and words ----
@@ -400,7 +412,7 @@ Tokenizer train_tokenizer(std::span<const std::string_view> documents, const Tok
   }
   Stages stages(progress, documents);
   if (kind == "bpe") return train_bpe(documents, filled, stages);
-  if (kind == "spm-bpe") return train_spm_bpe(documents, filled, stages);
+  if (kind == "spm-bpe") return train_spm_bpe_kind(documents, filled, stages);
   if (kind == "unigram") return train_unigram_kind(documents, filled, stages);
   if (kind == "wordpiece") return train_wordpiece_kind(documents, filled, stages);
   if (kind == "words") return train_words(documents, filled, stages);
