@@ -171,6 +171,14 @@ TEST_CASE("BPE: the bytes come first, then the merges, and the end of text last"
   CHECK(tokenizer.encode(" king") == std::vector<int32_t>{*tokenizer.id_of("\u0120king")});
 }
 
+TEST_CASE("BPE: the example of the Wikipedia article on byte-pair encoding, which minbpe tests too") {
+  const std::vector<std::string_view> documents = {"aaabdaaabac"};
+  const Tokenizer tokenizer = Tokenizer::train_bpe(documents, 256 + 3 + 1);  // and the end of text
+  std::vector<std::string> pieces;
+  for (const int32_t id : tokenizer.encode("aaabdaaabac")) pieces.push_back(tokenizer.token_bytes(id));
+  CHECK(pieces == std::vector<std::string>{"aaab", "d", "aaab", "a", "c"});
+}
+
 TEST_CASE("BPE: a vocabulary that comes out smaller than asked for says so") {
   const std::vector<std::string_view> documents = {"abab"};
   const Tokenizer tokenizer = Tokenizer::train_bpe(documents, 1000);

@@ -22,6 +22,8 @@ export const hostile = [
   '𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𝟙𝟚𝟛 𐐀𐐨 🜁 𠀀𪚥', '\ue000\uf8ff\u{f0000}', '\u202eabc\u202c \u2066x\u2069 a\u00adb \u034f', '�\ufffd', '\x01\x02\x1b[0m\x7f\x80\x9f',
   // Runs, which cost a careless implementation its square.
   'a'.repeat(3000), ' '.repeat(3000), '\n'.repeat(1000), '^'.repeat(2000), '0'.repeat(2000), '='.repeat(127) + '\n', 'ab'.repeat(1000), '的'.repeat(800), '😀'.repeat(500), 'é'.repeat(101), 'x'.repeat(100), 'x'.repeat(101), '\u0301'.repeat(300),
+  // Longer runs make other tokens, and then others with what is before them.
+  ...['*', '.', '-', '=', '#', '_', '/', ' '].flatMap((c) => [49, 65, 129, 256, 257, 400, 1025].map((n) => ` ${c.repeat(n)}x`)),
   // Special tokens: whole, cut, nested, twice, glued and in other cases.
   '<|endoftext|>', 'a<|endoftext|>b', ' <|endoftext|> ', '<|endoftext|><|endoftext|>', '<|endoftext', '<|endo<|endoftext|>ftext|>', '<|ENDOFTEXT|>', '<|im_start|>user\nhi<|im_end|>\n',
   '<s>a</s>', '<s><s>', '</s', '<unk>', '<pad><mask> <mask>a', '[CLS] a [SEP] b [MASK].', '[MASK][MASK]', '[cls]', '<bos><start_of_turn>user\n', '<｜begin▁of▁sentence｜>', '<|begin_of_text|>x<|eot_id|>', '<0x41><0x0A><0xFF>',
