@@ -143,6 +143,7 @@ equal '--special off' 'the king' "$(tokenizer show wordpiece.json 'the king' --s
 equal '--parse-special on' 329 "$(tokenizer encode bpe.json '<|endoftext|>' -q)"
 [ "$(tokenizer encode bpe.json '<|endoftext|>' --parse-special off -q | wc -w)" -gt 1 ] || fail '--parse-special off' 'several tokens' one
 equal decode '<|endoftext|>a' "$(tokenizer decode bpe.json 329 64)"
+equal 'decode of standard input' '<|endoftext|>a' "$(echo 329 64 | tokenizer decode bpe.json --input -)"
 equal 'decode --skip-special' a "$(tokenizer decode bpe.json 329 64 --skip-special)"
 equal 'decode --json' '"a\u0001"' "$(tokenizer decode bpe.json 64 189 --json)"
 offsets() { sed 's/.*offsets":\(.*\)}/\1/' out; }
@@ -213,6 +214,7 @@ for kind in words wordpiece; do
   equal "compare: a quarter of $kind is unknown" 0.25 "$(grep -o '"unknown_rate":[0-9.]*' out | cut -d: -f2)"
 done
 refuses 2 '--input FILE must be given' "$GRADUS" tokenizer compare bpe.json
+refuses 1 'unigram.json: cannot encode text 2 of latin: |byte 4 begins no character' "$GRADUS" tokenizer compare bpe.json unigram.json --input latin --lines
 refuses 1 'empty: must hold words' "$GRADUS" tokenizer compare bpe.json --input empty
 refuses 2 'DIR|FILE' "$GRADUS" tokenizer compare --input text
 succeeds 'bench tokenizer' "$GRADUS" bench tokenizer bpe.json --input text --with-offsets --json -q

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tensor/error.hpp"
+#include "tensor/parallel.hpp"
 #include "tokenizer/words.hpp"
 #include "tools/bench_common.hpp"
 #include "tools/text_input.hpp"
@@ -20,20 +21,30 @@ struct Figures {
   std::vector<std::vector<int64_t>> ends;  // of each text: where its tokens end, ascending, each place once
 };
 
-Figures measure(const std::string& path, const std::vector<std::string_view>& texts) {
+void measure(const Tokenizer& tokenizer, std::string_view text, Figures& figures) {
+  const double begin = now_seconds();
+  const std::vector<int32_t> ids = tokenizer.encode(text);
+  figures.seconds += now_seconds() - begin;
+  figures.tokens += static_cast<int64_t>(ids.size());
+  if (const std::optional<int32_t> unknown = tokenizer.unknown_id())
+    figures.unknown += std::count(ids.begin(), ids.end(), *unknown);
+  std::vector<int64_t>& ends = figures.ends.emplace_back();
+  for (const Piece& piece : tokenizer.encode_pieces(text)) ends.push_back(piece.end);
+  std::sort(ends.begin(), ends.end());
+  ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
+}
+
+Figures measure_all(const std::string& path, const std::vector<std::string_view>& texts,
+                    const std::string& input) {
   const Tokenizer tokenizer = load_tokenizer_at(path);
   Figures figures{path, tokenizer.kind(), 0, 0, 0, {}};
-  const std::optional<int32_t> unknown = tokenizer.unknown_id();
-  for (const std::string_view text : texts) {
-    const double begin = now_seconds();
-    const std::vector<int32_t> ids = tokenizer.encode(text);
-    figures.seconds += now_seconds() - begin;
-    figures.tokens += static_cast<int64_t>(ids.size());
-    if (unknown) figures.unknown += std::count(ids.begin(), ids.end(), *unknown);
-    std::vector<int64_t>& ends = figures.ends.emplace_back();
-    for (const Piece& piece : tokenizer.encode_pieces(text)) ends.push_back(piece.end);
-    std::sort(ends.begin(), ends.end());
-    ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
+  for (size_t i = 0; i < texts.size(); ++i) {
+    if (interrupted()) throw Interrupted{};
+    try {
+      measure(tokenizer, texts[i], figures);
+    } catch (const std::runtime_error& error) {
+      fail_world(path, ": cannot encode text ", i + 1, " of ", input, ": ", error.what());
+    }
   }
   return figures;
 }
@@ -85,10 +96,8 @@ int run_tokenizer_compare(const Arguments& arguments) {
   }
   check_world(words > 0, input, ": must hold words; it holds none in ", bytes, " bytes");
   std::vector<Figures> all;
-  for (const std::string& path : paths) {
-    if (interrupted()) throw Interrupted{};
-    all.push_back(measure(path, texts));
-  }
+  set_thread_count(1);
+  for (const std::string& path : paths) all.push_back(measure_all(path, texts, input));
   Json list = Json::array();
   size_t width = 4;
   for (const Figures& figures : all) width = std::max(width, figures.name.size());

@@ -318,7 +318,7 @@ int run_tokenizer_decode(const Arguments& arguments) {
   args.positionals("ID", words, "ids", false);
   args.text("--input", input,
             "a file instead: .npy or .bin as encode writes them, .jsonl with an array of ids a line, or ids "
-            "as text");
+            "as text (- for standard input)");
   args.flag("--skip-special", skip_special, "leave out special tokens");
   common.add(args);
   if (!args.parse(arguments)) return 0;
@@ -346,7 +346,8 @@ int run_tokenizer_decode(const Arguments& arguments) {
   } else if (input.ends_with(".npy") || input.ends_with(".bin")) {
     give(ids_of_file(input, tokenizer.vocab_size()), false);
   } else {
-    give(ids_of_words(MappedFile(input).text(), input), false);
+    const TextInput file(input, false);
+    give(ids_of_words(file.contents(), file.name()), false);
   }
   flush_out();
   return 0;
