@@ -11,7 +11,8 @@
 namespace gradus {
 
 /// Words of at most PieceKey::kLongest bytes with their tokens: one a cache line, the newest of its place. Most words of a
-/// text are few words again and again, and those stay in the second-level cache, where no vocabulary would fit.
+/// text are few words again and again, and those stay in the second-level
+/// cache, where no vocabulary would fit.
 class WordCache {
  public:
   static constexpr size_t kMostTokens = 7;
@@ -64,7 +65,7 @@ class WordCache {
   void prefetch(const PieceKey& key) { __builtin_prefetch(&at(key)); }
 
  private:
-  static constexpr int kBits = 14;
+  static constexpr int kBits = 15;
   std::vector<Entry> entries_ = std::vector<Entry>(size_t{1} << kBits);
 };
 
