@@ -299,27 +299,32 @@ class KindSplit final : public PreTokenizer {
   Json json_;
 };
 
+// Calls visit(kind, place) for every character of a word.
+template <class Visit>
+void visit_symbols(std::string_view text, ByteSpan word, Visit visit) {
+  const CharTable& table = char_table();
+  const char* const end = text.data() + word.end;
+  for (uint32_t at = word.begin; at < word.end;) {
+    const Symbol symbol = table.symbol(text.data() + at, end);
+    visit(symbol.kind, ByteSpan{at, at + symbol.length});
+    at += symbol.length;
+  }
+}
+
 // Runs of word characters and runs of anything else, without the spaces between.
 class Whitespace final : public PreTokenizer {
  public:
   void apply(PreTokenized& text) const override {
-    const CharTable& table = char_table();
-    const char* const bytes = text.text.text().data();
+    const std::string_view bytes = text.text.text();
     cut_words(text, [&](ByteSpan word, std::vector<ByteSpan>& words) {
-      const char* const end = bytes + word.end;
       KindSet run = 0;  // the kinds that go on with the word at the end of the list
-      for (const char* at = bytes + word.begin; at < end;) {
-        const Symbol symbol = table.symbol(at, end);
-        const auto begin = static_cast<uint32_t>(at - bytes);
-        at += symbol.length;
-        if (!in(symbol.kind, run)) {
-          run = in(symbol.kind, kSpaces) ? 0
-                : in(symbol.kind, kWord) ? kWord
-                                         : kEveryKind & ~(kWord | kSpaces);
-          if (run != 0) words.push_back({begin, begin});
+      visit_symbols(bytes, word, [&](CharKind kind, ByteSpan place) {
+        if (!in(kind, run)) {
+          run = in(kind, kSpaces) ? 0 : in(kind, kWord) ? kWord : kEveryKind & ~(kWord | kSpaces);
+          if (run != 0) words.push_back(place);
         }
-        if (run != 0) words.back().end = begin + symbol.length;
-      }
+        if (run != 0) words.back().end = place.end;
+      });
     });
   }
   bool drops_spaces() const override { return true; }
@@ -330,26 +335,18 @@ class Whitespace final : public PreTokenizer {
 class BertPreTokenizer final : public PreTokenizer {
  public:
   void apply(PreTokenized& text) const override {
-    const CharTable& table = char_table();
-    const char* const bytes = text.text.text().data();
+    const std::string_view bytes = text.text.text();
     cut_words(text, [&](ByteSpan word, std::vector<ByteSpan>& words) {
-      const char* const end = bytes + word.end;
       bool goes_on = false;
-      for (const char* at = bytes + word.begin; at < end;) {
-        const Symbol symbol = table.symbol(at, end);
-        const auto begin = static_cast<uint32_t>(at - bytes);
-        at += symbol.length;
-        if (in(symbol.kind, kSpaces | kPunctuation)) {
-          goes_on = false;
-          if (in(symbol.kind, kSpaces)) continue;
-          words.push_back({begin, begin + symbol.length});
-        } else if (goes_on) {
-          words.back().end = begin + symbol.length;
-        } else {
-          words.push_back({begin, begin + symbol.length});
-          goes_on = true;
+      visit_symbols(bytes, word, [&](CharKind kind, ByteSpan place) {
+        const bool in_word = !in(kind, kSpaces | kPunctuation);
+        if (in_word && goes_on) {
+          words.back().end = place.end;
+        } else if (!in(kind, kSpaces)) {
+          words.push_back(place);
         }
-      }
+        goes_on = in_word;
+      });
     });
   }
   bool drops_spaces() const override { return true; }

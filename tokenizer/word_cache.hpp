@@ -11,8 +11,7 @@
 namespace gradus {
 
 /// Words of at most PieceKey::kLongest bytes with their tokens: one a cache line, the newest of its place. Most words of a
-/// text are few words again and again, and those stay in the second-level
-/// cache, where no vocabulary would fit.
+/// text are few words again and again, and those stay in the second-level cache, where no vocabulary would fit.
 class WordCache {
  public:
   static constexpr size_t kMostTokens = 7;

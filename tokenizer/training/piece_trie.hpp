@@ -33,6 +33,23 @@ class PieceTrie {
   /// The piece that ends at a node, or kNone.
   int32_t piece(int32_t node) const { return units_[static_cast<size_t>(node)].piece; }
 
+  /// Calls visit(end, piece) for every piece that begins at codes[at] and ends at codes[last] or before; gives whether
+  /// the character by itself is one.
+  template <class Visit>
+  bool visit_from(std::span<const int32_t> codes, size_t at, size_t last, Visit visit) const {
+    bool has_char = false;
+    int32_t node = kRoot;
+    for (size_t end = at; end < last;) {
+      node = step(node, codes[end]);
+      if (node == kNone) break;
+      ++end;
+      if (piece(node) == kNone) continue;
+      has_char |= end == at + 1;
+      visit(end, piece(node));
+    }
+    return has_char;
+  }
+
   /// Gives every piece the number `numbers` has for it; kNone takes it out.
   void renumber(std::span<const int32_t> numbers);
 

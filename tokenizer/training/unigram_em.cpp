@@ -163,18 +163,10 @@ class ForwardBackward {
     first_edge_[at] = edges_.size();
     normalize<kLong>(forward_[at]);
     const Scaled here = forward_[at];
-    bool has_char = false;
-    int32_t node = PieceTrie::kRoot;
-    for (size_t end = at; end < codes.size();) {
-      node = trie_->step(node, codes[end]);
-      if (node == PieceTrie::kNone) break;
-      ++end;
-      const int32_t piece = trie_->piece(node);
-      if (piece == PieceTrie::kNone) continue;
-      has_char |= end == at + 1;
+    const bool has_char = trie_->visit_from(codes, at, codes.size(), [&](size_t end, int32_t piece) {
       add<kLong>(forward_[end], here.m * chances_[static_cast<size_t>(piece)], here.e);
       edges_.push_back({static_cast<int32_t>(end - at), piece});
-    }
+    });
     if (!has_char) {
       add<kLong>(forward_[at + 1], here.m * unknown_, here.e);
       edges_.push_back({1, PieceTrie::kNone});
@@ -210,17 +202,9 @@ class BestPath {
     for (size_t at = 0; at < codes.size(); ++at) {
       const double here = steps_[at].score;
       const size_t last = std::min(codes.size(), at + most);
-      bool has_char = false;
-      int32_t node = PieceTrie::kRoot;
-      for (size_t end = at; end < last;) {
-        node = trie_->step(node, codes[end]);
-        if (node == PieceTrie::kNone) break;
-        ++end;
-        const int32_t piece = trie_->piece(node);
-        if (piece == PieceTrie::kNone) continue;
-        has_char |= end == at + 1;
+      const bool has_char = trie_->visit_from(codes, at, last, [&](size_t end, int32_t piece) {
         offer(end, here + scores_[static_cast<size_t>(piece)], at, piece);
-      }
+      });
       if (!has_char) offer(at + 1, here + unknown_, at, PieceTrie::kNone);
     }
   }
