@@ -69,6 +69,8 @@ done
 train 2 "--memory: a size such as 512MB or 2GB must be given; it is '0.5'" text --vocab-size 330 --memory 0.5 -o new.json
 echo '{"pair": "x"}' > bad.jsonl
 train 1 'bad.jsonl:1: $: must have the key "text"' bad.jsonl -o new.json
+echo 3 > number.jsonl
+train 1 'number.jsonl:1: a line must hold a JSON string or object; it is 3' number.jsonl -o new.json
 train 1 'empty: the text must not be empty' empty -o new.json
 train 1 'nothing: the folder must hold text files; it holds none' nothing -o new.json
 refuses 1 'text/new.json' "$GRADUS" tokenizer train text --vocab-size 330 -o text/new.json -q

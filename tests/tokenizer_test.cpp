@@ -1,10 +1,12 @@
 #include "tokenizer/tokenizer.hpp"
 
+#include <cstdio>
 #include <functional>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "tensor/io/json.hpp"
 #include "tests/catch.hpp"
 #include "tests/use_threads.hpp"
 #include "tokenizer/unicode.hpp"
@@ -202,10 +204,14 @@ TEST_CASE("a long text has the same tokens and places at any thread count, and t
     if (random() % 3 == 0) text += " and so on\n";
   }
   const std::vector<std::string_view> documents = {std::string_view(text).substr(0, 100'000)};
-  std::string readable;
-  while (readable.size() < 500'000) {
-    readable += "the kings of the earth stood up, ";
-    if (random() % 10 == 0) readable += " \u0301 \u00C5nd A\u0301 \uFB01 \u4E2D\u6587\n";
+  std::string english;
+  while (english.size() < 500'000) {
+    english += "the kings of the earth stood up, ";
+    if (random() % 10 == 0) english += " \u0301 \u00C5nd A\u0301 \uFB01 \u4E2D\u6587\n";
+  }
+  std::string mixed;
+  while (mixed.size() < 500'000) {
+    mixed += random() % 2 == 0 ? "\u4E2D\u6587 \u4E2D ab " : "x \u0301 \uFF9E y\u0301 b a\u00E9 ";
   }
   const Tokenizer pieces = Tokenizer::train_bpe(documents, 600);
   // Words by white space, one of them unknown.
@@ -227,6 +233,34 @@ TEST_CASE("a long text has the same tokens and places at any thread count, and t
           "model": {"type": "BPE", "unk_token": "?", "vocab": {"?": 0, "\u2581": 1, "t": 2, "h": 3, "e": 4, "th": 5,
           "the": 6, "\u2581the": 7, "\u2581\u2581": 8}, "merges": ["t h", "th e", "\u2581 the", "\u2581 \u2581"]}})",
       "marked");
+  // Of bytes, behind normalizers that leave white space where there was none, and one that does not.
+  std::string spaced;
+  while (spaced.size() < 20'000) spaced += "a  b   c\n\n d ";
+  const std::vector<std::string_view> spaces = {spaced};
+  const std::string bytes = Tokenizer::train_bpe(spaces, 300).to_json();
+  const auto with = [&](const std::string& key, const std::string& value) {
+    Json json = Json::parse(bytes, "bytes");
+    return json.set(key, Json::parse(value, "value")).dump();
+  };
+  std::vector<Tokenizer> tokenizers = {words, cased, marked};
+  for (
+      const char* normalizer :
+      {R"({"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true})",
+       R"({"type": "Sequence", "normalizers": [{"type": "NFKD"}, {"type": "StripAccents"}]})",
+       R"({"type": "NFKC"})"}) {
+    tokenizers.push_back(Tokenizer::parse(with("normalizer", normalizer), "normalized"));
+  }
+  // Words by white space, in which the first of a text has a mark less, and characters that are bytes.
+  std::string vocab =
+      R"({"version": "1.0", "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"},
+      {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first"}]}, "model": {"type": "BPE", "unk_token": "?",
+      "byte_fallback": true, "merges": [], "vocab": {"?": 0, "a": 1, "\u2581": 2)";
+  for (int byte = 0; byte < 256; ++byte) {
+    char name[32];
+    std::snprintf(name, sizeof name, ", \"<0x%02X>\": %d", static_cast<unsigned>(byte), 3 + byte);
+    vocab += name;
+  }
+  tokenizers.push_back(Tokenizer::parse(vocab + "}}}", "first"));
   // Without a token for what is unknown, words that it lacks are errors.
   const Tokenizer strict = Tokenizer::parse(
       R"({"version": "1.0", "pre_tokenizer": {"type": "WhitespaceSplit"}, "model": {"type": "BPE",
@@ -246,15 +280,13 @@ TEST_CASE("a long text has the same tokens and places at any thread count, and t
     CHECK((of_pieces == expected_pieces));
     CHECK(pieces.encode(text) == expected_pieces.ids);
     CHECK(pieces.decode(of_pieces.ids) == text);
-    for (const Tokenizer& tokenizer : {words, cased, marked}) {
-      const Encoding encoding = tokenizer.encode_full(readable);
-      CHECK(encoding.ids.size() > 80'000);
-      CHECK(tokenizer.encode(readable) == encoding.ids);
-      if (threads == 1) {
-        expected.push_back(encoding);
-      } else {
-        CHECK((encoding == expected[index % 3]));
-        ++index;
+    for (const std::string& readable : {english, mixed}) {
+      for (const Tokenizer& tokenizer : tokenizers) {
+        const Encoding encoding = tokenizer.encode_full(readable);
+        CHECK(encoding.ids.size() > 80'000);
+        CHECK(tokenizer.encode(readable) == encoding.ids);
+        if (threads == 1) expected.push_back(encoding);
+        CHECK((encoding == expected[index++ % (2 * tokenizers.size())]));
       }
     }
     CHECK_THROWS_WITH(strict.encode(letters), Catch::Matchers::ContainsSubstring("U+0078") &&

@@ -29,8 +29,7 @@ BpeMerges::BpeMerges(const std::vector<BpeMerge>& merges) {
   }
 }
 
-size_t BpeMerges::apply_linear(BpeSymbol* symbols, size_t count, uint32_t limit, bool* ascending) const {
-  uint32_t last = 0;
+size_t BpeMerges::apply_linear(BpeSymbol* symbols, size_t count, uint32_t limit) const {
   // What symbols i and i + 1 become.
   uint32_t ranks[kLinearLimit];
   int32_t results[kLinearLimit];
@@ -47,8 +46,6 @@ size_t BpeMerges::apply_linear(BpeSymbol* symbols, size_t count, uint32_t limit,
     const auto lowest = static_cast<uint32_t>(first >> 32);
     const auto best = static_cast<size_t>(first & 0xFFFFFFFF);
     if (lowest >= limit) break;
-    if (lowest < last && ascending != nullptr) *ascending = false;
-    last = lowest;
     symbols[best].id = results[best];
     for (size_t i = best + 1; i + 1 < count; ++i) {
       symbols[i] = symbols[i + 1];
@@ -62,8 +59,7 @@ size_t BpeMerges::apply_linear(BpeSymbol* symbols, size_t count, uint32_t limit,
   return count;
 }
 
-size_t BpeMerges::apply_heap(BpeSymbol* symbols, size_t count, uint32_t limit, bool* ascending) const {
-  uint32_t last = 0;
+size_t BpeMerges::apply_heap(BpeSymbol* symbols, size_t count, uint32_t limit) const {
   if (count == 0) return 0;
   constexpr uint32_t kEnd = ~uint32_t{0};
   struct Node {
@@ -112,8 +108,6 @@ size_t BpeMerges::apply_heap(BpeSymbol* symbols, size_t count, uint32_t limit, b
     heap.pop_back();
     Node& left = nodes[top.at];
     if (left.rank != top.rank) continue;
-    if (top.rank < last && ascending != nullptr) *ascending = false;
-    last = top.rank;
     Node& right = nodes[left.next];
     symbols[top.at].id = left.result;
     left.next = right.next;
@@ -136,14 +130,14 @@ class BpeMerges::Windows {
     kept_.reserve(count / 2);
   }
 
-  // The word's tokens; none where merges did not apply in ascending order.
-  const Tokens* merge() {
+  // The word's tokens.
+  const Tokens& merge() {
     merge_window(window_, begin_);
-    while (begin_ + size_ < count_ && ascending_) {
+    while (begin_ + size_ < count_) {
       if (!advance()) widen();
     }
     keep(window_.size());
-    return ascending_ ? &kept_ : nullptr;
+    return kept_;
   }
 
  private:
@@ -155,8 +149,7 @@ class BpeMerges::Windows {
   }
 
   size_t apply(BpeSymbol* symbols, size_t count) {
-    return count <= kLinearLimit ? merges_.apply_linear(symbols, count, kNone, &ascending_)
-                                 : merges_.apply_heap(symbols, count, kNone, &ascending_);
+    return count <= kLinearLimit ? merges_.apply_linear(symbols, count) : merges_.apply_heap(symbols, count);
   }
 
   void keep(size_t tokens) {
@@ -202,15 +195,27 @@ class BpeMerges::Windows {
   // Whether a token and the first of the window behind it, which begins at `begin`, are what merging makes of the symbols of
   // both.
   bool fit(const BpeSymbol& left, const Tokens& window, size_t begin) {
-    const std::pair<int32_t, int32_t> pair{left.id, window[0].id};
-    if (pair == fitting_) return true;
     const size_t end = window.size() > 1 ? window[1].begin : std::min(begin + size_, count_);
+    const auto symbols = initial_.begin() + left.begin;
+    const auto fitting = initial_.begin() + fitting_.begin;
+    // In long runs the two are the same again and again.
+    if (begin - left.begin == fitting_.middle && end - left.begin == fitting_.size &&
+        std::equal(symbols, symbols + static_cast<std::ptrdiff_t>(fitting_.size), fitting)) {
+      return true;
+    }
     both_.resize(end - left.begin);
     for (size_t i = left.begin; i < end; ++i) both_[i - left.begin] = {initial_[i], static_cast<uint32_t>(i)};
     const bool fits = apply(both_.data(), both_.size()) == 2 && both_[0] == left && both_[1] == window[0];
-    if (fits) fitting_ = pair;
+    if (fits) fitting_ = {left.begin, begin - left.begin, end - left.begin};
     return fits;
   }
+
+  // Where two tokens stand that fit: where the first begins, and from there on, where the second does, and where it ends.
+  struct Fitting {
+    uint32_t begin = 0;
+    size_t middle = 0;
+    size_t size = 0;
+  };
 
   const BpeMerges& merges_;
   size_t count_;
@@ -219,22 +224,17 @@ class BpeMerges::Windows {
   Tokens window_;
   Tokens next_;
   Tokens both_;
-  std::pair<int32_t, int32_t> fitting_{-1, -1};  // the tokens that fitted last
-  bool ascending_ = true;
+  Fitting fitting_;   // those that were tried last
   size_t begin_ = 0;  // of the window
   size_t size_ = 32;  // of the window, in symbols: what is looked up for so many stays in the cache
 };
 
 size_t BpeMerges::apply_windows(BpeSymbol* symbols, size_t count) const {
   Windows windows(*this, symbols, count);
-  const Tokens* tokens = windows.merge();
-  if (tokens == nullptr) return apply_heap(symbols, count);
+  const Tokens& tokens = windows.merge();
   // No token comes to stand behind its place.
-  for (size_t i = 0; i < tokens->size(); ++i) {
-    const BpeSymbol& token = (*tokens)[i];
-    symbols[i] = {token.id, symbols[token.begin].begin};
-  }
-  return tokens->size();
+  for (size_t i = 0; i < tokens.size(); ++i) symbols[i] = {tokens[i].id, symbols[tokens[i].begin].begin};
+  return tokens.size();
 }
 
 }  // namespace gradus

@@ -42,18 +42,16 @@ class BpeMerges {
     if (count <= kWindowsFrom || limit != kNone) return apply_heap(symbols, count, limit);
     return apply_windows(symbols, count);
   }
-  /// The same for at most kLinearLimit symbols (`ascending` becomes false where a merge follows one of a higher rank): n² but quick for short words.
-  size_t apply_linear(BpeSymbol* symbols, size_t count, uint32_t limit = kNone,
-                      bool* ascending = nullptr) const;
+  /// The same for at most kLinearLimit symbols: n² but quick for short words.
+  size_t apply_linear(BpeSymbol* symbols, size_t count, uint32_t limit = kNone) const;
   /// The same for any number.
-  size_t apply_heap(BpeSymbol* symbols, size_t count, uint32_t limit = kNone,
-                    bool* ascending = nullptr) const;
+  size_t apply_heap(BpeSymbol* symbols, size_t count, uint32_t limit = kNone) const;
   /// The same for any number, a window at a time, so that what is looked at stays in the cache.
   /// y = tokens of one window up to a place where the next begins, and so on. They are those of the whole, because tokens
-  ///     are the encoding of their text if each two neighbours are the encoding of theirs: inside a window they are, and
-  ///     where windows meet that is tried.
-  /// note: holds where merges apply in ascending order, which is looked at; where one does not, as lists and ranks allow
-  ///       but training hardly ever makes, the heap takes the whole word.
+  ///     are the encoding of their text if each two neighbours are the encoding of theirs: until a merge joins symbols of
+  ///     two tokens, those of two neighbours merge in the order in which they would by themselves, and so that merge
+  ///     would be one of theirs. Inside a window the neighbours are such, for the same reason; where windows meet that is
+  ///     tried.
   /// ref: the github/rust-gems crate bpe, whose correctness rests on the same property
   size_t apply_windows(BpeSymbol* symbols, size_t count) const;
 

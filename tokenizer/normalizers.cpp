@@ -25,6 +25,9 @@ class Sequence final : public Normalizer {
   bool is_local() const override {
     return std::all_of(steps_.begin(), steps_.end(), [](const auto& step) { return step->is_local(); });
   }
+  bool keeps_spaces() const override {
+    return std::all_of(steps_.begin(), steps_.end(), [](const auto& step) { return step->keeps_spaces(); });
+  }
   Json to_json() const override {
     Json steps = Json::array();
     for (const auto& step : steps_) steps.push(step->to_json());
@@ -65,6 +68,7 @@ class NormalFormStep final : public Normalizer {
   NormalFormStep(NormalForm form, const char* type) : form_(form), type_(type) {}
   void apply(AlignedText& text) const override;
   bool is_local() const override { return true; }
+  bool keeps_spaces() const override { return true; }
   Json to_json() const override { return typed(type_); }
 
  private:
@@ -134,6 +138,7 @@ class Lowercase final : public Normalizer {
     });
   }
   bool is_local() const override { return true; }
+  bool keeps_spaces() const override { return true; }
   Json to_json() const override { return typed("Lowercase"); }
 
  private:

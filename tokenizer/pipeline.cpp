@@ -5,6 +5,7 @@
 
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
+#include "tensor/storage.hpp"
 #include "tokenizer/byte_alphabet.hpp"
 #include "tokenizer/char_model.hpp"
 #include "tokenizer/text_parts.hpp"
@@ -15,6 +16,11 @@ namespace {
 
 // Of a long text, that one thread encodes at a time.
 constexpr size_t kPartBytes = 64 << 10;
+
+// Whether threads are to share a text. note: where memory is only counted, parallel loops do nothing.
+bool is_shared(std::string_view text) {
+  return text.size() >= 2 * kPartBytes && thread_count() > 1 && !GhostMemory::active();
+}
 
 }  // namespace
 
@@ -101,12 +107,12 @@ Pipeline::Pipeline(TokenizerParts parts) : parts_(std::move(parts)) {
 // Whether the parts of a text cut before a space come to the tokens of the whole.
 bool Pipeline::can_be_parted() const {
   if (parts_.pre_tokenizer == nullptr || !normalized_tokens_.empty()) return false;
-  if (parts_.normalizer != nullptr && !parts_.normalizer->is_local()) return false;
+  const Normalizer* normalizer = parts_.normalizer.get();
+  if (normalizer != nullptr && !normalizer->is_local()) return false;
   if (parts_.pre_tokenizer->drops_spaces()) return true;
-  const PieceEnd piece_end = parts_.pre_tokenizer->piece_end();
-  // The splitters know nothing of what is before a piece, but one of them has a rule for white space at the end of a text,
-  // which a normalizer may bring to the end of a part.
-  return piece_end != nullptr && (parts_.normalizer == nullptr || piece_end != tiktoken_cl100k_piece_end);
+  // The splitters know nothing of what is before a piece, but white space at a part's end is not cut as it is elsewhere.
+  return parts_.pre_tokenizer->piece_end() != nullptr &&
+         (normalizer == nullptr || normalizer->keeps_spaces());
 }
 
 void Pipeline::list_tokens() {
@@ -207,8 +213,9 @@ void Pipeline::encode_segment(AlignedText text, bool special_tokens, Output& out
   const std::string_view all = text.text();
   const auto size = static_cast<uint32_t>(all.size());
   // Whether a text was rewritten anywhere can be told from the places of its tokens.
-  const bool parted = can_be_parted_ && (parts_.normalizer == nullptr || out.offsets == nullptr);
-  if (!parted || size < 2 * kPartBytes || thread_count() == 1)
+  const bool rewritten =
+      parts_.normalizer != nullptr || (parts_.pre_tokenizer != nullptr && parts_.pre_tokenizer->rewrites());
+  if (!can_be_parted_ || (rewritten && out.offsets != nullptr) || !is_shared(all))
     return encode_part(std::move(text), special_tokens, out);
   const auto part_at = parts_.normalizer == nullptr ? part_at_line : part_at_space;
   std::vector<ByteSpan> spans;
@@ -285,7 +292,7 @@ void Pipeline::encode_words(PreTokenized text, Output& out) const {
     parts_.pre_tokenizer->apply(text);
   }
   const std::string_view all = text.text.text();
-  if (all.size() < 2 * kPartBytes || thread_count() == 1) {
+  if (!is_shared(all)) {
     parts_.model->encode(all, text.words, out.scratch.tokens);
     out.take(text.text);
     return;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -142,6 +141,7 @@ class ByteLevel final : public PreTokenizer {
                          {"trim_offsets", trim_offsets_},
                          {"use_regex", use_regex_}});
   }
+  bool rewrites() const override { return add_prefix_space_; }
   PieceEnd piece_end() const override { return use_regex_ && !add_prefix_space_ ? gpt2_piece_end : nullptr; }
   bool byte_level() const override { return true; }
   bool keeps_words() const { return !add_prefix_space_ && !use_regex_; }
@@ -194,6 +194,7 @@ class Metaspace final : public PreTokenizer {
     if (split_) cut_at_string(text, CutBehavior::merged_with_next, false, replacement_);
   }
 
+  bool rewrites() const override { return true; }
   Json to_json() const override {
     const char* const scheme = prepend_ == Prepend::always  ? "always"
                                : prepend_ == Prepend::first ? "first"
@@ -414,6 +415,9 @@ class Sequence final : public PreTokenizer {
   }
   // The steps after the first see only words, which have no more to do with each other.
   bool drops_spaces() const override { return !steps_.empty() && steps_.front()->drops_spaces(); }
+  bool rewrites() const override {
+    return std::any_of(steps_.begin(), steps_.end(), [](const auto& step) { return step->rewrites(); });
+  }
   bool byte_level() const override { return !steps_.empty() && steps_.back()->byte_level(); }
 
  private:

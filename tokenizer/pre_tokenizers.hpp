@@ -30,6 +30,8 @@ class PreTokenizer {
   virtual PieceEnd piece_end() const { return nullptr; }
   /// Whether white space ends every word and is dropped, so that a text may be parted beside it.
   virtual bool drops_spaces() const { return false; }
+  /// Whether it may rewrite the text.
+  virtual bool rewrites() const { return false; }
   /// Whether the words are to be taken as bytes in the alphabet of byte-level vocabularies (ByteLevel does this).
   virtual bool byte_level() const { return false; }
 };

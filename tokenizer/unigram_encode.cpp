@@ -79,7 +79,7 @@ size_t UnigramModel::search(std::string_view word, double before, std::vector<Be
   });
 }
 
-// The same in sums from 0 on, and how far the best way leads; or nothing, where a character is no piece.
+// The same in doubles from 0 on, and how far the best way leads; or nothing, where a character is no piece.
 std::optional<UnigramModel::Outlook> UnigramModel::look_out(std::string_view word,
                                                             std::vector<Best>& best) const {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -113,9 +113,10 @@ std::optional<UnigramModel::Outlook> UnigramModel::look_out(std::string_view wor
 
 // Encodes words, which it takes apart where no piece can lie across. Of a part only the sum of what is before it matters,
 // and that only by its rounding: where the best way leads by more than rounding can make up for, it is the best
-// whatever the sum. Let u be the unit roundoff, n the part's characters, S the sum before and M the largest on the best
-// way: no way has more than n sums, each rounded by u·(|S| + M) at most, so that two ways come closer by 2·n·u·(|S| + M),
-// and the lead itself, which is measured in doubles, is off by no more than that. It must be twice that.
+// whatever the sum. Let u be the unit roundoff, n the part's characters, S the sum before, and M the largest best sum to
+// any place in the part. The search's best sums are off by n·u·(|S| + M) at most, as rounding keeps order: no sum that
+// loses, however it is rounded, comes above the one that wins. So a way that the search takes for the best is worse by
+// 2·n·u·(|S| + M) at most; the lead, which is measured in doubles, is off by no more; and twice both is on the safe side.
 class UnigramModel::Encoder {
  public:
   Encoder(const UnigramModel& model, std::string_view text, std::vector<Token>& tokens)
@@ -191,11 +192,10 @@ class UnigramModel::Encoder {
     } else {
       const bool first = sum() == 0;
       search(part.span);
-      // After nothing the search itself has found what stands there.
-      if (most < 0 && !first) return;
+      // What is found behind a sum that is too large may hold nowhere else; what is found behind nothing holds there.
+      if (most >= 0 || !first || any_unknown_) return;
     }
-    entry.keep(part.key, model_.serial_, tokens_, before, part.span.begin);
-    entry.note = std::max(most, 0.0F);
+    entry.keep(part.key, model_.serial_, tokens_, before, part.span.begin, std::max(most, 0.0F));
   }
 
   // The largest sum, without its sign, that may be before a part.

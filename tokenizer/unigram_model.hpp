@@ -80,10 +80,10 @@ class UnigramModel final : public SubwordModel {
     int32_t id;
   };
 
-  // Of the best way through a word, all in exact sums from 0 on.
+  // Of the best way through a word, in sums from 0 on.
   struct Outlook {
     double lead;   // over the second-best way
-    double reach;  // the largest sum on it, without its sign
+    double reach;  // the largest best sum to any place in the word, without its sign
     uint32_t characters;
   };
   class Encoder;

@@ -11,7 +11,7 @@
 namespace gradus {
 
 /// Words of at most PieceKey::kLongest bytes with their tokens: one a cache line, the newest of its place. Most words of a
-/// text are few words again and again, and those stay in the second-level cache, where no vocabulary would fit.
+/// text are few words again and again, whose entries stay near the processor, where no vocabulary would.
 class WordCache {
  public:
   static constexpr size_t kMostTokens = 7;
@@ -35,10 +35,12 @@ class WordCache {
       }
     }
 
-    /// Keeps the tokens from `from` on, which must be those of the word at `begin`, side by side; too many are not kept.
+    /// Keeps the tokens from `from` on, which must be those of the word at `begin`, side by side; where they are too many
+    /// everything stays as it is.
     void keep(const PieceKey& word, uint64_t serial, const std::vector<Token>& tokens, size_t from,
-              uint32_t begin) {
+              uint32_t begin, float what_to_know = 0) {
       if (tokens.size() - from > kMostTokens) return;
+      note = what_to_know;
       key = word;
       owner = serial;
       for (size_t i = from; i < tokens.size(); ++i) {

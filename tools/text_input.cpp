@@ -49,6 +49,8 @@ void TextInput::for_batches(size_t most,
       const std::string where = name_ + ":" + std::to_string(line_number);
       check_world(!line.empty(), where, ": a line must hold a JSON string or object; it is empty; remove it");
       const Json value = Json::parse(line, where);
+      check_world(value.kind() == Json::Kind::string || value.kind() == Json::Kind::object, where,
+                  ": a line must hold a JSON string or object; it is ", value.dump().substr(0, 40));
       if (value.kind() == Json::Kind::string) {
         items.push_back({keep(value), std::nullopt});
       } else {

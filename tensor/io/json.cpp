@@ -234,12 +234,14 @@ class Json::Reader {
       while (slots[at] != 0 && origin->key(slots[at] - 1) != name) at = (at + 1) & mask;
       return at;
     }
-    /// Makes room for one more. Large lists grow in large steps: what is reserved and not written costs no memory, but
-    /// moving what is there does, as often as that is done.
+    /// Makes room for one more. Lists of the size of a vocabulary grow in large steps: what is reserved and not written
+    /// costs no memory, but moving what is there does, as often as that is done.
     template <class List>
     static void make_room(List& list) {
       constexpr std::size_t large = 1024;
-      if (list.size() == list.capacity() && list.size() >= large) list.reserve(8 * list.size());
+      constexpr std::size_t too_large = 1 << 20;
+      if (list.size() == list.capacity() && list.size() >= large && list.size() < too_large)
+        list.reserve(8 * list.size());
     }
     uint32_t next_place() const { return static_cast<uint32_t>(is_object ? members.size() : items.size()); }
   };

@@ -33,7 +33,7 @@ class PieceTrie {
   /// The piece that ends at a node, or kNone.
   int32_t piece(int32_t node) const { return units_[static_cast<size_t>(node)].piece; }
 
-  /// Calls visit(end, piece) for every piece that begins at codes[at] and ends at codes[last] or before; gives whether
+  /// Calls visit(end, piece) for every piece that begins at codes[at] and ends before codes[last]; gives whether
   /// the character by itself is one.
   template <class Visit>
   bool visit_from(std::span<const int32_t> codes, size_t at, size_t last, Visit visit) const {
