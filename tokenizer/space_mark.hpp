@@ -7,7 +7,9 @@
 namespace gradus {
 
 /// What SentencePiece writes for a space: U+2581.
-inline constexpr std::string_view kSpaceText = "\xE2\x96\x81";
+/// note: an array, as each file may have a copy of a literal of its own, and a view that begins in one and ends in another.
+inline constexpr char kSpaceBytes[] = "\xE2\x96\x81";
+inline constexpr std::string_view kSpaceText(kSpaceBytes, sizeof kSpaceBytes - 1);
 
 /// Where the word of a text that begins at byte `begin` ends, `end` at the latest: before the next space mark that follows
 /// something else. note: leading marks, however many, belong to the word.

@@ -17,7 +17,8 @@ class Pipeline;
 struct TokenizerParts;
 
 /// The text of the special token that stands between documents.
-inline constexpr std::string_view kEndOfText = "<|endoftext|>";
+inline constexpr char kEndOfTextBytes[] = "<|endoftext|>";
+inline constexpr std::string_view kEndOfText(kEndOfTextBytes, sizeof kEndOfTextBytes - 1);
 
 /// A token and the bytes it stands for in the text; the end is exclusive.
 struct Piece {
