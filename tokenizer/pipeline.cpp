@@ -230,6 +230,7 @@ void Pipeline::encode_segment(AlignedText text, bool special_tokens, Output& out
     });
   } catch (const std::runtime_error&) {
     // It names a byte of its part; the whole text gives the error with the byte of the text.
+    out.scratch.tokens.clear();
     out.ids.resize(before);
     if (out.offsets != nullptr) out.offsets->resize(before);
     encode_part(std::move(text), special_tokens, out);
