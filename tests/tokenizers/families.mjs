@@ -48,7 +48,11 @@ export function families(vocabularies, program) {
     add(`unigram-${family}`, () => vocabularies.unigram(`unigram-${family}`, trained('spm-unigram'), family), huggingFace,
       { ...both, skew: family === 'albert' ? { kind: 'albert' } : undefined });
   }
+  add('unigram-albert-30k', () => vocabularies.unigram('unigram-albert-30k', vocabularies.published('spm-albert', 'clean_30k_b64'), 'albert'), huggingFace,
+    { ...both, skew: { kind: 'albert' } });
   add('spm-llama2', () => vocabularies.llama2Model(), sentencePiece, { plain: true });
+  add('spm-albert', () => vocabularies.published('spm-albert', 'clean_30k_b64'), sentencePiece, { plain: true });
+  add('spm-smart', () => vocabularies.published('spm-smart', 'smart_b64'), sentencePiece, { plain: true });
   for (const name of Object.keys(trainings)) add(name, () => trained(name), sentencePiece, { plain: true });
 
   const convert = (name, from, truth, options) => add(`convert-${name}`, null, huggingFace, { from, truth, ...options });

