@@ -41,13 +41,10 @@ int64_t whole_step(const std::string& folder) {
   return agree ? std::stoll(step) : -1;
 }
 
-/// The names in a folder, sorted.
+/// The names in a folder, sorted, in one line.
 std::string listing(const std::string& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
   std::string all;
-  for (const std::string& name : names) all += (all.empty() ? "" : " ") + name;
+  for (const std::string& name : test::names_in(folder)) all += (all.empty() ? "" : " ") + name;
   return all;
 }
 const std::string kPair = "model.safetensors state.safetensors";
@@ -82,16 +79,19 @@ TEST_CASE("a checkpoint is two files of one step, and nothing else stays") {
 
 TEST_CASE("a checkpoint cut off before its first rename leaves the one before") {
   Torn torn;
-  SECTION("while the model was written") {
+  SECTION("while an older version wrote the model") {
     write_quickly(torn.folder / "model.safetensors.partial", "half of a head");
   }
+  SECTION("while the model was written") {
+    write_quickly(torn.folder / "model.safetensors.99-1.partial", "half of a head");
+  }
   SECTION("while the state was written") {
-    write_quickly(torn.folder / "model.safetensors.partial", read_file(torn.next / kWeightsFile));
-    write_quickly(torn.folder / "state.safetensors.partial", "");
+    write_quickly(torn.folder / "model.safetensors.99-1.partial", read_file(torn.next / kWeightsFile));
+    write_quickly(torn.folder / "state.safetensors.99-2.partial", "");
   }
   SECTION("when the model was staged") {
     torn.put(kWeightsFile, "model.safetensors.next");
-    write_quickly(torn.folder / "state.safetensors.partial", read_file(torn.next / kStateFile));
+    write_quickly(torn.folder / "state.safetensors.99-2.partial", read_file(torn.next / kStateFile));
   }
   SECTION("when both were staged") {
     torn.put(kWeightsFile, "model.safetensors.next");
@@ -164,7 +164,7 @@ TEST_CASE("what an earlier attempt staged is never taken for a later one's") {
   checkpoint(torn.next.path(), 15);
   torn.put(kWeightsFile, "model.safetensors.next");
   torn.put(kStateFile, "state.safetensors.next");
-  write_quickly(torn.folder / "model.safetensors.partial", "old");
+  write_quickly(torn.folder / "model.safetensors.99-1.partial", "old");
   checkpoint(torn.folder.path(), 30);
   CHECK(listing(torn.folder.path()) == kPair);
   CHECK(recover_checkpoint(torn.folder.path()) == 30);
@@ -175,8 +175,7 @@ TEST_CASE("a checkpoint that cannot be written leaves the one before as it was")
   const TemporaryFolder folder;
   checkpoint(folder.path(), 10);
   // A folder in the way of each name that the writer needs.
-  for (const char* name : {"model.safetensors.partial", "state.safetensors.partial", "model.safetensors.next",
-                           "state.safetensors.next"}) {
+  for (const char* name : {"model.safetensors.next", "state.safetensors.next"}) {
     CAPTURE(name);
     fs::create_directory(folder / name);
     CHECK_THROWS_AS(checkpoint(folder.path(), 20), std::runtime_error);

@@ -32,9 +32,11 @@ alive() { kill -0 "$pid" 2> kill_error; }
 wait_for_lines() {
   while alive && [ "$(lines run/metrics.jsonl)" -lt "$1" ]; do sleep 0.01; done
 }
+# A file of the checkpoint stands half-written or staged; without a process of its own, which would be slower than that.
+shopt -s nullglob
 writing() {
-  [ -e run/model.safetensors.partial ] || [ -e run/model.safetensors.next ] || [ -e run/state.safetensors.partial ] ||
-    [ -e run/state.safetensors.next ]
+  local found=(run/*.safetensors.*)
+  [ ${#found[@]} -gt 0 ]
 }
 step_of() { head -c 400 "$1" | sed 's/.*"step":"\([0-9]*\)".*/\1/' | head -n 1; }
 

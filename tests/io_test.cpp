@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -25,7 +26,10 @@ namespace {
 
 using namespace gradus;
 using Catch::Matchers::ContainsSubstring;
+using gradus::test::names_in;
 using gradus::test::TemporaryFolder;
+using gradus::test::write_quickly;
+namespace fs = std::filesystem;
 
 /// While it lives, no file of this process grows beyond `bytes`: writing more fails like on a full disk.
 class FileSizeLimit {
@@ -110,16 +114,83 @@ TEST_CASE("a file written atomically replaces the old one only when it is whole"
   {
     AtomicFile abandoned(path);
     abandoned.write("half");
-    CHECK(file_exists(path + ".partial"));
+    CHECK(names_in(folder.path()).size() == 2);
   }
   CHECK(read_file(path) == "new!");
-  CHECK_FALSE(file_exists(path + ".partial"));
+  CHECK(names_in(folder.path()) == std::vector<std::string>{"a"});
+}
 
-  // What a writer that was killed has left is no obstacle.
-  std::ofstream(path + ".partial") << "much longer than what follows";
-  write_file_atomic(path, "next");
-  CHECK(read_file(path) == "next");
-  CHECK_FALSE(file_exists(path + ".partial"));
+TEST_CASE("of two writers of one file the last to finish wins, whole, and neither disturbs the other",
+          "[io]") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "a";
+  AtomicFile first(path);
+  first.write("first, ");
+  AtomicFile second(path);
+  second.write("second, ");
+  first.write("whole");
+  second.write("also whole");
+  second.commit();
+  CHECK(read_file(path) == "second, also whole");
+  first.commit();
+  CHECK(read_file(path) == "first, whole");
+  CHECK(names_in(folder.path()) == std::vector<std::string>{"a"});
+}
+
+TEST_CASE("what a writer that died has left is removed, and nothing else of a name like it", "[io]") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "a";
+  for (const char* left : {"a.4711-0.partial", "a.1-22.partial"}) write_quickly(folder / left, "half");
+  const std::vector<std::string> others = {"a.-1.partial",    "a.1-.partial",  "a.1-2.part",
+                                           "a.12.partial",    "a.partial",     "aa.1-2.partial",
+                                           "a.1-2.partial.x", "a.1-2x.partial"};
+  for (const std::string& other : others) write_quickly(folder / other, "somebody's");
+  write_file_atomic(path, "new");
+  std::vector<std::string> expected = others;
+  expected.emplace_back("a");
+  std::sort(expected.begin(), expected.end());
+  CHECK(names_in(folder.path()) == expected);
+}
+
+TEST_CASE("a symbolic link stays, and what it leads to is replaced", "[io]") {
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "below");
+  write_quickly(folder / "below/target", "old");
+  fs::create_symlink("below/target", folder / "link");
+  fs::create_symlink(folder / "link", folder / "second");
+  write_file_atomic(folder / "second", "new");
+  CHECK(fs::is_symlink(folder / "second"));
+  CHECK(fs::is_symlink(folder / "link"));
+  CHECK(read_file(folder / "below/target") == "new");
+  CHECK(names_in(folder / "below") == std::vector<std::string>{"target"});
+  CHECK(names_in(folder.path()) == std::vector<std::string>{"below", "link", "second"});
+  fs::create_symlink("below/not yet", folder / "dangling");
+  write_file_atomic(folder / "dangling", "made");
+  CHECK(fs::is_symlink(folder / "dangling"));
+  CHECK(read_file(folder / "below/not yet") == "made");
+  fs::create_symlink("circle", folder / "circle");
+  CHECK_THROWS_WITH(write_file_atomic(folder / "circle", "x"), ContainsSubstring("in a circle"));
+}
+
+TEST_CASE("an address of a mapped file is told by its file and byte", "[io]") {
+  const TemporaryFolder folder;
+  write_quickly(folder / "a", std::string(10'000, 'a'));
+  write_quickly(folder / "b", std::string(10, 'b'));
+  const void* gone = nullptr;
+  {
+    const MappedFile a(folder / "a");
+    const MappedFile b(folder / "b");
+    const auto place = find_mapped(a.data() + 5000);
+    REQUIRE(place.has_value());
+    CHECK(place->path == folder / "a");
+    CHECK(place->byte == 5000);
+    REQUIRE(find_mapped(b.data()).has_value());
+    CHECK(find_mapped(b.data())->path == folder / "b");
+    CHECK_FALSE(find_mapped(b.data() + 10).has_value());
+    CHECK_FALSE(find_mapped(&gone).has_value());
+    gone = a.data();
+  }
+  CHECK_FALSE(find_mapped(gone).has_value());
 }
 
 TEST_CASE("a write that fails keeps the old file, removes the new one and says how far it came", "[io]") {
@@ -139,7 +210,7 @@ TEST_CASE("a write that fails keeps the old file, removes the new one and says h
     CHECK_THROWS_AS(file.commit(), std::invalid_argument);
   }
   CHECK(read_file(path) == "old");
-  CHECK_FALSE(file_exists(path + ".partial"));
+  CHECK(names_in(folder.path()) == std::vector<std::string>{"a"});
   write_file_atomic(path, large);
   CHECK(read_file(path) == large);
 }

@@ -17,7 +17,10 @@ namespace fs = std::filesystem;
 
 constexpr const char* kStaged = ".next";
 
-std::string in(const std::string& folder, const std::string& name) { return folder + "/" + name; }
+/// A file of a folder, behind whatever link somebody has put there.
+std::string in(const std::string& folder, const std::string& name) {
+  return follow_links(folder + "/" + name);
+}
 
 int64_t step_of(const SafetensorsFile& file) {
   const auto entry = file.metadata().find("step");
@@ -96,8 +99,10 @@ int64_t recover_checkpoint(const std::string& folder) {
   const auto finish = [&] {
     remove_file(model + kStaged);
     remove_file(state + kStaged);
-    remove_file(model + ".partial");
-    remove_file(state + ".partial");
+    for (const std::string& path : {model, state}) {
+      remove_stale_partials(path);
+      remove_file(path + ".partial");  // as older versions called it
+    }
     return model_step;
   };
   if (file_exists(state) && step_of(SafetensorsFile::open(state)) == model_step) return finish();

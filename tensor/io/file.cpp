@@ -1,5 +1,6 @@
 #include "tensor/io/file.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -8,10 +9,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "tensor/error.hpp"
 
@@ -43,12 +47,13 @@ class Descriptor {
   int value_;
 };
 
-int open_retrying(const std::string& path, int flags, mode_t mode = 0) {
-  int descriptor = -1;
-  do {
-    descriptor = ::open(path.c_str(), flags | O_CLOEXEC, mode);
-  } while (descriptor < 0 && errno == EINTR);
-  return descriptor;
+int open_retrying(const std::string& path, int flags, mode_t mode = 0,
+                  const std::function<void()>& on_interrupt = {}) {
+  for (;;) {
+    const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+    if (descriptor >= 0 || errno != EINTR) return descriptor;
+    if (on_interrupt) on_interrupt();  // a pipe waits here for its writer
+  }
 }
 
 int open_to_read(const std::string& path) {
@@ -82,24 +87,40 @@ void rename_checked(const std::string& from, const std::string& to) {
 
 }  // namespace
 
-std::string read_file(const std::string& path) {
-  const Descriptor descriptor(open_to_read(path));
-  const struct stat status = status_of(descriptor.get(), path);
+namespace {
+
+std::string read_to_end(int descriptor, const std::string& name, std::size_t expected,
+                        const std::function<void()>& on_interrupt) {
   std::string contents;
-  if (status.st_size > 0) contents.reserve(static_cast<std::size_t>(status.st_size) + 1);
+  if (expected > 0) contents.reserve(expected + 1);
   // Reads to the end rather than to the size: pipes and the files of /proc have none.
   constexpr std::size_t most = std::size_t{1} << 20;
   for (;;) {
     const std::size_t before = contents.size();
     const std::size_t wanted = std::max<std::size_t>(std::min(most, contents.capacity() - before), 4096);
     contents.resize(before + wanted);
-    const ssize_t got = ::read(descriptor.get(), contents.data() + before, wanted);
+    const ssize_t got = ::read(descriptor, contents.data() + before, wanted);
     const int error = errno;
     contents.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
     if (got == 0) return contents;
-    check_world(got > 0 || error == EINTR, path, ": reading failed after ", before, " bytes; ",
+    check_world(got > 0 || error == EINTR, name, ": reading failed after ", before, " bytes; ",
                 reason(error));
+    if (got < 0 && on_interrupt) on_interrupt();
   }
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path, const std::function<void()>& on_interrupt) {
+  const Descriptor descriptor(open_retrying(path, O_RDONLY, 0, on_interrupt));
+  check_world(descriptor.get() >= 0, path, ": cannot be opened; ", reason(errno));
+  const struct stat status = status_of(descriptor.get(), path);
+  return read_to_end(descriptor.get(), path, static_cast<std::size_t>(std::max<off_t>(status.st_size, 0)),
+                     on_interrupt);
+}
+
+std::string read_standard_input(const std::function<void()>& on_interrupt) {
+  return read_to_end(STDIN_FILENO, "standard input", 0, on_interrupt);
 }
 
 void write_file_atomic(const std::string& path, std::string_view contents) {
@@ -116,6 +137,32 @@ bool file_exists(const std::string& path) {
 bool is_directory(const std::string& path) {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+bool is_stream(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
+}
+
+bool same_file(const std::string& a, const std::string& b) {
+  struct stat first {};
+  struct stat second {};
+  return ::stat(a.c_str(), &first) == 0 && ::stat(b.c_str(), &second) == 0 && first.st_dev == second.st_dev &&
+         first.st_ino == second.st_ino;
+}
+
+std::string follow_links(const std::string& path) {
+  std::string place = path;
+  constexpr int kMostLinks = 40;  // as the system has it
+  for (int i = 0; i < kMostLinks; ++i) {
+    std::array<char, 4096> link{};
+    const ssize_t length = ::readlink(place.c_str(), link.data(), link.size());
+    if (length <= 0) return place;
+    const std::string to(link.data(), static_cast<std::size_t>(length));
+    place = to.front() == '/' ? to : folder_of(place) + "/" + to;
+  }
+  fail_world(path, ": symbolic links must lead to a place; these lead in a circle, or there are more than ",
+             kMostLinks);
 }
 
 uint64_t file_bytes(const std::string& path) {
@@ -156,6 +203,49 @@ void rename_synced(const std::string& from, const std::string& to) {
   sync_folder(folder_of(to));
 }
 
+namespace {
+
+/// Which addresses are mapped from which file: entries never move, and a handler reads them while others change.
+struct Mapping {
+  std::atomic<uintptr_t> begin{0};  // 0: free, 1: taken, not yet told
+  std::atomic<std::size_t> size{0};
+  std::array<char, 1024> path{};
+};
+constexpr uintptr_t kTaken = 1;
+// Models in more files than this are as safe but for the text of an error.
+std::array<Mapping, 256> mappings;
+
+void remember_mapping(const std::byte* data, std::size_t size, const std::string& path) {
+  for (Mapping& mapping : mappings) {
+    uintptr_t free = 0;
+    if (!mapping.begin.compare_exchange_strong(free, kTaken)) continue;
+    path.copy(mapping.path.data(), mapping.path.size() - 1);
+    mapping.path[std::min(path.size(), mapping.path.size() - 1)] = '\0';
+    mapping.size.store(size);
+    mapping.begin.store(reinterpret_cast<uintptr_t>(data));
+    return;
+  }
+}
+
+void forget_mapping(const std::byte* data) {
+  for (Mapping& mapping : mappings) {
+    uintptr_t begin = reinterpret_cast<uintptr_t>(data);
+    if (mapping.begin.compare_exchange_strong(begin, 0)) return;
+  }
+}
+
+}  // namespace
+
+std::optional<MappedPlace> find_mapped(const void* address) noexcept {
+  const auto at = reinterpret_cast<uintptr_t>(address);
+  for (const Mapping& mapping : mappings) {
+    const uintptr_t begin = mapping.begin.load();
+    if (begin <= kTaken || at < begin || at - begin >= mapping.size.load()) continue;
+    return MappedPlace{mapping.path.data(), at - begin};
+  }
+  return std::nullopt;
+}
+
 MappedFile::MappedFile(const std::string& path) {
   const Descriptor descriptor(open_to_read(path));
   const struct stat status = status_of(descriptor.get(), path);
@@ -165,30 +255,88 @@ MappedFile::MappedFile(const std::string& path) {
   void* memory = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor.get(), 0);
   check_world(memory != MAP_FAILED, path, ": its ", size_, " bytes cannot be mapped; ", reason(errno));
   data_ = static_cast<const std::byte*>(memory);
+  remember_mapping(data_, size_, path);
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (data_ == nullptr) return;
+  forget_mapping(data_);
+  ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), partial_(path_ + ".partial") {
-  check_world(!is_directory(path_), path_, ": must be a file; it is a directory");
+namespace {
+
+std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+/// Whether a name is that of a file which a writer of `name` began: name.PROCESS-NUMBER.partial.
+bool is_partial_of(std::string_view candidate, std::string_view name) {
+  constexpr std::string_view kEnd = ".partial";
+  if (!candidate.starts_with(name) || !candidate.ends_with(kEnd)) return false;
+  candidate.remove_prefix(name.size());
+  candidate.remove_suffix(std::min(kEnd.size(), candidate.size()));
+  const std::size_t dash = candidate.find('-');
+  return candidate.size() >= 4 && candidate[0] == '.' && dash > 1 && dash + 1 < candidate.size() &&
+         candidate.find_first_not_of("0123456789", 1) == dash &&
+         candidate.find_first_not_of("0123456789", dash + 1) == candidate.npos;
+}
+
+}  // namespace
+
+void remove_stale_partials(const std::string& path) {
+  const std::string target = follow_links(path);
+  const std::string folder = folder_of(target);
+  DIR* listing = ::opendir(folder.c_str());
+  if (listing == nullptr) return;
+  std::vector<std::string> found;
+  while (const dirent* entry = ::readdir(listing)) {
+    if (is_partial_of(entry->d_name, name_of(target))) found.push_back(folder + "/" + entry->d_name);
+  }
+  ::closedir(listing);
+  for (const std::string& partial : found) {
+    const Descriptor descriptor(open_retrying(partial, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+    // Whoever writes it holds its lock.
+    if (descriptor.get() >= 0 && ::flock(descriptor.get(), LOCK_EX | LOCK_NB) == 0) ::unlink(partial.c_str());
+  }
+}
+
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
+  check(!path_.empty(), "the name of a file to write must not be empty; it is; give one");
+  target_ = follow_links(path_);
+  check_world(!is_directory(target_), path_, ": must be a file; it is a directory");
   // The new file would take its place.
-  struct stat status {};
-  const bool other = ::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
-  check_world(!other, path_, ": must be a regular file; it is a device, pipe or socket");
-  // What stands at the partial name was left by a writer that died; no live writer shares a target with another.
-  descriptor_ = open_retrying(partial_, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-  check_world(descriptor_ >= 0, path_, ": cannot be written; ", partial_,
-              " cannot be made beside it: ", reason(errno));
+  check_world(!is_stream(target_), path_, ": must be a regular file; it is a device, pipe or socket");
+  remove_stale_partials(target_);
+  static std::atomic<uint64_t> made{0};
+  constexpr int kTries = 1000;
+  for (int i = 0; i < kTries && descriptor_ < 0; ++i) {
+    partial_ = target_ + "." + std::to_string(::getpid()) + "-" + std::to_string(made++) + ".partial";
+    descriptor_ = open_retrying(partial_, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    check_world(descriptor_ >= 0 || errno == EEXIST, path_, ": cannot be written; ", partial_,
+                " cannot be made beside it: ", reason(errno));
+    if (descriptor_ < 0) continue;
+    // Between the two calls another writer may have taken it for one left behind.
+    const bool locked = ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+    struct stat status {};
+    if (!locked || ::fstat(descriptor_, &status) != 0 || status.st_nlink == 0) {
+      ::close(std::exchange(descriptor_, -1));
+    }
+  }
+  check_world(descriptor_ >= 0, path_, ": cannot be written; other files are in the way of ", partial_);
+  lock_ = ::fcntl(descriptor_, F_DUPFD_CLOEXEC, 0);
+  if (lock_ >= 0) return;
+  const int error = errno;
+  ::unlink(partial_.c_str());
+  ::close(descriptor_);
+  fail_world(path_, ": cannot be written; ", reason(error));
 }
 
 AtomicFile::~AtomicFile() { discard(); }
 
 void AtomicFile::discard() {
-  if (descriptor_ < 0) return;
-  ::close(std::exchange(descriptor_, -1));
+  if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
+  if (lock_ < 0) return;
   ::unlink(partial_.c_str());
+  ::close(std::exchange(lock_, -1));
 }
 
 void AtomicFile::write_bytes(const void* data, std::size_t bytes, int64_t offset) {
@@ -226,11 +374,11 @@ void AtomicFile::write_at(uint64_t offset, const void* data, std::size_t bytes) 
 
 void AtomicFile::sync_as(const std::string& staged_path) {
   check(descriptor_ >= 0, path_, ": cannot be committed twice or after a failed write");
-  check(folder_of(staged_path) == folder_of(path_), path_, ": a staged name must stand in the same folder; ",
+  const std::string to = staged_path == path_ ? target_ : staged_path;
+  check(folder_of(to) == folder_of(target_), path_, ": a staged name must stand in the same folder; ",
         staged_path, " was given");
   const auto fail_with = [&](int error) {
     discard();
-    ::unlink(partial_.c_str());
     fail_world(path_, ": its ", size_, " bytes could not be brought to disk; ", reason(error),
                "; what stood there before is unchanged");
   };
@@ -238,12 +386,13 @@ void AtomicFile::sync_as(const std::string& staged_path) {
   // Network file systems report a full disk only here.
   if (::close(std::exchange(descriptor_, -1)) != 0) fail_with(errno);
   try {
-    rename_checked(partial_, staged_path);
+    rename_checked(partial_, to);
   } catch (...) {
-    ::unlink(partial_.c_str());
+    discard();
     throw;
   }
-  sync_folder(folder_of(path_));
+  ::close(std::exchange(lock_, -1));
+  sync_folder(folder_of(to));
 }
 
 FolderLock::FolderLock(const std::string& folder) {

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -9,8 +11,11 @@
 
 namespace gradus {
 
-/// The whole contents of a file.
-std::string read_file(const std::string& path);
+/// The whole contents of a file; a pipe is read to its end.
+/// note: `on_interrupt` is called when a signal comes while a pipe is waited for; it may throw to stop waiting.
+std::string read_file(const std::string& path, const std::function<void()>& on_interrupt = {});
+/// The same of standard input.
+std::string read_standard_input(const std::function<void()>& on_interrupt = {});
 
 /// Replaces a file by these contents, or leaves it as it was: see AtomicFile.
 void write_file_atomic(const std::string& path, std::string_view contents);
@@ -18,6 +23,13 @@ void write_file_atomic(const std::string& path, std::string_view contents);
 /// Something stands at this path (a file, a folder or anything else).
 bool file_exists(const std::string& path);
 bool is_directory(const std::string& path);
+
+/// Something stands at this path that is no file with bytes to come back to: a pipe, a device or a socket.
+bool is_stream(const std::string& path);
+/// Both paths lead to one file, by whatever names and links.
+bool same_file(const std::string& a, const std::string& b);
+/// Where writing to a path goes: the path itself, or what the symbolic links there lead to in the end, be it there or not.
+std::string follow_links(const std::string& path);
 
 /// The size of a file.
 uint64_t file_bytes(const std::string& path);
@@ -36,6 +48,7 @@ void remove_file(const std::string& path);
 void rename_synced(const std::string& from, const std::string& to);
 
 /// A file's bytes, read-only, mapped into memory; an empty file has none.
+/// note: where the file is cut short meanwhile, reading on raises SIGBUS: see find_mapped().
 class MappedFile {
  public:
   explicit MappedFile(const std::string& path);
@@ -52,8 +65,18 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-/// A file that comes to stand at its path whole or not at all: written beside it as `path.partial`, synced, renamed.
+/// The byte of a mapped file that an address belongs to, for a handler of SIGBUS: takes no lock and no memory.
+struct MappedPlace {
+  const char* path;
+  uint64_t byte;
+};
+std::optional<MappedPlace> find_mapped(const void* address) noexcept;
+
+/// A file that comes to stand at its path whole or not at all: written beside it under a name of its own
+/// (`path.NUMBERS.partial`), synced, renamed. Of several writers of one path the last rename wins, whole.
+/// note: a symbolic link at the path stays: what it leads to is replaced.
 /// note: to publish several files together, finish each with sync_as() under a staged name, then rename_synced() each.
+/// note: what a writer that died left beside the path is removed; a live one's is locked.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);
@@ -80,10 +103,15 @@ class AtomicFile {
   void discard();
 
   std::string path_;
+  std::string target_;  // path_ behind its links
   std::string partial_;
   int descriptor_ = -1;
+  int lock_ = -1;  // the same open file: its lock outlives the descriptor until the rename
   uint64_t size_ = 0;
 };
+
+/// Removes what writers of a path that died have left beside it.
+void remove_stale_partials(const std::string& path);
 
 /// Keeps other processes that ask for it too from writing in a folder, until it is destroyed or the process ends.
 /// note: of the folder itself, so that no lock file is left behind.
