@@ -33,16 +33,6 @@ double sum_of_squares(const Tensor& gradient) {
   return sum;
 }
 
-/// The first element that is not finite, or -1.
-template <class T>
-int64_t first_non_finite(const Tensor& gradient) {
-  const T* g = gradient.data<T>();
-  for (int64_t i = 0; i < gradient.numel(); ++i) {
-    if (!std::isfinite(g[i])) return i;
-  }
-  return -1;
-}
-
 /// β^t, where math::pow wants β > 0.
 double power(double beta, int64_t t) { return beta == 0 ? 0.0 : math::pow(beta, static_cast<double>(t)); }
 
@@ -83,7 +73,7 @@ void check_finite(const std::vector<NamedTensor>& parameters) {
     const Tensor gradient = parameter.tensor.grad();
     if (!gradient) continue;
     const bool wide = gradient.dtype() == DType::f64;
-    const int64_t at = wide ? first_non_finite<double>(gradient) : first_non_finite<float>(gradient);
+    const int64_t at = first_non_finite(gradient);
     if (at < 0) continue;
     const double value = wide ? gradient.data<double>()[at] : static_cast<double>(gradient.data<float>()[at]);
     fail_world("gradients: every element must be finite; ", parameter.name, " ", gradient.shape(), " has ",

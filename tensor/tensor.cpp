@@ -7,6 +7,7 @@
 #include <limits>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "tensor/parallel.hpp"
 #include "tensor/storage.hpp"
@@ -403,6 +404,41 @@ void Tensor::copy_from(const Tensor& source) const {
         ", source is ", dtype_name(other.dtype), "; use cast()");
   // Overlapping views would be read after they are written.
   copy_elements(*this, self.storage == other.storage ? source.clone() : source);
+}
+
+namespace {
+
+template <class Bits, Bits kExponent>
+int64_t first_with_full_exponent(const void* values, int64_t count) {
+  const auto* x = static_cast<const std::byte*>(values);
+  const auto bits_at = [x](int64_t i) {
+    Bits bits = 0;
+    std::memcpy(&bits, x + static_cast<std::size_t>(i) * sizeof bits, sizeof bits);
+    return bits;
+  };
+  constexpr int64_t kChunk = int64_t{1} << 16;
+  std::vector<int64_t> found(static_cast<std::size_t>((count + kChunk - 1) / kChunk), -1);
+  parallel_ranges(count, kChunk, [&](int64_t begin, int64_t end) {
+    Bits any = 0;  // without a branch, which vectors cannot take
+    for (int64_t i = begin; i < end; ++i) any |= static_cast<Bits>((bits_at(i) & kExponent) == kExponent);
+    for (int64_t i = begin; any != 0 && i < end; ++i) {
+      if ((bits_at(i) & kExponent) != kExponent) continue;
+      found[static_cast<std::size_t>(begin / kChunk)] = i;
+      break;
+    }
+  });
+  const auto first = std::find_if(found.begin(), found.end(), [](int64_t i) { return i >= 0; });
+  return first == found.end() ? -1 : *first;
+}
+
+}  // namespace
+
+int64_t first_non_finite(const Tensor& x) {
+  if (!is_floating(x.dtype()) || GhostMemory::active()) return -1;
+  const Tensor dense = x.to_contiguous();
+  return x.dtype() == DType::f64
+             ? first_with_full_exponent<uint64_t, uint64_t{0x7ff} << 52>(dense.bytes(), dense.numel())
+             : first_with_full_exponent<uint32_t, uint32_t{0xff} << 23>(dense.bytes(), dense.numel());
 }
 
 }  // namespace gradus

@@ -111,6 +111,10 @@ class Tensor {
   std::shared_ptr<Impl> impl_;
 };
 
+/// The number, in row-major order, of the first element that is NaN or infinite; -1 where all are numbers.
+/// shape: any, f32 or f64; of other types every element is a number.
+int64_t first_non_finite(const Tensor& x);
+
 /// A tensor and the name it has in a model or file.
 struct NamedTensor {
   std::string name;

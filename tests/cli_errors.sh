@@ -17,7 +17,7 @@ printf 'good \303\251\nbad \303\050 text\n' > latin
 mkdir folder
 refuses 1 'none.txt: cannot be opened; No such file' "$GRADUS" train none.txt -o new
 refuses 1 'empty: the file must hold text; it is empty' "$GRADUS" train empty -o new
-refuses 1 'folder: must be a file; it is a directory' "$GRADUS" train folder -o new
+refuses 1 'folder: the folder must hold text files; it holds none' "$GRADUS" train folder -o new
 refuses 2 'the text must be longer than a block|tokens and --block-size is 32' "$GRADUS" train short -o new $size --tokenizer byte
 refuses 2 'latin: |0xC3 at offset 12' "$GRADUS" train latin -o new $size --tokenizer char
 refuses 2 'TEXT' "$GRADUS" train -o new
@@ -186,7 +186,10 @@ for file in config.json tokenizer.json; do
   damaged=$((damaged + 1))
 done
 sed 's/"n_layer": 2/"n_layer": 3/' whole/config.json > run/config.json
-refuses 1 'run/model.safetensors|h.2' "$GRADUS" eval run --input text
+refuses 1 'run/config.json: must hold the configuration that the model was trained with' "$GRADUS" eval run --input text
+mkdir bare
+cp run/config.json run/tokenizer.json run/model.safetensors bare
+refuses 1 'bare/model.safetensors|h.2' "$GRADUS" eval bare --input text
 sed 's/"n_layer": 2/"n_layer": 2, "n_lair": 2/' whole/config.json > run/config.json
 refuses 1 'run/config.json|n_lair' "$GRADUS" eval run --input text
 sed 's/"layer_norm_epsilon": [^,]*/"layer_norm_epsilon": 0.001/' whole/config.json > run/config.json

@@ -68,7 +68,7 @@ for kind in spm-bpe unigram wordpiece words char; do
 done
 train 2 "--memory: a size such as 512MB or 2GB must be given; it is '0.5'" text --vocab-size 330 --memory 0.5 -o new.json
 echo '{"pair": "x"}' > bad.jsonl
-train 1 'bad.jsonl:1: $: must have the key "text"' bad.jsonl -o new.json
+train 1 'bad.jsonl:1: the object must have the key "text"' bad.jsonl -o new.json
 echo 3 > number.jsonl
 train 1 'number.jsonl:1: a line must hold a JSON string or object; it is 3' number.jsonl -o new.json
 train 1 'empty: the text must not be empty' empty -o new.json
@@ -113,7 +113,7 @@ tokenizer encode wordpiece.json 'The KING, the sea' -q > ids
 # shellcheck disable=SC2046
 equal 'wordpiece: in lower case, as words' 'the king' "$(tokenizer decode wordpiece.json $(tokenizer encode wordpiece.json 'The KING' -q) --skip-special)"
 for kind in spm-bpe unigram wordpiece words; do
-  refuses 1 'bytes 1: |UTF-8|byte 4' "$GRADUS" tokenizer encode $kind.json --input bytes
+  refuses 1 'bytes: |UTF-8|byte 4' "$GRADUS" tokenizer encode $kind.json --input bytes
 done
 refuses 1 "text 1: |'Q' (U+0051) at byte 4 is not" "$GRADUS" tokenizer encode char.json 'the Q' the
 ok 'encode and decode: any bytes through bpe and byte, any text through spm-bpe and unigram, as ids, .npy and .bin'

@@ -18,7 +18,7 @@ TEST_CASE("configurations of published models are read") {
                                 "gpt2.json");
   Config expected = make_config(Arch::gpt, find_preset("gpt2"), 50257);
   expected.dropout = 0.1;
-  expected.end_token = 50256;
+  expected.end_tokens = {50256};
   CHECK(config_from_json(gpt2) == expected);
 
   const Json llama =
@@ -33,7 +33,7 @@ TEST_CASE("configurations of published models are read") {
   const Config config = config_from_json(llama);
   CHECK(config.n_kv_head == 3);
   CHECK(config.rope_base == 100000);
-  CHECK(config.end_token == 2);
+  CHECK(config.end_tokens == std::vector<int64_t>{2, 3});
   CHECK(config.tie);
   CHECK(parameter_count(config) == 134515008);
 }
@@ -91,8 +91,8 @@ TEST_CASE("a configuration that no model can have is an error that says why") {
   refused([](Config& c) { c.dropout = 1; }, "config: dropout must be in [0, 1); it is 1");
   refused([](Config& c) { c.norm_epsilon = 0; }, "config: norm_epsilon must be in (0, 1); it is 0");
   refused([](Config& c) { c.rope_base = 1; }, "config: rope_base must be in (1, 1e15); it is 1");
-  refused([](Config& c) { c.end_token = 29; },
-          "config: end_token must be -1 or an id below vocab_size 29; it is 29");
+  refused([](Config& c) { c.end_tokens = {3, 29}; },
+          "config: end_tokens must be ids below vocab_size 29; one is 29");
   refused([](Config& c) { c.dtype = DType::bf16; }, "config: dtype must be f32 or f64; it is bf16");
   refused(
       [](Config& c) {

@@ -1,18 +1,24 @@
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <map>
 
 #include "models/embeddings/files.hpp"
 #include "models/embeddings/neighbors.hpp"
 #include "models/transformer/contextual.hpp"
 #include "models/transformer/files.hpp"
+#include "models/transformer/weights.hpp"
 #include "tensor/autodiff.hpp"
+#include "tensor/io/hash.hpp"
 #include "tensor/io/json.hpp"
 #include "tensor/io/npy.hpp"
 #include "tensor/io/safetensors.hpp"
 #include "tests/catch.hpp"
 #include "tests/small_model.hpp"
 #include "tests/temporary_folder.hpp"
+#include "tests/use_threads.hpp"
+#include "tokenizer/training/train.hpp"
+#include "tokenizer/unicode.hpp"
 
 using namespace gradus;
 using namespace gradus::testing;
@@ -27,6 +33,15 @@ Transformer byte_model(Arch arch = Arch::gpt, int64_t block_size = 64) {
 
 const std::vector<std::string_view> kTexts = {"the king's men", "a", "and all of the king's horses, they say",
                                               "not left but right", "left"};
+
+// [CLS] and [SEP] around a text; words in lower case.
+Tokenizer wordpiece() {
+  TokenizerTraining training;
+  training.kind = "wordpiece";
+  training.vocab_size = 40;
+  const std::vector<std::string_view> documents = {"the king and the queen and the king of queens"};
+  return train_tokenizer(documents, training);
+}
 
 Tensor rows_of(const EmbeddingSet& set, size_t layer, size_t text) {
   return slice(set.layers[layer], 0, set.offsets[text], set.offsets[text + 1]);
@@ -145,14 +160,180 @@ TEST_CASE("texts that cannot be embedded are errors that give their number") {
   };
   CHECK_THROWS_WITH(
       embed({"short", "a text of 21 letters.."}),
-      "embed: a text must have at most block_size tokens; text 1 has 22, block_size is 16; split it");
+      "embed: a text must have at most block_size tokens; text 1 has 22, block_size is 16; split it, or "
+      "have it cut off there (truncate)");
   CHECK_THROWS_WITH(embed({"short", "x", ""}),
-                    "embed: a text must have at least one token; text 2 is empty; leave it out");
+                    "embed: a text must have at least one token; text 2 has none; leave it out");
   CHECK_THROWS_WITH(
       embed_texts(model, Tokenizer::train_char("ab"), kTexts, {}),
       ContainsSubstring(
           "embed: the tokenizer must have the model's vocabulary; it has 2 tokens, the model 256"));
   CHECK(embed({}).rows.empty());
+}
+
+TEST_CASE("errors name a text as its file does") {
+  EmbedOptions options;
+  options.names = {"list:1", "list:2"};
+  const std::vector<std::string_view> texts = {"short", "a text of 21 letters.."};
+  CHECK_THROWS_WITH(embed_texts(byte_model(Arch::gpt, 16), Tokenizer::bytes(), texts, options),
+                    ContainsSubstring("list:2 has 22"));
+  const std::vector<std::string_view> broken = {"short", "br\xFFken"};
+  const Tokenizer words = wordpiece();
+  const Transformer model = small_model(small_config(Arch::gpt, words.vocab_size()));
+  CHECK_THROWS_WITH(embed_texts(model, words, broken, options), ContainsSubstring("list:2: "));
+}
+
+TEST_CASE("what a tokenizer.json says of truncation and padding is not obeyed where a model runs") {
+  const Tokenizer plain = wordpiece();
+  Json json = Json::parse(plain.to_json(), "plain");
+  json.set("truncation",
+           Json::parse(R"({"direction":"Right","max_length":3,"strategy":"LongestFirst","stride":0})", "t"));
+  json.set("padding", Json::parse(R"({"strategy":{"Fixed":9},"direction":"Right","pad_to_multiple_of":null,
+      "pad_id":0,"pad_type_id":0,"pad_token":"[PAD]"})",
+                                  "p"));
+  const Tokenizer cutting = Tokenizer::parse(json.dump(), "cutting");
+  const std::string_view text = "the king and the queen";
+  REQUIRE(cutting.encode_full(text).ids.size() == 9);
+  CHECK(cutting.encode_pieces(text, {.whole = true}) == plain.encode_pieces(text));
+  const Transformer model = small_model(small_config(Arch::gpt, plain.vocab_size()));
+  for (const Level level : {Level::sentence, Level::word, Level::token}) {
+    EmbedOptions options;
+    options.level = level;
+    const std::vector<std::string_view> texts = {text, "king"};
+    const EmbeddingSet one = embed_texts(model, plain, texts, options);
+    const EmbeddingSet two = embed_texts(model, cutting, texts, options);
+    REQUIRE(one.offsets == two.offsets);
+    for (size_t l = 0; l < one.layers.size(); ++l) CHECK(equal_bits(one.layers[l], two.layers[l]));
+  }
+  WordTableOptions often;
+  often.min_count = 1;
+  const std::vector<std::string_view> documents = {text};
+  const WordTable table = make_word_table(model, cutting, documents, often);
+  CHECK(equal_bits(table.layers[2], make_word_table(model, plain, documents, often).layers[2]));
+}
+
+TEST_CASE("special tokens stand around a text: rows of no byte, in no word, counted in a sentence") {
+  const Tokenizer tokenizer = wordpiece();
+  const Transformer model = small_model(small_config(Arch::gpt, tokenizer.vocab_size()));
+  const std::vector<std::string_view> texts = {"the king"};
+  EmbedOptions options;
+  options.add_special = true;
+  const EmbeddingSet tokens = embed_texts(model, tokenizer, texts, options);
+  const int64_t last = tokens.offsets[1] - 1;
+  REQUIRE(last >= 3);
+  for (const int64_t row : {int64_t{0}, last}) {
+    const RowInfo& info = tokens.rows[static_cast<size_t>(row)];
+    CHECK(info.token == (row == 0 ? "[CLS]" : "[SEP]"));
+    CHECK(info.start == info.end);
+    CHECK(info.word == -1);
+  }
+  std::vector<int32_t> ids;
+  for (const RowInfo& row : tokens.rows) ids.push_back(static_cast<int32_t>(row.id));
+  const auto states = model.hidden_states(ids_tensor(ids), Context::of_batch(1, last + 1));
+  for (size_t l = 0; l < states.size(); ++l) CHECK(equal_bits(tokens.layers[l], states[l]));
+
+  options.level = Level::sentence;
+  const RowRange all[] = {{0, last + 1}};
+  CHECK(equal_bits(embed_texts(model, tokenizer, texts, options).layers[1],
+                   pool_rows(states[1], all, Pooling::mean)));
+  options.level = Level::word;
+  const EmbeddingSet words = embed_texts(model, tokenizer, texts, options);
+  REQUIRE(words.rows.size() == 2);
+  CHECK(words.rows[0].token == "the");
+  CHECK(words.rows[1].token == "king");
+  const RowRange king[] = {{last - (tokens.rows[2].word == 1 ? last - 2 : last - 3), last}};
+  CHECK(equal_bits(slice(words.layers[2], 0, 1, 2), pool_rows(states[2], king, Pooling::mean)));
+}
+
+TEST_CASE("a text that is too long is cut where that is asked for, counted, and keeps its special tokens") {
+  const Tokenizer tokenizer = wordpiece();
+  const Transformer model = small_model(small_config(Arch::gpt, tokenizer.vocab_size(), 8));
+  EmbedOptions options;
+  options.add_special = true;
+  options.truncate = true;
+  const std::vector<std::string_view> texts = {"the king and the queen and the king and the queen", "king"};
+  const EmbeddingSet set = embed_texts(model, tokenizer, texts, options);
+  CHECK(set.truncated == 1);
+  REQUIRE(set.offsets[1] == 8);
+  CHECK(set.rows[0].token == "[CLS]");
+  CHECK(set.rows[6].id == tokenizer.encode(texts[0])[5]);
+  CHECK(set.rows[7].token == "[SEP]");
+  options.level = Level::word;
+  CHECK(embed_texts(model, tokenizer, texts, options).dropped_words > 0);  // those that were cut off
+}
+
+TEST_CASE("a word that no token stands for has no row, and is counted") {
+  // A BERT normalizer leaves out control characters, of which some are words here.
+  const Tokenizer tokenizer = wordpiece();
+  const Transformer model = small_model(small_config(Arch::gpt, tokenizer.vocab_size()));
+  const std::vector<std::string_view> texts = {"the \x01 king"};
+  EmbedOptions options;
+  options.level = Level::word;
+  const EmbeddingSet set = embed_texts(model, tokenizer, texts, options);
+  REQUIRE(set.rows.size() == 2);
+  CHECK(set.dropped_words == 1);
+  CHECK(set.rows[1].token == "king");
+  CHECK(set.rows[1].word == 2);
+  const std::vector<std::string_view> bare = {"the king"};
+  CHECK(equal_bits(set.layers[2], embed_texts(model, tokenizer, bare, options).layers[2]));
+  WordTableOptions often;
+  often.min_count = 1;
+  const WordTable table = make_word_table(model, tokenizer, texts, often);
+  CHECK(table.words == std::vector<std::string>{"king", "the"});
+  CHECK(table.counts.size() == 2);
+  CHECK(table.layers[0].size(0) == 2);
+  CHECK(table.dropped_words == 1);
+}
+
+TEST_CASE("weights and vectors that are not finite are errors that name them") {
+  const float bad[] = {std::nanf(""), std::numeric_limits<float>::infinity()};
+  for (const float value : bad) {
+    CAPTURE(value);
+    Transformer model = byte_model();
+    model.blocks[1].mlp.down.weight.mutable_data<float>()[37] = value;
+    CHECK_THROWS_WITH(embed_texts(model, Tokenizer::bytes(), kTexts, {}),
+                      ContainsSubstring("vectors must be finite; at layer_2 that of text 0 is not"));
+    WordTableOptions often;
+    often.min_count = 1;
+    CHECK_THROWS_WITH(make_word_table(model, Tokenizer::bytes(), kTexts, often),
+                      ContainsSubstring("vectors must be finite; at layer_2 that of '"));
+    for (const Arch arch : {Arch::gpt, Arch::llama}) {
+      const TemporaryFolder folder;
+      Transformer damaged = byte_model(arch);
+      Tensor& weight = arch == Arch::gpt ? damaged.blocks[1].mlp.down.weight : damaged.token_embedding.weight;
+      weight.mutable_data<float>()[37] = value;
+      save_transformer(folder.path(), damaged);
+      CHECK_THROWS_WITH(
+          load_transformer(folder.path()),
+          ContainsSubstring(folder / kWeightsFile) && ContainsSubstring("weights must be finite; element") &&
+              ContainsSubstring(arch == Arch::gpt ? "h.1.mlp.c_proj.weight" : "embed_tokens.weight"));
+      Transformer other = byte_model(arch);
+      CHECK_THROWS_WITH(read_weights(other, SafetensorsFile::open(folder / kWeightsFile)),
+                        ContainsSubstring("weights must be finite"));
+    }
+    const Tensor table = Tensor::from(std::vector<float>{1, 0, value, 1}, {2, 2});
+    CHECK_THROWS_WITH(nearest(table, std::vector<float>{1, 1}, 1),
+                      ContainsSubstring("with row 1 the cosine"));
+    const TemporaryFolder folder;
+    save_word_table(folder / "t", {{"a", "b"}, {1, 1}, {"final"}, {table}});
+    CHECK_THROWS_WITH(load_word_table(folder / "t"), ContainsSubstring("'final' must be finite"));
+  }
+  CHECK(first_non_finite(Tensor::from(std::vector<float>{1, -3e38f, 1e-40f}, {3})) == -1);
+  CHECK(first_non_finite(Tensor::from(std::vector<double>{1, 1e300, -INFINITY}, {3})) == 2);
+  std::vector<float> many(200'000, 1.0f);
+  many[70'000] = many[150'000] = bad[0];
+  for (const int threads : {1, 2, 4}) {
+    const UseThreads scope(threads);
+    CHECK(first_non_finite(Tensor::from(many, {200, 1000})) == 70'000);
+  }
+}
+
+TEST_CASE("arrays and rows of one writer belong together, and a reader can tell") {
+  const TemporaryFolder folder;
+  const EmbeddingSet set = embed_texts(byte_model(), Tokenizer::bytes(), kTexts, {});
+  save_embeddings(folder / "a.safetensors", set);
+  CHECK(SafetensorsFile::open(folder / "a.safetensors").metadata().at("tokens_sha256") ==
+        sha256_hex(read_file(folder / "a.safetensors.tokens.jsonl")));
 }
 
 TEST_CASE("layers can be chosen, and progress counts the texts") {
@@ -344,6 +525,12 @@ TEST_CASE("a folder's tokenizer must have the vocabulary of its model") {
   const LanguageModel loaded = load_language_model(folder.path());
   CHECK(loaded.tokenizer.vocab_size() == 256);
   CHECK(model_sha256(folder.path()).size() == 64);
+  // Padded for speed: the tokenizer may have a little less.
+  std::string alphabet;
+  for (int c = 0; c < 250; ++c) append_utf8(static_cast<char32_t>(c), alphabet);
+  Tokenizer::train_char(alphabet).save(folder / kTokenizerFile);
+  CHECK(load_language_model(folder.path()).note ==
+        "the model has 256 ids, of which the tokenizer has a token for 250: the others are never generated");
   Tokenizer::train_char("abc").save(folder / kTokenizerFile);
   CHECK_THROWS_WITH(load_language_model(folder.path()),
                     folder.path() +

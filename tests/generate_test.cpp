@@ -8,6 +8,8 @@
 #include "tensor/random.hpp"
 #include "tests/catch.hpp"
 #include "tests/small_model.hpp"
+#include "tokenizer/training/train.hpp"
+#include "tokenizer/unicode.hpp"
 
 using namespace gradus;
 using namespace gradus::testing;
@@ -316,7 +318,7 @@ TEST_CASE("generation can be cancelled, and ends at the end of a text") {
   CHECK(cancelled.text == "bcd");
 
   Config config = model.config();
-  config.end_token = 'e';
+  config.end_tokens = {0, 'e'};
   Transformer ending(config);
   ending.token_embedding = model.token_embedding;
   ending.output = model.output;
@@ -326,14 +328,107 @@ TEST_CASE("generation can be cancelled, and ends at the end of a text") {
   CHECK(ended.ids.size() == 4);
 }
 
+TEST_CASE("ids that no token belongs to are never drawn, nor shown, and count in the others' probabilities") {
+  SamplerOptions options = everything();
+  Possible possible(kLogits.size(), true);
+  possible[1] = false;  // the best
+  CHECK(ids_of(candidates(kLogits, {}, options, possible)) == std::vector<int32_t>{4, 3, 0, 5, 2});
+  options.temperature = 0;
+  CHECK(ids_of(candidates(kLogits, {}, options, possible)) == std::vector<int32_t>{4});
+  const auto all = top_candidates(kLogits, 2);
+  const auto shown = top_candidates(kLogits, 2, possible);
+  CHECK(ids_of(shown) == std::vector<int32_t>{4, 3});
+  CHECK(shown[0].probability == all[1].probability);
+
+  // A model of 256 ids that counts upwards, and a tokenizer of 250 bytes: what would be 250 is never drawn.
+  const Transformer model = counting_model();
+  std::string alphabet;
+  for (int c = 0; c < 250; ++c) append_utf8(static_cast<char32_t>(c), alphabet);
+  const Tokenizer tokenizer = Tokenizer::train_char(alphabet);
+  REQUIRE(tokenizer.vocab_size() == 250);
+  GenerateOptions generation;
+  generation.sampler.temperature = 0;
+  generation.max_tokens = 3;
+  generation.show_probs = 250;
+  std::string prompt;
+  append_utf8(char32_t{247}, prompt);
+  std::vector<GeneratedToken> tokens;
+  const Generated result = generate(model, tokenizer, prompt, generation, [&](const GeneratedToken& token) {
+    tokens.push_back(token);
+    return true;
+  });
+  REQUIRE(result.ids.size() == 3);
+  CHECK(result.ids[0] == 248);
+  CHECK(result.ids[1] == 249);
+  CHECK(result.ids[2] < 250);
+  REQUIRE(tokens[2].top.size() == 250);
+  for (const Candidate& candidate : tokens[2].top) CHECK(candidate.id < 250);
+}
+
+TEST_CASE("a generated text continues its prompt: decode(prompt + output) after decode(prompt)") {
+  const std::string text =
+      "the king and the queen, and all the king's men: the sea. the kings went to sea and sang";
+  for (const char* kind : {"bpe", "spm-bpe", "unigram", "wordpiece", "words", "char", "byte"}) {
+    CAPTURE(kind);
+    TokenizerTraining training;
+    training.kind = kind;
+    const std::string_view name = kind;
+    training.vocab_size = name == "spm-bpe" || name == "unigram" ? 290 : name == "bpe" ? 280 : 40;
+    const std::vector<std::string_view> documents = {text};
+    const Tokenizer tokenizer = train_tokenizer(documents, training);
+    const std::vector<int32_t> ids = tokenizer.encode(text);
+    for (size_t cut = 1; cut < ids.size(); ++cut) {
+      const std::span<const int32_t> before = std::span(ids).first(cut);
+      StreamDecoder decoder(tokenizer, before);
+      std::string out;
+      for (size_t i = cut; i < ids.size(); ++i) out += decoder.push(ids[i]);
+      out += decoder.flush();
+      const std::string whole = tokenizer.decode(ids);
+      CHECK(tokenizer.decode(before) + out == whole);
+    }
+  }
+}
+
+TEST_CASE(
+    "a prompt stands behind the tokens that the tokenizer adds before a text, where they are asked for") {
+  TokenizerTraining training;
+  training.kind = "wordpiece";
+  training.vocab_size = 20;
+  const std::vector<std::string_view> documents = {"ab ab ba"};
+  const Tokenizer tokenizer = train_tokenizer(documents, training);
+  const Transformer model = small_model(small_config(Arch::gpt, tokenizer.vocab_size()));
+  GenerateOptions options;
+  options.max_tokens = 1;
+  options.show_probs = 1;
+  const auto first = [&](std::string_view prompt) {
+    GeneratedToken found;
+    const Generated result = generate(model, tokenizer, prompt, options, [&](const GeneratedToken& token) {
+      if (token.id >= 0) found = token;
+      return true;
+    });
+    CHECK(found.position == result.prompt_tokens);
+    return std::pair(result.prompt_tokens, found.top.at(0).probability);
+  };
+  const auto plain = first("ab");
+  options.add_special = true;
+  const auto framed = first("ab");
+  CHECK(framed.first == plain.first + 1);  // [CLS], and no [SEP]
+  // By hand.
+  std::vector<int32_t> ids = {*tokenizer.id_of("[CLS]")};
+  for (const int32_t id : tokenizer.encode("ab")) ids.push_back(id);
+  const TextState state(model, ids);
+  CHECK(framed.second == top_candidates(state.logits(), 1)[0].probability);
+  CHECK(first("").first == 1);  // a text may begin with nothing else
+}
+
 TEST_CASE("prompts and options that cannot be used are errors that say why") {
   const Transformer model = counting_model();
   const Tokenizer tokenizer = Tokenizer::bytes();
   GenerateOptions options;
   CHECK_THROWS_WITH(
       generate(model, tokenizer, "", options),
-      "generate: the prompt must have at least one token; it is empty, and the tokenizer has no "
-      "<|endoftext|> to start from; give a prompt");
+      "generate: the prompt must have at least one token; it has none, and the tokenizer has no "
+      "<|endoftext|> to start from; give another prompt");
   CHECK_THROWS_WITH(
       generate(model, tokenizer, "more than sixteen", options),
       "generate: the prompt must have 1 to block_size tokens; it has 17, block_size is 16; shorten it");

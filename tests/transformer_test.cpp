@@ -396,7 +396,7 @@ TEST_CASE("a model that is saved and loaded is the same, in both layouts and wit
   configs.back().position = PositionKind::sinusoidal;
   configs.back().rope_base = 500.0;
   configs.back().attention_bias = false;
-  configs.back().end_token = 28;
+  configs.back().end_tokens = {28, 3};
   configs.push_back(configs[1]);
   configs.back().norm = NormKind::layer;
   configs.back().position = PositionKind::learned;

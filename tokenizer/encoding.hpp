@@ -7,6 +7,13 @@
 
 namespace gradus {
 
+/// The tokens that post-processing adds to a single text, such as `[CLS]` and `[SEP]`.
+struct AddedAround {
+  std::vector<int32_t> before;
+  std::vector<int32_t> after;
+  bool empty() const { return before.empty() && after.empty(); }
+};
+
 /// The tokens of a text, or of two that belong together, with what is known of each. All vectors have one entry a
 /// token, or none where nobody asked (offsets, attention).
 struct Encoding {

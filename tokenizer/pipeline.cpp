@@ -34,14 +34,14 @@ void set_post_processor(TokenizerParts& parts, const Json& json) {
 }
 
 Encoding finish_encoding(Encoding first, std::optional<Encoding> pair, const TokenizerParts& parts,
-                         bool add_special, std::string_view text, std::string_view pair_text) {
-  if (parts.truncation) {
-    const int64_t added = add_special ? parts.post_processor->added_tokens(pair.has_value()) : 0;
+                         const EncodeOptions& options, std::string_view text, std::string_view pair_text) {
+  if (parts.truncation && !options.whole) {
+    const int64_t added = options.add_special ? parts.post_processor->added_tokens(pair.has_value()) : 0;
     truncate(first, pair ? &*pair : nullptr, *parts.truncation, added);
   }
   Encoding encoding =
-      parts.post_processor->process(std::move(first), std::move(pair), add_special, text, pair_text);
-  if (parts.padding) pad({&encoding, 1}, *parts.padding);
+      parts.post_processor->process(std::move(first), std::move(pair), options.add_special, text, pair_text);
+  if (parts.padding && !options.whole) pad({&encoding, 1}, *parts.padding);
   return encoding;
 }
 

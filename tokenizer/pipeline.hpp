@@ -39,7 +39,7 @@ void set_post_processor(TokenizerParts& parts, const Json& json);
 
 /// Puts the tokens of a text, or of a pair, together as the parts say: cut off, special tokens added, padded.
 Encoding finish_encoding(Encoding first, std::optional<Encoding> pair, const TokenizerParts& parts,
-                         bool add_special, std::string_view text, std::string_view pair_text);
+                         const EncodeOptions& options, std::string_view text, std::string_view pair_text);
 
 /// A tokenizer: its parts, and what they make of a text. Never changes.
 /// y = added tokens cut the text; what is between is normalised, cut again by the added tokens that are looked for in

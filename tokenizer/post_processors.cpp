@@ -126,6 +126,17 @@ Encoding PostProcessor::process(Encoding first, std::optional<Encoding> pair, bo
   return result;
 }
 
+AddedAround PostProcessor::added_around() const {
+  AddedAround added;
+  bool behind = false;
+  for (const Piece& piece : single_) {
+    std::vector<int32_t>& to = behind ? added.after : added.before;
+    to.insert(to.end(), piece.ids.begin(), piece.ids.end());
+    behind = behind || piece.source == 0;
+  }
+  return added;
+}
+
 int64_t PostProcessor::added_tokens(bool pair) const {
   int64_t count = 0;
   for (const Piece& piece : pair ? pair_ : single_) count += static_cast<int64_t>(piece.ids.size());

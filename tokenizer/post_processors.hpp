@@ -36,6 +36,9 @@ class PostProcessor {
   /// How many tokens are added to a single text or a pair, for truncation to leave room.
   int64_t added_tokens(bool pair) const;
 
+  /// Those added to a single text.
+  AddedAround added_around() const;
+
   /// The tokens that may be added, as the file gives them: text and id.
   const std::vector<std::pair<std::string, int32_t>>& special_tokens() const { return special_tokens_; }
 

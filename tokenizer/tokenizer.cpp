@@ -27,9 +27,7 @@ std::string Tokenizer::to_json() const { return write_tokenizer_json(parts()).du
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
   const Pipeline& pipeline = this->pipeline();
-  const bool post =
-      options.add_special && (parts().post_processor != nullptr || parts().truncation || parts().padding);
-  if (post) return encode_full(text, std::nullopt, options).ids;
+  if (options.add_special) return encode_full(text, std::nullopt, options).ids;
   std::vector<int32_t> ids;
   pipeline.encode(text, options.special_tokens, ids, nullptr);
   return ids;
@@ -60,9 +58,10 @@ Encoding Tokenizer::encode_full(std::string_view text, std::optional<std::string
   Encoding first = encode_one(text, 0);
   std::optional<Encoding> second;
   if (pair) second = encode_one(*pair, 1);
-  return finish_encoding(std::move(first), std::move(second), parts, options.add_special, text,
-                         pair.value_or(""));
+  return finish_encoding(std::move(first), std::move(second), parts, options, text, pair.value_or(""));
 }
+
+AddedAround Tokenizer::added_around() const { return parts().post_processor->added_around(); }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, DecodeOptions options) const {
   const Pipeline& pipeline = this->pipeline();
@@ -147,7 +146,20 @@ const Pipeline& Tokenizer::pipeline_of(int32_t id) const {
   return pipeline;
 }
 
-StreamDecoder::StreamDecoder(Tokenizer tokenizer) : tokenizer_(std::move(tokenizer)) {}
+namespace {
+
+// Decoding goes on from so many tokens at most: nothing reaches back further than one.
+constexpr size_t kReach = 16;
+
+}  // namespace
+
+StreamDecoder::StreamDecoder(Tokenizer tokenizer, std::span<const int32_t> before)
+    : tokenizer_(std::move(tokenizer)) {
+  if (tokenizer_.lossless()) return;
+  const auto context = before.last(std::min(before.size(), kReach));
+  ids_.assign(context.begin(), context.end());
+  given_ = tokenizer_.decode(ids_).size();
+}
 
 std::string StreamDecoder::push(int32_t id) {
   if (tokenizer_.lossless()) {
@@ -166,8 +178,6 @@ std::string StreamDecoder::push(int32_t id) {
   const bool cut = ids_.size() < kMostHeld && (incomplete_utf8_tail(text) > 0 || text.ends_with("\uFFFD"));
   if (cut || text.size() <= given_) return {};
   std::string out = text.substr(given_);
-  // Decoding goes on from this token alone: nothing reaches back further than one.
-  constexpr size_t kReach = 16;
   if (ids_.size() > kReach) {
     ids_.erase(ids_.begin(), ids_.end() - 1);
     given_ = tokenizer_.decode(ids_).size();

@@ -34,6 +34,8 @@ struct EncodeOptions {
   bool special_tokens = false;
   /// Whether the tokens are added that the tokenizer puts around a text, such as `[CLS]` and `[SEP]`.
   bool add_special = false;
+  /// Whether a text keeps all its tokens and gets no others, whatever a tokenizer.json says of truncation and padding.
+  bool whole = false;
 };
 
 struct DecodeOptions {
@@ -85,6 +87,8 @@ class Tokenizer {
   /// All that is known of the tokens of a text, or of a pair of texts, cut and padded as the tokenizer says.
   Encoding encode_full(std::string_view text, std::optional<std::string_view> pair = std::nullopt,
                        EncodeOptions options = {}) const;
+  /// What EncodeOptions::add_special adds to a single text.
+  AddedAround added_around() const;
   /// The text of the ids.
   std::string decode(std::span<const int32_t> ids, DecodeOptions options = {}) const;
 
@@ -121,10 +125,11 @@ class Tokenizer {
 };
 
 /// Decodes ids one at a time, as they are generated, without ever giving half a character.
-/// y = all that push gives, then flush, joined: exactly decode of the ids
+/// y = all that push gives, then flush, joined: exactly decode(before + ids) after decode(before)
 class StreamDecoder {
  public:
-  explicit StreamDecoder(Tokenizer tokenizer);
+  /// note: `before` are ids whose text is known already: what comes continues it, so that a space between them is kept.
+  explicit StreamDecoder(Tokenizer tokenizer, std::span<const int32_t> before = {});
 
   /// The bytes that are certain now; the beginning of a character is held back until a later id completes it.
   /// note: bytes that can no longer become a character come out as they are.

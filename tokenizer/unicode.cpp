@@ -117,6 +117,27 @@ int64_t incomplete_utf8_tail(std::string_view bytes) {
   return 0;
 }
 
+std::string replace_invalid_utf8(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    char32_t c = 0;
+    const int length = decode_utf8(text.data() + at, text.data() + text.size(), c);
+    if (length == 0) {
+      size_t cut = 1;
+      while (cut < 3 && at + cut < text.size() &&
+             incomplete_utf8_tail(text.substr(at, cut + 1)) == static_cast<int64_t>(cut + 1)) {
+        ++cut;
+      }
+      out += "\uFFFD";
+      at += cut;
+    } else {
+      out.append(text, at, static_cast<size_t>(length));
+      at += static_cast<size_t>(length);
+    }
+  }
+  return out;
+}
+
 std::string describe_char(char32_t c) {
   char code[16];
   std::snprintf(code, sizeof code, "U+%04X", static_cast<unsigned>(c));

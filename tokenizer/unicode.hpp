@@ -60,6 +60,10 @@ void append_utf8(char32_t c, std::string& out);
 /// How many bytes at the end of `bytes` begin a character that later bytes may still complete (0 to 3).
 int64_t incomplete_utf8_tail(std::string_view bytes);
 
+/// The text with U+FFFD in the place of each byte, or beginning of a character, that is not UTF-8.
+/// ref: the "maximal subparts" of the Unicode Standard, section 3.9
+std::string replace_invalid_utf8(std::string_view text);
+
 /// A character for an error message: 'é' (U+00E9), or only U+0007 where it does not print.
 std::string describe_char(char32_t c);
 

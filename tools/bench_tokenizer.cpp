@@ -6,7 +6,7 @@
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
 #include "tools/bench_common.hpp"
-#include "tools/text_input.hpp"
+#include "tools/text_options.hpp"
 #include "tools/tokenizer.hpp"
 
 namespace gradus::tools {
@@ -36,25 +36,29 @@ int bench_tokenizer(const Arguments& arguments) {
   std::string input;
   bool by_lines = false;
   bool offsets = false;
+  TextFileOptions files;
   CommonOptions common;
   Args args("bench tokenizer",
             "Times encoding: cold, the first time that this process sees the text, and warm, when it knows "
             "its words.");
   args.positional("DIR|FILE", path, "a run folder or a tokenizer's file");
-  args.text("--input", input, "the text; of a .jsonl each line is one");
+  args.text("--input", input,
+            "the text: a file, a folder of them, or - for standard input; of a .jsonl each line is one");
   args.flag("--lines", by_lines, "each line of --input is a text");
   args.flag("--with-offsets", offsets, "find each token's place in the text too");
+  files.add(args);
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
   watch_interrupts();
   check(!input.empty(), "bench tokenizer: --input FILE must be given");
-  const TextInput file(input, by_lines);
-  std::vector<std::string> owned;
-  file.for_batches(4096, [&](const std::vector<TextItem>& items) {
-    for (const TextItem& item : items) owned.emplace_back(item.text);
-  });
-  const std::vector<std::string_view> texts(owned.begin(), owned.end());
+  check_lines(input, by_lines);
+  TextReader reader({input}, files.options(by_lines));
+  std::vector<std::string_view> texts;
+  for (const TextItem& item : reader.all()) {
+    texts.push_back(item.text);
+    if (item.pair) texts.push_back(*item.pair);
+  }
   double bytes = 0;
   for (const std::string_view text : texts) bytes += static_cast<double>(text.size());
   check_world(bytes > 0, input, ": must hold a text; it is empty");

@@ -7,8 +7,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 
 #include "tensor/error.hpp"
+#include "tensor/io/file.hpp"
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/parallel.hpp"
 
@@ -21,6 +23,29 @@ bool status_open = false;  // a status line stands on the terminal without a lin
 void on_interrupt(int signal) {
   // Only what is allowed in a handler: a second signal means that waiting for the end of a step is too long.
   if (interrupt_flag.exchange(true)) _exit(128 + signal);
+}
+
+/// Only what is allowed in a handler: no memory, no locks.
+void on_lost_page(int, siginfo_t* info, void*) {
+  const auto write_text = [](const char* text) {
+    if (::write(STDERR_FILENO, text, std::strlen(text)) < 0) _exit(kExitFailed);
+  };
+  const std::optional<MappedPlace> place = find_mapped(info->si_addr);
+  if (!place) {
+    // None of our files: the signal comes again and ends the process as it would have.
+    ::signal(SIGBUS, SIG_DFL);
+    return;
+  }
+  char digits[24] = {};
+  char* at = digits + sizeof digits - 1;
+  for (uint64_t left = place->byte; at == digits + sizeof digits - 1 || left > 0; left /= 10)
+    *--at = static_cast<char>('0' + left % 10);
+  write_text("\ngradus: ");
+  write_text(place->path);
+  write_text(": the file must stay as it is while it is read; byte ");
+  write_text(at);
+  write_text(" is gone: it was cut short, or its disk failed; try again when nothing writes to it\n");
+  _exit(kExitFailed);
 }
 
 void close_status() {
@@ -60,6 +85,13 @@ void watch_interrupts() {
   action.sa_handler = on_interrupt;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+}
+
+void watch_mapped_files() {
+  struct sigaction action = {};
+  action.sa_sigaction = on_lost_page;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGBUS, &action, nullptr);
 }
 
 void say(const std::string& line) {

@@ -54,6 +54,9 @@ struct WeightsOption {
 /// Set by Ctrl-C (SIGINT) and SIGTERM once watch_interrupts() has run; a second Ctrl-C ends the process at once.
 std::atomic<bool>& interrupted();
 void watch_interrupts();
+/// Where a mapped file is cut short while it is read, the system sends SIGBUS: from now on the program then says which
+/// file and byte, and exits with 1.
+void watch_mapped_files();
 /// Thrown where work stops because of interrupted(): exit code 130.
 struct Interrupted {};
 

@@ -1,8 +1,11 @@
 // gradus convert: a tokenizer in another format.
 
+#include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
 #include "tokenizer/formats/save.hpp"
+#include "tokenizer/unicode.hpp"
+#include "tools/text_options.hpp"
 #include "tools/tokenizer.hpp"
 
 namespace gradus::tools {
@@ -23,12 +26,13 @@ int run_convert(const Arguments& arguments) {
   if (!args.parse(arguments)) return 0;
   common.apply();
   check(!out.empty(), "convert: -o FILE must be given");
+  check_not_input(out, {path, path + "/" + kTokenizerFile});
   const Tokenizer tokenizer = load_tokenizer_at(path);
   const TokenizerFormat format = format_of_name(out);
   const std::vector<std::string> files = save_tokenizer_as(tokenizer, out, format);
   if (common.json) {
     Json names = Json::array();
-    for (const std::string& file : files) names.push(file);
+    for (const std::string& file : files) names.push(replace_invalid_utf8(file));
     print_json(Json::object().set("files", names).set("kind", tokenizer.kind()));
   }
   if (!common.quiet) {

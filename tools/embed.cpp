@@ -1,6 +1,7 @@
 // gradus embed: every layer's vectors of texts, words or tokens, into a file.
 
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -9,8 +10,10 @@
 #include "models/transformer/contextual.hpp"
 #include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
-#include "tensor/io/file.hpp"
+#include "tokenizer/unicode.hpp"
 #include "tools/common.hpp"
+#include "tools/open_model.hpp"
+#include "tools/text_options.hpp"
 
 namespace gradus::tools {
 namespace {
@@ -22,7 +25,7 @@ void compare_word(const EmbeddingSet& set, const std::string& word, std::size_t 
   for (std::size_t text = 0; text < texts; ++text) {
     int64_t found = -1;
     for (int64_t row = set.offsets[text]; row < set.offsets[text + 1] && found < 0; ++row) {
-      if (set.rows[static_cast<std::size_t>(row)].token == word) found = row;
+      if (set.rows[static_cast<std::size_t>(row)].token == replace_invalid_utf8(word)) found = row;
     }
     check(found >= 0, "embed: --compare needs a word of every text; text ", text, " has no '", word, "'");
     rows.push_back(found);
@@ -54,6 +57,14 @@ void compare_word(const EmbeddingSet& set, const std::string& word, std::size_t 
   flush_out();
 }
 
+/// An error where one of the two files to write is a file that is read.
+void check_outputs(const std::string& out, const std::string& folder, std::vector<std::string> inputs) {
+  for (const char* name : {kConfigFile, kTokenizerFile, kWeightsFile, kStateFile})
+    inputs.push_back(folder + "/" + name);
+  check_not_input(out, inputs);
+  check_not_input(out + ".tokens.jsonl", inputs);
+}
+
 }  // namespace
 
 int run_embed(const Arguments& arguments) {
@@ -65,12 +76,16 @@ int run_embed(const Arguments& arguments) {
   std::string compare;
   std::string level = "sentence";
   std::string pooling = "mean";
+  EmbedOptions options;
   WeightsOption weights;
+  TextFileOptions files;
   CommonOptions common;
   Args args("embed", "Writes what a model's layers make of texts: a vector for each text, word or token.");
   args.positional("DIR", folder, "the model's folder");
   args.positionals("TEXT", texts, "texts", false);
-  args.text("--input", input, "a file with one text a line, instead of TEXT");
+  args.text(
+      "--input", input,
+      "instead of TEXT: a file with a text a line, a folder of them, or - for standard input; a .jsonl too");
   args.text("-o,--out", out, "file to write, .npz or .safetensors; FILE.tokens.jsonl says what each row is");
   args.text("--layers", layers, "all, final, or numbers with commas; -1 is the last block's output");
   args.choice("--level", level, {"sentence", "word", "token"}, "what a row stands for");
@@ -78,7 +93,10 @@ int run_embed(const Arguments& arguments) {
             "instead of -o: print the cosines of this word's vectors between the texts, by layer");
   args.choice("--pooling", pooling, {"mean", "last", "max"},
               "how the tokens of a sentence or word become one vector");
+  args.flag("--truncate", options.truncate,
+            "cut texts that are longer than the model can read; else they are errors");
   weights.add(args);
+  files.add(args);
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
@@ -89,28 +107,29 @@ int run_embed(const Arguments& arguments) {
   check(compare.empty() || level == "word" || !args.given("--level"),
         "embed: --compare works on words; leave out --level");
   check(texts.empty() || input.empty(), "embed: give texts or --input, not both");
-  std::string contents;
+  std::optional<TextReader> reader;
   std::vector<std::string_view> views;
   if (!input.empty()) {
-    contents = read_file(input);
-    const std::string_view all = contents;
-    for (std::size_t begin = 0; begin < all.size();) {
-      const std::size_t end = std::min(all.find('\n', begin), all.size());
-      std::string_view line = all.substr(begin, end - begin);
-      if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-      check(!line.empty(), input, ":", views.size() + 1, ": a line must hold a text; it is empty");
-      views.push_back(line);
-      begin = end + 1;
+    reader.emplace(std::vector<std::string>{input}, files.options(true));
+    if (!out.empty()) check_outputs(out, folder, reader->files());
+    for (const TextItem& item : reader->all()) {
+      check(!item.text.empty(), item.where(), ": a line must hold a text; it is empty");
+      check(!item.pair, item.where(), ": a line must hold one text; this one has a pair, which is not read");
+      views.push_back(item.text);
+      options.names.push_back(item.where());
     }
+    if (!common.quiet && !reader->passed_over().empty()) say("note   " + reader->passed_over());
+  } else if (!out.empty()) {
+    check_outputs(out, folder, {});
   }
   for (const std::string& text : texts) views.push_back(text);
   check(!views.empty(), "embed: at least one text must be given");
 
-  LanguageModel loaded = load_language_model(folder);
-  EmbedOptions options;
+  LanguageModel loaded = open_model(folder, common);
   options.layers = parse_layers(layers, loaded.model.config().n_layer);
   options.level = compare.empty() ? parse_level(level) : Level::word;
   options.pooling = parse_pooling(pooling);
+  options.add_special = loaded.add_special;
   loaded.model.pack(weights.value());
   const EmbeddingSet set =
       embed_texts(loaded.model, loaded.tokenizer, views, options, [&](int64_t done, int64_t total) {
@@ -121,20 +140,31 @@ int run_embed(const Arguments& arguments) {
     compare_word(set, compare, views.size(), common.json);
     return 0;
   }
-  save_embeddings(out, set, {{"model_sha256", model_sha256(folder)}});
+  const std::string hash = model_sha256(folder);
+  check_unchanged(loaded);
+  save_embeddings(out, set, {{"model_sha256", hash}});
   const int64_t width = set.layers.front().size(1);
   if (common.json) {
     Json names = Json::array();
     for (const std::string& name : set.layer_names) names.push(name);
     Json json = Json::object();
-    json.set("file", out).set("texts", static_cast<int64_t>(views.size()));
+    json.set("file", replace_invalid_utf8(out)).set("texts", static_cast<int64_t>(views.size()));
     json.set("rows", static_cast<int64_t>(set.rows.size())).set("width", width).set("layers", names);
+    json.set("truncated", set.truncated).set("dropped_words", set.dropped_words);
     print_json(json);
   }
   if (!common.quiet) {
     say("wrote  " + out + ": " + std::to_string(set.rows.size()) + " rows of " + std::to_string(width) +
         " from " + std::to_string(set.layers.size()) + " layers; rows are described in " + out +
         ".tokens.jsonl");
+    if (set.truncated > 0) {
+      say("note   " + std::to_string(set.truncated) + " of " + std::to_string(views.size()) +
+          " texts were cut to the model's " + std::to_string(loaded.model.config().block_size) + " tokens");
+    }
+    if (set.dropped_words > 0) {
+      say("note   " + std::to_string(set.dropped_words) +
+          " words have no row: no token stands for them, as of characters that the tokenizer leaves out");
+    }
   }
   return 0;
 }

@@ -4,8 +4,9 @@
 #include "models/training/evaluate.hpp"
 #include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
-#include "tensor/io/file.hpp"
 #include "tools/common.hpp"
+#include "tools/open_model.hpp"
+#include "tools/text_options.hpp"
 
 namespace gradus::tools {
 
@@ -13,30 +14,35 @@ int run_eval(const Arguments& arguments) {
   std::string folder;
   std::string input;
   WeightsOption weights;
+  TextFileOptions files;
   CommonOptions common;
   Args args(
       "eval",
-      "Prints loss, perplexity and bits per byte of a model over a whole file: consecutive windows, every "
+      "Prints loss, perplexity and bits per byte of a model over a whole text: consecutive windows, every "
       "token but the first predicted once.");
   args.positional("DIR", folder, "the model's folder");
-  args.text("--input", input, "the text file");
+  args.text(
+      "--input", input,
+      "the text: a file, a folder of them, or - for standard input; of a .jsonl each line is a document");
   weights.add(args);
+  files.add(args);
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
   watch_interrupts();
   check(!input.empty(), "eval: --input FILE must be given");
-  const std::string text = read_file(input);
-  check_world(!text.empty(), input, ": the file must hold text; it is empty");
-  LanguageModel loaded = load_language_model(folder);
+  const Corpus corpus = load_corpus({input}, 0, files.options());
+  if (!common.quiet && !corpus.passed_over.empty()) say("note   " + corpus.passed_over);
+  LanguageModel loaded = open_model(folder, common);
   loaded.model.pack(weights.value());
-  const TokenText tokens = tokenize_documents(loaded.tokenizer, {text}, {input});
+  const TokenText tokens = tokenize_documents(loaded.tokenizer, corpus.training, corpus.names);
   const Evaluation result =
       evaluate(loaded.model, loaded.tokenizer, tokens.ids, [&](int64_t done, int64_t total) {
         if (interrupted()) throw Interrupted{};
         if (!common.quiet)
           status("eval   " + std::to_string(done) + "/" + std::to_string(total) + " windows");
       });
+  check_unchanged(loaded);
   if (common.json) {
     Json json = Json::object();
     json.set("loss", result.loss)

@@ -5,13 +5,17 @@
 #include "models/transformer/files.hpp"
 #include "models/transformer/generate.hpp"
 #include "tensor/error.hpp"
+#include "tokenizer/unicode.hpp"
 #include "tools/common.hpp"
+#include "tools/open_model.hpp"
 
 namespace gradus::tools {
 namespace {
 
-/// A token as JSON can hold it: bytes that are not UTF-8 as the vocabulary file writes them.
-std::string printable(const Tokenizer& tokenizer, int32_t id) { return tokenizer.token_text(id); }
+/// A token as JSON can hold it: as the vocabulary file writes it, UTF-8 whatever bytes it stands for.
+std::string printable(const Tokenizer& tokenizer, int32_t id) {
+  return replace_invalid_utf8(tokenizer.token_text(id));
+}
 
 }  // namespace
 
@@ -48,7 +52,8 @@ int run_generate(const Arguments& arguments) {
 
   options.cache = cache == "bf16" ? DType::bf16 : DType::f32;
 
-  LanguageModel loaded = load_language_model(folder);
+  LanguageModel loaded = open_model(folder, common);
+  options.add_special = loaded.add_special;
   loaded.model.pack(weights.value());
   if (!common.quiet && options.sampler.temperature == 0)
     say("note   --temp 0: greedy, the most probable token each time");
@@ -84,16 +89,14 @@ int run_generate(const Arguments& arguments) {
       });
   if (stream) print_out((begun ? "" : prompt) + "\n");
   flush_out();
+  check_unchanged(loaded);
   if (common.json) {
     const char* reasons[] = {"max_tokens", "stop_text", "end_of_text", "cancelled"};
     Json json = Json::object();
-    // A text that ends inside a character is not valid JSON: its bytes are then left out, the tokens say them all.
-    try {
-      Json(result.text).dump();
-      json.set("text", result.text);
-    } catch (const std::exception&) {
-      json.set("text", Json());
-    }
+    Json ids = Json::array();
+    for (const int32_t id : result.ids) ids.push(int64_t{id});
+    // A text may end inside a character, or hold bytes that are none: the ids tell which.
+    json.set("text", replace_invalid_utf8(result.text)).set("ids", ids);
     json.set("tokens", tokens).set("stop_reason", reasons[static_cast<int>(result.reason)]);
     json.set("prompt_tokens", result.prompt_tokens).set("refills", result.refills);
     print_json(json);

@@ -70,6 +70,7 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  watch_mapped_files();
   try {
     return run(std::vector<std::string>(argv + 1, argv + argc));
   } catch (const Interrupted&) {

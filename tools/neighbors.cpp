@@ -10,26 +10,21 @@
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/hash.hpp"
+#include "tokenizer/unicode.hpp"
+#include "tools/open_model.hpp"
+#include "tools/text_options.hpp"
 #include "tools/training.hpp"
 
 namespace gradus::tools {
 namespace {
 
 /// The training part of the text that a run was trained on.
-std::string training_text(const std::string& folder, std::vector<std::size_t>& ends) {
+Corpus training_text(const std::string& folder) {
   const SafetensorsFile state = SafetensorsFile::open(folder + "/" + kStateFile);
   const RunSource source = source_from_metadata(state.metadata(), state.path());
   const TrainingOptions options =
       options_from_json(Json::parse(state.metadata().at("options"), state.path()));
-  const Corpus corpus = load_corpus(source.paths, options.val_fraction);
-  check_world(corpus.sha256 == source.corpus_sha256, source.paths.front(),
-              ": must be the text that the run was trained on; it has changed; name a text with --text");
-  std::string text;
-  for (const std::string_view document : corpus.training) {
-    text += document;
-    ends.push_back(text.size());
-  }
-  return text;
+  return load_run_corpus(folder, source, options.val_fraction, "name a text with --text");
 }
 
 }  // namespace
@@ -40,6 +35,7 @@ int run_neighbors(const Arguments& arguments) {
   std::string layer = "-1";
   std::string path;
   int64_t k = 10;
+  TextFileOptions files;
   CommonOptions common;
   Args args("neighbors",
             "Lists the words whose vectors point most in a word's direction. A word's vector at a layer is "
@@ -47,15 +43,19 @@ int run_neighbors(const Arguments& arguments) {
   args.positional("DIR", folder, "the run folder");
   args.positionals("WORD", words, "words as they stand in the text");
   args.text("--layer", layer, "layer: a number (-1 is the last block's output) or final");
-  args.text("--text", path, "take the occurrences from this file instead of the training text");
+  args.text("--text", path,
+            "take the occurrences from these texts instead of the training text: a file, a folder of them, "
+            "or - for "
+            "standard input; of a .jsonl each line is a document");
   args.integer("-k,--count", k, "how many to list");
+  files.add(args);
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
   watch_interrupts();
   check(k > 0, "-k must be at least 1; it is ", k);
 
-  const LanguageModel loaded = load_language_model(folder);
+  const LanguageModel loaded = open_model(folder, common);
   const int64_t n_layer = loaded.model.config().n_layer;
   const std::vector<int64_t> layers = parse_layers(layer, n_layer);
   check(layers.size() == 1, "--layer must name one layer; it is '", layer, "'");
@@ -70,20 +70,23 @@ int run_neighbors(const Arguments& arguments) {
     fresh = metadata["model_sha256"] == model_sha256(folder);
   }
   if (!fresh) {
-    std::vector<std::size_t> ends;
-    const std::string text = path.empty() ? training_text(folder, ends) : read_file(path);
-    if (!path.empty()) ends.push_back(text.size());
-    std::vector<std::string_view> documents;
-    std::size_t begin = 0;
-    for (const std::size_t end : ends) {
-      documents.push_back(std::string_view(text).substr(begin, end - begin));
-      begin = end;
+    const Corpus corpus = path.empty() ? training_text(folder) : load_corpus({path}, 0, files.options());
+    if (!common.quiet && !corpus.passed_over.empty()) say("note   " + corpus.passed_over);
+    table = make_word_table(
+        loaded.model, loaded.tokenizer, corpus.training, {.add_special = loaded.add_special},
+        [&](int64_t done, int64_t total) {
+          if (interrupted()) throw Interrupted{};
+          if (!common.quiet)
+            status("words  " + std::to_string(done) + "/" + std::to_string(total) + " windows");
+        });
+    if (table.dropped_words > 0 && !common.quiet) {
+      say("note   " + std::to_string(table.dropped_words) +
+          " frequent words have no row: no token stands for them, as of characters that the tokenizer leaves "
+          "out");
     }
-    table = make_word_table(loaded.model, loaded.tokenizer, documents, {}, [&](int64_t done, int64_t total) {
-      if (interrupted()) throw Interrupted{};
-      if (!common.quiet) status("words  " + std::to_string(done) + "/" + std::to_string(total) + " windows");
-    });
-    if (path.empty()) save_word_table(kept, table, {{"model_sha256", model_sha256(folder)}});
+    const std::string hash = path.empty() ? model_sha256(folder) : "";
+    check_unchanged(loaded);
+    if (path.empty()) save_word_table(kept, table, {{"model_sha256", hash}});
   }
 
   const Tensor& vectors = table.layer(layer_name(layers[0], n_layer));
@@ -97,9 +100,10 @@ int run_neighbors(const Arguments& arguments) {
     for (const Neighbor& neighbor : nearest(vectors, query, k, row)) {
       const std::string& name = table.words[static_cast<std::size_t>(neighbor.row)];
       line += " " + name + " " + fixed(neighbor.similarity, 2) + " ";
-      list.push(Json::object().set("word", name).set("similarity", neighbor.similarity));
+      list.push(
+          Json::object().set("word", replace_invalid_utf8(name)).set("similarity", neighbor.similarity));
     }
-    json.set(word, list);
+    json.set(replace_invalid_utf8(word), list);
     if (!common.json) print_out(line + "\n");
   }
   if (common.json) print_json(json);

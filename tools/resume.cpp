@@ -51,13 +51,10 @@ int run_resume(const Arguments& arguments) {
       ": must hold the configuration that the run was started with; it holds another; restore the file, or "
       "start a new run with gradus train --init model:",
       folder);
-  Corpus corpus = load_corpus(source.paths, options.val_fraction);
-  check_world(
-      corpus.sha256 == source.corpus_sha256, source.paths.front(),
-      ": must be the text that the run was started with; it has changed; restore it, or start a new run with "
-      "gradus train --init model:",
-      folder);
-  const RunText text = encode_corpus(std::move(corpus), source.paths, tokenizer);
+  const RunText text = encode_corpus(
+      load_run_corpus(folder, source, options.val_fraction,
+                      "restore it, or start a new run with gradus train --init model:" + folder),
+      tokenizer);
   const int64_t held_out_tokens = static_cast<int64_t>(text.held_out.ids.size());
 
   if (max_iters > 0) {

@@ -4,9 +4,10 @@
 
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
+#include "tokenizer/unicode.hpp"
 #include "tokenizer/words.hpp"
 #include "tools/bench_common.hpp"
-#include "tools/text_input.hpp"
+#include "tools/text_options.hpp"
 #include "tools/tokenizer.hpp"
 
 namespace gradus::tools {
@@ -29,7 +30,7 @@ void measure(const Tokenizer& tokenizer, std::string_view text, Figures& figures
   if (const std::optional<int32_t> unknown = tokenizer.unknown_id())
     figures.unknown += std::count(ids.begin(), ids.end(), *unknown);
   std::vector<int64_t>& ends = figures.ends.emplace_back();
-  for (const Piece& piece : tokenizer.encode_pieces(text)) ends.push_back(piece.end);
+  for (const Piece& piece : tokenizer.encode_pieces(text, {.whole = true})) ends.push_back(piece.end);
   std::sort(ends.begin(), ends.end());
   ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
 }
@@ -69,25 +70,29 @@ int run_tokenizer_compare(const Arguments& arguments) {
   std::vector<std::string> paths;
   std::string input;
   bool by_lines = false;
+  TextFileOptions files;
   CommonOptions common;
   Args args("tokenizer compare",
             "Compares tokenizers on one text: tokens a word (fertility), bytes a token, unknown tokens, "
             "speed on one "
             "thread, and how many of the places where they cut are those of the first.");
   args.positionals("DIR|FILE", paths, "run folders or tokenizers' files");
-  args.text("--input", input, "the text; of a .jsonl each line is one");
+  args.text("--input", input,
+            "the text: a file, a folder of them, or - for standard input; of a .jsonl each line is one");
   args.flag("--lines", by_lines, "each line of --input is a text");
+  files.add(args);
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
   watch_interrupts();
   check(!input.empty(), "tokenizer compare: --input FILE must be given");
-  const TextInput file(input, by_lines);
-  std::vector<std::string> owned;
-  file.for_batches(4096, [&](const std::vector<TextItem>& items) {
-    for (const TextItem& item : items) owned.emplace_back(item.text);
-  });
-  const std::vector<std::string_view> texts(owned.begin(), owned.end());
+  check_lines(input, by_lines);
+  TextReader reader({input}, files.options(by_lines));
+  std::vector<std::string_view> texts;
+  for (const TextItem& item : reader.all()) {
+    texts.push_back(item.text);
+    if (item.pair) texts.push_back(*item.pair);
+  }
   int64_t bytes = 0;
   int64_t words = 0;
   for (const std::string_view text : texts) {
@@ -114,7 +119,7 @@ int run_tokenizer_compare(const Arguments& arguments) {
     const double speed = static_cast<double>(bytes) * 1e-6 / std::max(figures.seconds, 1e-9);
     const double agrees = agreement(figures, all.front());
     list.push(Json::object()
-                  .set("file", figures.name)
+                  .set("file", replace_invalid_utf8(figures.name))
                   .set("kind", figures.kind)
                   .set("tokens", figures.tokens)
                   .set("tokens_per_word", fertility)

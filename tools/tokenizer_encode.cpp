@@ -8,7 +8,7 @@
 #include "tensor/io/npy.hpp"
 #include "tensor/parallel.hpp"
 #include "tokenizer/unicode.hpp"
-#include "tools/text_input.hpp"
+#include "tools/text_options.hpp"
 #include "tools/tokenizer.hpp"
 
 namespace gradus::tools {
@@ -203,29 +203,6 @@ std::vector<int32_t> ids_of_file(const std::string& path, int64_t vocab_size) {
   return ids;
 }
 
-// Text that is not UTF-8 cannot stand in JSON: U+FFFD takes the place of each byte, or beginning of a character, that is
-// none (the "maximal subparts" of the Unicode Standard, section 3.9).
-std::string printable_utf8(std::string_view text) {
-  std::string out;
-  for (size_t at = 0; at < text.size();) {
-    char32_t c = 0;
-    const int length = decode_utf8(text.data() + at, text.data() + text.size(), c);
-    if (length == 0) {
-      size_t cut = 1;
-      while (cut < 3 && at + cut < text.size() &&
-             incomplete_utf8_tail(text.substr(at, cut + 1)) == static_cast<int64_t>(cut + 1)) {
-        ++cut;
-      }
-      out += "\uFFFD";
-      at += cut;
-    } else {
-      out.append(text, at, static_cast<size_t>(length));
-      at += static_cast<size_t>(length);
-    }
-  }
-  return out;
-}
-
 }  // namespace
 
 int run_tokenizer_encode(const Arguments& arguments) {
@@ -235,16 +212,20 @@ int run_tokenizer_encode(const Arguments& arguments) {
   std::string out;
   bool by_lines = false;
   EncodeArguments encode;
+  TextFileOptions files;
   CommonOptions common;
   Args args("tokenizer encode", "Prints the ids of texts, a line each, or writes them into one file.");
   args.positional("DIR|FILE", path, "a run folder or a tokenizer's file");
   args.positionals("TEXT", texts, "texts", false);
-  args.text("--input", input,
-            "a file instead of TEXT, - for standard input; of a .jsonl each line is a text");
+  args.text(
+      "--input", input,
+      std::string("instead of TEXT: a file, a folder of them, or - for standard input; of a .jsonl each line "
+                  "is a text"));
   args.flag("--lines", by_lines, "each line of --input is a text");
   args.text("-o,--out", out,
             "file for all ids one after the other: .npy, or .bin with 16-bit numbers where they fit");
   encode.add(args);
+  files.add(args);
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
@@ -279,8 +260,8 @@ int run_tokenizer_encode(const Arguments& arguments) {
       }
     });
     for (size_t i = 0; i < items.size(); ++i) {
-      check_world(errors[i].empty(), input.empty() ? "text" : input, " ", count + static_cast<int64_t>(i) + 1,
-                  ": ", errors[i]);
+      const auto number = std::to_string(count + static_cast<int64_t>(i) + 1);
+      check_world(errors[i].empty(), items[i].file ? items[i].where() : "text " + number, ": ", errors[i]);
       bytes += static_cast<int64_t>(items[i].text.size() + items[i].pair.value_or("").size());
       if (common.json) {
         print_out(lines[i]);
@@ -292,10 +273,14 @@ int run_tokenizer_encode(const Arguments& arguments) {
   };
   if (input.empty()) {
     std::vector<TextItem> items;
-    for (const std::string& text : texts) items.push_back({text, std::nullopt});
+    for (const std::string& text : texts) items.push_back({text});
     take(items);
   } else {
-    TextInput(input, by_lines).for_batches(4096, take);
+    check_lines(input, by_lines);
+    TextReader reader({input}, files.options(by_lines));
+    if (!out.empty()) check_not_input(out, reader.files());
+    reader.for_batches(4096, take);
+    if (!common.quiet && !reader.passed_over().empty()) say("note   " + reader.passed_over());
   }
   ids.finish();
   flush_out();
@@ -323,11 +308,15 @@ int run_tokenizer_decode(const Arguments& arguments) {
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
+  watch_interrupts();
+  const auto on_interrupt = [] {
+    if (interrupted()) throw Interrupted{};
+  };
   check(words.empty() != input.empty(), "tokenizer decode: give either ids or --input FILE");
   const Tokenizer tokenizer = load_tokenizer_at(path);
   const auto give = [&](const std::vector<int32_t>& ids, bool line_end) {
     const std::string text = tokenizer.decode(ids, {skip_special, common.json});
-    print_out(common.json ? Json(printable_utf8(text)).dump() + "\n" : line_end ? text + "\n" : text);
+    print_out(common.json ? Json(replace_invalid_utf8(text)).dump() + "\n" : line_end ? text + "\n" : text);
   };
   if (input.empty()) {
     std::string joined;
@@ -346,8 +335,10 @@ int run_tokenizer_decode(const Arguments& arguments) {
   } else if (input.ends_with(".npy") || input.ends_with(".bin")) {
     give(ids_of_file(input, tokenizer.vocab_size()), false);
   } else {
-    const TextInput file(input, false);
-    give(ids_of_words(file.contents(), file.name()), false);
+    const bool typed = input == "-";
+    const std::string words_of_file =
+        typed ? read_standard_input(on_interrupt) : read_file(input, on_interrupt);
+    give(ids_of_words(words_of_file, typed ? "standard input" : input), false);
   }
   flush_out();
   return 0;
@@ -358,17 +349,22 @@ int run_tokenizer_show(const Arguments& arguments) {
   std::string text;
   std::string input;
   EncodeArguments encode;
+  TextFileOptions files;
   CommonOptions common;
   Args args(
       "tokenizer show",
       "Shows the tokens of a text: their ids, their places in the text, and how the vocabulary writes them.");
   args.positional("DIR|FILE", path, "a run folder or a tokenizer's file");
   args.positional("TEXT", text, "the text", false);
-  args.text("--input", input, "a file instead of TEXT");
+  args.text(
+      "--input", input,
+      "instead of TEXT: a file, a folder of them, or - for standard input; of a .jsonl each line is a text");
   encode.add(args);
+  files.add(args);
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
+  watch_interrupts();
   check(input.empty() != text.empty(), "tokenizer show: give TEXT or --input FILE",
         text.empty() ? "" : ", not both");
   const Tokenizer tokenizer = load_tokenizer_at(path);
@@ -399,9 +395,9 @@ int run_tokenizer_show(const Arguments& arguments) {
     }
   };
   if (input.empty()) {
-    take({{text, std::nullopt}});
+    take({{text}});
   } else {
-    TextInput(input, false).for_batches(1, take);
+    TextReader({input}, files.options()).for_batches(1, take);
   }
   flush_out();
   return 0;

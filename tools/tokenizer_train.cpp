@@ -4,32 +4,15 @@
 #include <cctype>
 #include <chrono>
 #include <cmath>
-#include <deque>
-#include <filesystem>
 
 #include "tensor/error.hpp"
 #include "tokenizer/training/train.hpp"
 #include "tokenizer/unicode.hpp"
-#include "tools/text_input.hpp"
+#include "tools/text_options.hpp"
 #include "tools/tokenizer.hpp"
 
 namespace gradus::tools {
 namespace {
-
-// The files of a path: itself, or those in a folder and in the folders below it, by name.
-void list_files(const std::string& path, std::vector<std::string>& files) {
-  if (path == "-" || !is_directory(path)) {
-    files.push_back(path);
-    return;
-  }
-  std::vector<std::string> found;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
-    if (entry.is_regular_file()) found.push_back(entry.path().string());
-  }
-  check_world(!found.empty(), path, ": the folder must hold text files; it holds none");
-  std::sort(found.begin(), found.end());
-  files.insert(files.end(), found.begin(), found.end());
-}
 
 // "512MB", "2GB", "64m": bytes.
 int64_t parse_size(const std::string& text) {
@@ -86,6 +69,7 @@ int run_tokenizer_train(const Arguments& arguments) {
   std::string memory;
   TokenizerTraining training;
   training.vocab_size = 8000;
+  TextFileOptions text_files;
   CommonOptions common;
   Args args("tokenizer train", "Learns a tokenizer from text and writes it as a tokenizer.json.");
   args.positionals("TEXT", paths,
@@ -101,6 +85,7 @@ int run_tokenizer_train(const Arguments& arguments) {
             "(<unk>,<s>,</s>); left out: those of the kind");
   args.text("--memory", memory, "the most that counting and training may take beside the text, such as 2GB");
   args.text("-o,--out", out, "file to write");
+  text_files.add(args);
   common.add(args);
   args.footer("gradus convert writes the result in other formats.");
   if (!args.parse(arguments)) return 0;
@@ -112,27 +97,17 @@ int run_tokenizer_train(const Arguments& arguments) {
         training.kind, " has as many tokens as it needs; leave out --vocab-size");
   training.special = parse_special(special);
   training.memory_bytes = parse_size(memory);
-  std::vector<std::string> files;
-  for (const std::string& path : paths) list_files(path, files);
-  std::deque<TextInput> inputs;
-  std::deque<std::string> decoded;
+  TextReader reader(paths, text_files.options());
+  const std::vector<std::string>& files = reader.files();
+  check_not_input(out, files);
   std::vector<std::string_view> documents;
   const bool takes_bytes = training.kind == "bpe" || training.kind == "byte";
-  for (const std::string& file : files) {
-    const TextInput& input = inputs.emplace_back(file, false);
-    if (!input.json_lines()) {
-      if (!takes_bytes) check_utf8(file, input.contents(), training.kind);
-      documents.push_back(input.contents());
-      continue;
-    }
-    input.for_batches(4096, [&](const std::vector<TextItem>& items) {
-      if (interrupted()) throw Interrupted{};
-      for (const TextItem& item : items) {
-        documents.push_back(decoded.emplace_back(item.text));
-        if (item.pair) documents.push_back(decoded.emplace_back(*item.pair));
-      }
-    });
+  for (const TextItem& item : reader.all()) {
+    if (!takes_bytes) check_utf8(item.where(), item.text, training.kind);
+    documents.push_back(item.text);
+    if (item.pair) documents.push_back(*item.pair);
   }
+  if (!common.quiet && !reader.passed_over().empty()) say("note   " + reader.passed_over());
   int64_t bytes = 0;
   for (const std::string_view document : documents) bytes += static_cast<int64_t>(document.size());
   check_world(bytes > 0, files.front(), ": the text must not be empty; there is none in ", files.size(),
@@ -156,7 +131,7 @@ int run_tokenizer_train(const Arguments& arguments) {
   tokenizer.save(out);
   if (common.json) {
     print_json(Json::object()
-                   .set("file", out)
+                   .set("file", replace_invalid_utf8(out))
                    .set("kind", tokenizer.kind())
                    .set("vocab_size", tokenizer.vocab_size())
                    .set("bytes", bytes)

@@ -1,5 +1,6 @@
 // gradus train: from text files to a run folder.
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -9,7 +10,9 @@
 #include "tensor/io/file.hpp"
 #include "tensor/io/hash.hpp"
 #include "tokenizer/formats/save.hpp"
+#include "tokenizer/unicode.hpp"
 #include "tools/model_options.hpp"
+#include "tools/text_options.hpp"
 #include "tools/training.hpp"
 
 namespace gradus::tools {
@@ -25,12 +28,16 @@ struct TrainArguments {
   int64_t profile = 0;
   ModelOptions model;
   TrainingOptions training;
+  TextFileOptions files;
   CommonOptions common;
 };
 
 void bind(Args& args, TrainArguments& a) {
   TrainingOptions& t = a.training;
-  args.positionals("TEXT", a.paths, "text files, each one a document");
+  args.positionals(
+      "TEXT", a.paths,
+      "texts: files, each one a document, folders of them, or - for standard input; of a .jsonl each "
+      "line is a document");
   args.text("-o,--out", a.out, "run folder; default runs/NAME, from the first text's name");
   args.text("--tokenizer", a.tokenizer, "char, byte, bpe:N (learned from the text) or a tokenizer.json");
   args.text("--init", a.init,
@@ -63,6 +70,7 @@ void bind(Args& args, TrainArguments& a) {
   args.integer("--sample-every", t.sample_every, "steps between samples of text; 0: never");
   args.integer("--checkpoint-every", t.checkpoint_every, "steps between checkpoints");
   args.integer("--keep", t.keep, "older checkpoints to keep");
+  a.files.add(args);
   a.common.add(args);
   args.footer("Ctrl-C is safe: the run is checkpointed, and `gradus resume DIR` continues bit for bit.");
 }
@@ -76,7 +84,7 @@ Tokenizer make_tokenizer(const TrainArguments& a, const Corpus& corpus) {
       try {
         Tokenizer::train_char(corpus.documents[i]);  // says which file is not UTF-8, and where
       } catch (const std::invalid_argument& error) {
-        fail(a.paths[i], ": ", error.what());
+        fail(corpus.names[i], ": ", error.what());
       }
       whole += corpus.documents[i];
     }
@@ -120,7 +128,7 @@ std::string model_card(const TrainArguments& a, const Config& config, const Corp
   card += "| | |\n|---|---|\n";
   card += "| command | `" + command + "` |\n";
   card += "| text | " + bytes_text(static_cast<double>(corpus.bytes)) + " in " +
-          std::to_string(corpus.documents.size()) + " file(s), sha256 `" + corpus.sha256 + "` |\n";
+          std::to_string(corpus.files.size()) + " file(s), sha256 `" + corpus.sha256 + "` |\n";
   card += "| model | " + std::string(name_of(config.arch)) + ", " + std::to_string(config.n_layer) +
           " layers, width " + std::to_string(config.n_embd) + ", " + std::to_string(parameter_count(config)) +
           " parameters |\n";
@@ -131,13 +139,54 @@ std::string model_card(const TrainArguments& a, const Config& config, const Corp
   return card;
 }
 
-/// Whether a training here would replace something. What one leaves that was killed before its first checkpoint, its
-/// description, is not kept: there is nothing to resume.
-bool holds_run(const std::string& folder) {
-  if (file_exists(folder + "/" + kWeightsFile) || file_exists(folder + "/" + kStateFile)) return true;
+/// The name, in the run folder, of what nobody can read again.
+std::string kept_name(std::size_t file, const std::string& path) {
+  return "input-" + std::to_string(file + 1) + (path.ends_with(".jsonl") ? ".jsonl" : ".txt");
+}
+
+/// Whether a file of this name is one that a training writes before its first checkpoint, or the beginning of one.
+bool is_written_first(const std::string& name) {
+  for (const char* ending : {".txt", ".jsonl"}) {
+    constexpr std::string_view kBegin = "input-";
+    if (!name.starts_with(kBegin) || !name.ends_with(ending)) continue;
+    const std::string number =
+        name.substr(kBegin.size(), name.size() - kBegin.size() - std::string_view(ending).size());
+    if (!number.empty() && number.find_first_not_of("0123456789") == number.npos) return true;
+  }
+  for (const char* ours : {"README.md", kTokenizerFile, kConfigFile, "metrics.jsonl", "profile.json"}) {
+    if (name == ours || (name.starts_with(ours) && name.ends_with(".partial"))) return true;
+  }
+  return (name.starts_with(kWeightsFile) || name.starts_with(kStateFile)) &&
+         (name.ends_with(".partial") || name.ends_with(".next"));
+}
+
+/// An error where a training in this folder would replace something, naming what. What one leaves that was killed before
+/// its first checkpoint, its description, is not kept: there is nothing to resume.
+void check_folder_is_free(const std::string& folder) {
+  if (!file_exists(folder)) return;
+  check(is_directory(folder), "train: ", folder,
+        " must be a folder; a file of that name is in the way; choose another with -o");
+  check(!file_exists(folder + "/" + kWeightsFile) && !file_exists(folder + "/" + kStateFile),
+        "train: ", folder,
+        " must not hold a run already; it does; choose another with -o, or continue it with gradus resume ",
+        folder);
   const std::string card = folder + "/README.md";
-  return file_exists(folder + "/" + kConfigFile) &&
-         !(file_exists(card) && read_file(card).find(kCardSentence) != std::string::npos);
+  const bool has_card = file_exists(card) && !is_directory(card);
+  const bool begun = has_card && read_file(card).find(kCardSentence) != std::string::npos;
+  std::vector<std::string> foreign;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const bool half_a_card = name.starts_with("README.md.") && name.ends_with(".partial");
+    if (!half_a_card && !(begun && is_written_first(name))) foreign.push_back(name);
+  }
+  std::sort(foreign.begin(), foreign.end());
+  std::string names;
+  constexpr std::size_t kNamed = 3;
+  for (std::size_t i = 0; i < std::min(foreign.size(), kNamed); ++i)
+    names += (i > 0 ? ", " : "") + foreign[i];
+  if (foreign.size() > kNamed) names += " and " + std::to_string(foreign.size() - kNamed) + " more";
+  check(foreign.empty(), "train: ", folder, " must be a new or empty folder; it holds ", names,
+        ", which is not of a run; choose another with -o");
 }
 
 std::string default_folder(const Corpus& corpus) { return "runs/" + corpus.name; }
@@ -164,11 +213,10 @@ int run_train(const Arguments& arguments) {
   if (!args.given("--sample-every")) options.sample_every = options.eval_interval;
   options.validate();
 
-  Corpus corpus = load_corpus(a.paths, options.val_fraction);
+  Corpus corpus = load_corpus(a.paths, options.val_fraction, a.files.options());
+  if (!a.common.quiet && !corpus.passed_over.empty()) say("note   " + corpus.passed_over);
   const std::string folder = a.out.empty() ? default_folder(corpus) : a.out;
-  check(a.dry_run || !holds_run(folder), "train: ", folder,
-        " must not hold a run already; it does; choose another with -o, or continue it with gradus resume ",
-        folder);
+  if (!a.dry_run) check_folder_is_free(folder);
 
   LanguageModel base;
   if (!a.init.empty()) base = load_language_model(a.init.substr(6));
@@ -182,17 +230,22 @@ int run_train(const Arguments& arguments) {
                         args.given("--block-size") || args.given("--position") || args.given("--tie");
     Config ours = config;
     ours.dropout = theirs.dropout;
-    ours.end_token = theirs.end_token;
+    ours.end_tokens = theirs.end_tokens;
+    ours.add_special = theirs.add_special;
     ours.norm_epsilon = theirs.norm_epsilon;
     check(!shaped || ours == theirs, "train: --init needs the shape of ", a.init.substr(6),
           "; leave out the options that change it, or train from the beginning");
     config = theirs;
     config.dropout = a.model.dropout;
+    config.add_special = base.add_special;
   } else {
-    config.end_token = tokenizer.end_of_text().value_or(-1);
+    if (const auto end = tokenizer.end_of_text()) config.end_tokens = {*end};
+    config.add_special = false;
   }
+  // Where there is nothing to add there is nothing to say.
+  if (tokenizer.added_around().empty()) config.add_special.reset();
 
-  const RunText text = encode_corpus(std::move(corpus), a.paths, tokenizer);
+  const RunText text = encode_corpus(std::move(corpus), tokenizer);
   check(static_cast<int64_t>(text.training.ids.size()) > config.block_size,
         "train: the text must be longer than a block; ", "its training part has ", text.training.ids.size(),
         " tokens and --block-size is ", config.block_size, "; give more text or a smaller --block-size");
@@ -222,6 +275,7 @@ int run_train(const Arguments& arguments) {
     plan.steps = options.max_iters;
     plan.seconds = static_cast<double>(plan.steps) * (plan.seconds_per_step + evaluations);
   }
+  for (const auto& stream : text.corpus.streams) plan.disk_bytes += stream.second.size();
   if (!a.common.quiet) say("plan   " + plan_text(config, tokenizer.kind(), plan));
   if (a.dry_run) {
     if (a.common.json) {
@@ -238,9 +292,7 @@ int run_train(const Arguments& arguments) {
 
   create_directories(folder);
   const FolderLock lock(folder);
-  // Another process may have begun one while this one planned.
-  check(!holds_run(folder), "train: ", folder,
-        " must not hold a run already; it does now; choose another with -o");
+  check_folder_is_free(folder);  // another process may have begun here while this one planned
   check_plan_fits(plan, folder);
   Transformer model = a.init.empty() ? Transformer(config) : base.model;
   if (a.init.empty()) {
@@ -254,13 +306,22 @@ int run_train(const Arguments& arguments) {
     base = {};
   }
   RunSource source;
-  for (const std::string& path : a.paths) source.paths.push_back(std::filesystem::absolute(path).string());
+  for (const std::string& file : text.corpus.files)
+    source.paths.push_back(std::filesystem::absolute(file).string());
+  source.text_key = a.files.key;
+  source.json_lines = true;
+  source.force_text = a.files.force;
   source.corpus_sha256 = text.corpus.sha256;
   source.tokenizer_sha256 = sha256_hex(tokenizer.to_json());
   source.config_sha256 = sha256_hex(config_to_json(config).dump());
   std::string command = "gradus train";
   for (const std::string& word : arguments) command += " " + word;
-  write_file_atomic(folder + "/README.md", model_card(a, config, text.corpus, tokenizer, command));
+  write_file_atomic(folder + "/README.md",
+                    replace_invalid_utf8(model_card(a, config, text.corpus, tokenizer, command)));
+  for (const auto& [file, contents] : text.corpus.streams) {
+    source.paths[file] = kept_name(file, text.corpus.files[file]);
+    write_file_atomic(folder + "/" + source.paths[file], contents);
+  }
   tokenizer.save(folder + "/" + kTokenizerFile);
   write_file_atomic(folder + "/" + kConfigFile, config_to_json(config).dump(2) + "\n");
 

@@ -23,17 +23,25 @@ struct RunText {
   TokenText held_out;
   double bytes_per_token() const;
 };
-RunText encode_corpus(Corpus corpus, const std::vector<std::string>& paths, const Tokenizer& tokenizer);
+RunText encode_corpus(Corpus corpus, const Tokenizer& tokenizer);
 
 /// What a run's state remembers of its text, so that resuming finds and checks it.
 struct RunSource {
-  std::vector<std::string> paths;  ///< absolute
+  /// Absolute, but for what nobody can read again (standard input, pipes): copies in the run's folder, by their names.
+  std::vector<std::string> paths;
   std::string corpus_sha256;
   std::string tokenizer_sha256;
   std::string config_sha256;
+  // How the texts are read. Runs of versions that did not say took every file as it is.
+  std::string text_key = "text";
+  bool json_lines = false;
+  bool force_text = true;
 };
 Metadata source_metadata(const RunSource& source);
 RunSource source_from_metadata(const Metadata& metadata, const std::string& file);
+/// The text that a run was started with, read again; an error that ends with `advice` where it has changed.
+Corpus load_run_corpus(const std::string& folder, const RunSource& source, double held_out,
+                       const std::string& advice);
 
 /// Writes metrics.jsonl and says how a run goes.
 class RunProgress : public TrainingObserver {

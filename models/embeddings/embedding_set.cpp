@@ -4,23 +4,6 @@
 #include "tokenizer/unicode.hpp"
 
 namespace gradus {
-namespace {
-
-// JSON holds no other bytes than UTF-8; the row's start and end tell what stood there.
-std::string printable(std::string_view bytes) {
-  std::string text;
-  const char* end = bytes.data() + bytes.size();
-  for (const char* at = bytes.data(); at < end;) {
-    char32_t c = 0;
-    const int length = decode_utf8(at, end, c);
-    append_utf8(length == 0 ? U'\uFFFD' : c, text);
-    at += length == 0 ? 1 : length;
-  }
-  return text;
-}
-
-}  // namespace
-
 std::string_view name_of(Level level) {
   switch (level) {
     case Level::sentence: return "sentence";
@@ -63,23 +46,27 @@ TextRows lay_out_rows(std::string_view text, int64_t number, std::span<const Pie
   const std::vector<RowRange> ranges = align_words(words, pieces);
   if (level == Level::word) {
     for (size_t w = 0; w < words.size(); ++w) {
+      if (ranges[w].begin == ranges[w].end) {
+        ++result.dropped_words;
+        continue;
+      }
       const auto [start, end] = words[w];
       const std::string_view bytes =
           text.substr(static_cast<size_t>(start), static_cast<size_t>(end - start));
       result.rows.push_back({.text = number,
-                             .token = printable(bytes),
+                             .token = replace_invalid_utf8(bytes),
                              .start = start,
                              .end = end,
                              .word = static_cast<int64_t>(w)});
+      result.tokens.push_back(ranges[w]);
     }
-    result.tokens = ranges;
     return result;
   }
   size_t w = 0;  // the first word that ends behind the token's first byte
   for (int64_t i = 0; i < tokens; ++i) {
     const Piece& piece = pieces[static_cast<size_t>(i)];
     while (w < words.size() && words[w].end <= piece.start) ++w;
-    const bool touches = w < words.size() && words[w].start < piece.end;
+    const bool touches = w < words.size() && words[w].start < piece.end && piece.start < piece.end;
     result.rows.push_back({.text = number,
                            .token = tokenizer.token_text(piece.id),
                            .id = piece.id,

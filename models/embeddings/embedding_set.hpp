@@ -36,17 +36,22 @@ struct EmbeddingSet {
   std::vector<RowInfo> rows;
   Level level = Level::token;
   Pooling pooling = Pooling::mean;
+  int64_t truncated = 0;  ///< texts that were cut to what the model can read
+  int64_t dropped_words =
+      0;  ///< words that no token stands for, as of characters that the tokenizer leaves out
 };
 
 /// The rows that a text has at a level, without their vectors, and the tokens that each is pooled from.
 struct TextRows {
   std::vector<RowInfo> rows;
   std::vector<RowRange> tokens;  ///< of each row
+  int64_t dropped_words = 0;     ///< words that no token shares a byte with: they have no row
 };
 /// Lays words and tokens side by side: a word is pooled from the tokens that share a byte with it.
+/// note: a token that stands for no byte (start = end), as `[CLS]`, is a token like others, of no word.
 TextRows lay_out_rows(std::string_view text, int64_t number, std::span<const Piece> pieces, Level level,
                       const Tokenizer& tokenizer);
-/// For each word the tokens that share a byte with it. Tokens lie end to end, as Tokenizer::encode_pieces gives them.
+/// For each word the tokens that share a byte with it. Tokens lie in the order of the text, as Tokenizer::encode_pieces gives them.
 std::vector<RowRange> align_words(std::span<const WordSpan> words, std::span<const Piece> pieces);
 
 }  // namespace gradus

@@ -5,6 +5,7 @@
 
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
+#include "tensor/io/hash.hpp"
 #include "tensor/io/json.hpp"
 #include "tensor/io/npy.hpp"
 #include "tensor/io/safetensors.hpp"
@@ -67,8 +68,11 @@ void save_embeddings(const std::string& path, const EmbeddingSet& set,
   }
   arrays.push_back(raw_integers("offsets", set.offsets));
 
-  // The rows first: where the arrays stand, their meaning stands beside them.
-  write_file_atomic(path + ".tokens.jsonl", row_lines(set));
+  // The rows first: where the arrays stand, their meaning stands beside them. Of two writers of one path the rows of one
+  // may come to stand beside the arrays of the other: the hash tells.
+  const std::string lines = row_lines(set);
+  all["tokens_sha256"] = sha256_hex(lines);
+  write_file_atomic(path + ".tokens.jsonl", lines);
   if (path.ends_with(".safetensors")) {
     save_safetensors(path, arrays, all);
     return;
@@ -130,6 +134,8 @@ WordTable load_word_table(const std::string& path, std::map<std::string, std::st
                 "' must be F32 with a row for each of ", rows, " words; it is ", info.dtype, " ", info.shape);
     table.layer_names.push_back(name);
     table.layers.push_back(file.tensor(name));
+    check_world(first_non_finite(table.layers.back()) < 0, path, ": the vectors of '", name,
+                "' must be finite; some are not; make the table again");
   }
   return table;
 }

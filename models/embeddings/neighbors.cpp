@@ -43,6 +43,10 @@ std::vector<Neighbor> nearest(const Tensor& table, std::span<const float> query,
       all[static_cast<size_t>(r)] = {r, cosine({rows + static_cast<size_t>(r) * width, width}, query)};
     }
   });
+  for (const Neighbor& neighbor : all) {
+    check_world(neighbor.similarity == neighbor.similarity, "nearest: vectors must be finite; with row ",
+                neighbor.row, " the cosine is not a number; make the table again");
+  }
   if (leave_out >= 0 && leave_out < count) all.erase(all.begin() + leave_out);
   const auto kept = static_cast<std::ptrdiff_t>(std::min<int64_t>(k, static_cast<int64_t>(all.size())));
   std::partial_sort(all.begin(), all.begin() + kept, all.end(), [](const Neighbor& a, const Neighbor& b) {

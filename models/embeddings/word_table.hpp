@@ -16,6 +16,8 @@ struct WordTable {
   std::vector<int64_t> counts;           ///< how often each was seen
   std::vector<std::string> layer_names;  ///< "layer_0" … "final"
   std::vector<Tensor> layers;            ///< f32 (words, C) each
+  int64_t dropped_words =
+      0;  ///< frequent words that no token stands for; they have no row. Not kept in files
 
   /// The row of a word.
   std::optional<int64_t> find(std::string_view word) const;

@@ -10,20 +10,56 @@
 
 namespace gradus {
 
-Corpus load_corpus(const std::vector<std::string>& paths, double held_out) {
+namespace {
+
+/// "books" of "texts/books.txt", of "texts/books/", and of "." in a folder of that name.
+std::string name_of_path(const std::string& path) {
+  namespace fs = std::filesystem;
+  if (path == "-") return "stdin";
+  fs::path whole = fs::absolute(path).lexically_normal();
+  if (!whole.has_filename()) whole = whole.parent_path();
+  const std::string name = is_directory(path) ? whole.filename().string() : whole.stem().string();
+  return name.empty() ? "texts" : name;
+}
+
+}  // namespace
+
+Corpus load_corpus(const std::vector<std::string>& paths, double held_out, const TextOptions& options) {
   check(!paths.empty(), "train: at least one text file must be given");
   check(held_out >= 0 && held_out <= 0.5, "train: --val-fraction must be in [0, 0.5]; it is ", held_out);
   Corpus corpus;
   Sha256 hash;
-  for (const std::string& path : paths) {
-    std::string text = read_file(path);
-    check_world(!text.empty(), path, ": the file must hold text; it is empty");
+  int64_t empty = 0;
+  const auto add = [&](std::string_view text, const TextItem& item) {
+    check_world(!text.empty() || item.line > 0, item.where(), ": the file must hold text; it is empty");
+    if (text.empty()) {
+      ++empty;
+      return;
+    }
     hash.update(std::to_string(text.size()) + ":").update(text);
     corpus.bytes += static_cast<int64_t>(text.size());
-    corpus.documents.push_back(std::move(text));
+    corpus.documents.emplace_back(text);
+    corpus.names.push_back(item.where());
+  };
+  TextReader reader(paths, options);
+  constexpr std::size_t kAtOnce = 4096;
+  reader.for_batches(kAtOnce, [&](const std::vector<TextItem>& items) {
+    for (const TextItem& item : items) {
+      add(item.text, item);
+      if (item.pair) add(*item.pair, item);
+    }
+  });
+  check_world(!corpus.documents.empty(), reader.files().front(), ": there must be text; there is none in ",
+              reader.files().size(), reader.files().size() == 1 ? " file" : " files");
+  corpus.files = reader.files();
+  for (const auto& [file, contents] : reader.streams()) corpus.streams.emplace_back(file, contents);
+  corpus.passed_over = reader.passed_over();
+  if (empty > 0) {
+    corpus.passed_over += (corpus.passed_over.empty() ? "" : ", ") + std::to_string(empty) +
+                          (empty == 1 ? " empty text passed over" : " empty texts passed over");
   }
   corpus.sha256 = hash.hex();
-  corpus.name = std::filesystem::path(paths.front()).stem().string();
+  corpus.name = name_of_path(paths.front());
   int64_t training_left = corpus.bytes - static_cast<int64_t>(static_cast<double>(corpus.bytes) * held_out);
   for (const std::string& document : corpus.documents) {
     const std::string_view text = document;

@@ -5,30 +5,37 @@
 #include <string_view>
 #include <vector>
 
+#include "models/training/texts.hpp"
 #include "tokenizer/tokenizer.hpp"
 
 namespace gradus {
 
 /// The text that a model learns from and the text that is kept from it.
 ///
-/// Each file is a document. The bytes of all documents in order are cut once: the last `held_out` fraction is held out
+/// Each file is a document, of a .jsonl each line: see TextReader. The bytes of all documents in order are cut once: the last `held_out` fraction is held out
 /// for validation (at a character's beginning), whichever document that falls into.
 struct Corpus {
-  std::vector<std::string> documents;  ///< the files' contents
+  std::vector<std::string> documents;
+  std::vector<std::string> names;  ///< where each document was found, "book.txt" or "lines.jsonl:12"
+  std::vector<std::string> files;  ///< that were read, folders listed
+  /// The contents of those files that nobody can read again (standard input, pipes), by index into `files`.
+  std::vector<std::pair<std::size_t, std::string>> streams;
+  std::string passed_over;  ///< what was left out on the way, or ""
   std::vector<std::string_view> training;
   std::vector<std::string_view> held_out;
   int64_t bytes = 0;   ///< of all documents
   std::string sha256;  ///< of the documents, each preceded by its length
-  std::string name;    ///< the first file's name without folder and extension
+  std::string name;    ///< of the first path, without folder and extension
 
   Corpus() = default;
   Corpus(Corpus&&) = default;
   Corpus& operator=(Corpus&&) = default;
 };
 
-/// Reads the files. An empty or missing file is an error naming it.
+/// Reads the texts of files and folders. An empty or missing file is an error naming it; empty texts of a .jsonl are
+/// passed over.
 /// shape: held_out in [0, 0.5]
-Corpus load_corpus(const std::vector<std::string>& paths, double held_out);
+Corpus load_corpus(const std::vector<std::string>& paths, double held_out, const TextOptions& options = {});
 
 /// Token ids, with the bytes that each stands for, so that a loss can be given per byte.
 struct TokenText {

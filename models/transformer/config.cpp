@@ -120,8 +120,10 @@ void Config::validate() const {
   check(norm_epsilon > 0 && norm_epsilon < 1, "config: norm_epsilon must be in (0, 1); it is ", norm_epsilon);
   check(rope_base > 1 && rope_base < 1e15, "config: rope_base must be in (1, 1e15); it is ", rope_base);
   check(dropout >= 0 && dropout < 1, "config: dropout must be in [0, 1); it is ", dropout);
-  check(end_token >= -1 && end_token < vocab_size, "config: end_token must be -1 or an id below vocab_size ",
-        vocab_size, "; it is ", end_token);
+  for (const int64_t id : end_tokens) {
+    check(id >= 0 && id < vocab_size, "config: end_tokens must be ids below vocab_size ", vocab_size,
+          "; one is ", id);
+  }
   check(is_floating(dtype), "config: dtype must be f32 or f64; it is ", dtype_name(dtype));
   parameter_count(*this);
 }

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "nn/mlp.hpp"
 #include "nn/norm.hpp"
@@ -32,9 +34,12 @@ struct Config {
   MlpKind activation = MlpKind::gelu_tanh;
   bool attention_bias = true;
   bool mlp_bias = true;
-  bool tie = true;           ///< the output layer is the token embedding
-  double dropout = 0.0;      ///< of the embeddings and of what each layer adds, while training
-  int64_t end_token = -1;    ///< the id between documents, for other programs; -1: none
+  bool tie = true;       ///< the output layer is the token embedding
+  double dropout = 0.0;  ///< of the embeddings and of what each layer adds, while training
+  /// Ids that end a text, the one between documents first; for other programs, and for generation to stop at.
+  std::vector<int64_t> end_tokens;
+  /// Whether texts begin and end with the special tokens that the tokenizer adds; absent where nobody has said.
+  std::optional<bool> add_special;
   DType dtype = DType::f32;  ///< f64 for gradient checks
 
   bool operator==(const Config&) const = default;

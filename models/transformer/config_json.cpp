@@ -126,9 +126,11 @@ void read_common(Members& members, Config& config) {
   members.optional("dtype", config.dtype, dtype_from);
   members.find("bos_token_id");
   if (const Json* end = members.find("eos_token_id")) {
-    config.end_token = end->kind() == Json::Kind::array && !end->as_array().empty()
-                           ? end->as_array()[0].as_integer()
-                           : end->as_integer();
+    if (end->kind() == Json::Kind::array) {
+      for (const Json& id : end->as_array()) config.end_tokens.push_back(id.as_integer());
+    } else {
+      config.end_tokens = {end->as_integer()};
+    }
   }
   for (const std::string_view key : kPassedOver) members.find(key);
 }
@@ -203,6 +205,7 @@ void read_own(const Json& json, Config& config) {
   own.optional("attention_bias", config.attention_bias, as_boolean);
   own.optional("mlp_bias", config.mlp_bias, as_boolean);
   own.optional("dropout", config.dropout, as_number);
+  own.optional("add_special", config.add_special, as_boolean);
   own.finish();
 }
 
@@ -228,6 +231,7 @@ std::pair<Json, bool> own_choices(const Config& c) {
   } else if (c.dropout != 0) {
     own.set("dropout", c.dropout);
   }
+  if (c.add_special) own.set("add_special", *c.add_special);
   return {own, standard};
 }
 
@@ -274,9 +278,13 @@ Json config_to_json(const Config& config) {
   json.set("initializer_range", 0.02);
   json.set("tie_word_embeddings", c.tie);
   // Written out where there is none: a missing key means 50256 or 2 to the Hugging Face library.
-  const Json end = c.end_token < 0 ? Json() : Json(c.end_token);
-  json.set("bos_token_id", end);
-  json.set("eos_token_id", end);
+  json.set("bos_token_id", c.end_tokens.empty() ? Json() : Json(c.end_tokens.front()));
+  Json ends = c.end_tokens.empty() ? Json() : Json(c.end_tokens.front());
+  if (c.end_tokens.size() > 1) {
+    ends = Json::array();
+    for (const int64_t id : c.end_tokens) ends.push(id);
+  }
+  json.set("eos_token_id", ends);
   json.set("torch_dtype", c.dtype == DType::f64 ? "float64" : "float32");
   if (!own.as_object().empty()) json.set(kOwnKey, own);
   return json;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "models/transformer/files.hpp"
 #include "tensor/autodiff.hpp"
 #include "tensor/parallel.hpp"
 #include "tokenizer/words.hpp"
@@ -50,10 +51,31 @@ void check_model(const Transformer& model, const Tokenizer& tokenizer, int64_t b
   const Config& config = model.config();
   check(config.dtype == DType::f32, "embed: the model must compute in f32; it computes in ",
         dtype_name(config.dtype));
-  check(tokenizer.vocab_size() == config.vocab_size,
-        "embed: the tokenizer must have the model's vocabulary; it has ", tokenizer.vocab_size(),
-        " tokens, the model ", config.vocab_size);
+  check(has_vocabulary(tokenizer, config), "embed: the tokenizer must have the model's vocabulary; it has ",
+        tokenizer.vocab_size(), " tokens, the model ", config.vocab_size);
   check(batch_tokens >= 1, "embed: a batch must have at least 1 token; it has ", batch_tokens);
+}
+
+// The tokens of a text, all of them; an error begins with the text's name.
+std::vector<Piece> pieces_of(const Tokenizer& tokenizer, std::string_view text, const std::string& name) {
+  try {
+    return tokenizer.encode_pieces(text, {.whole = true});
+  } catch (const std::invalid_argument& error) {
+    fail(name, ": ", error.what());
+  } catch (const std::runtime_error& error) {
+    fail_world(name, ": ", error.what());
+  }
+}
+
+// Puts the tokens that the tokenizer adds around those of a text.
+void surround(std::vector<Piece>& pieces, const AddedAround& added, std::string_view text) {
+  const auto end = static_cast<int64_t>(text.size());
+  std::vector<Piece> all;
+  all.reserve(pieces.size() + added.before.size() + added.after.size());
+  for (const int32_t id : added.before) all.push_back({id, 0, 0});
+  all.insert(all.end(), pieces.begin(), pieces.end());
+  for (const int32_t id : added.after) all.push_back({id, end, end});
+  pieces = std::move(all);
 }
 
 std::vector<int32_t> ids_of(std::span<const Piece> pieces) {
@@ -78,15 +100,31 @@ EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
   if (layers.empty()) layers = parse_layers("all", config.n_layer);
 
   // All rows are laid out before the model runs: a bad text shows before the work, and the arrays are made once.
+  check(options.names.empty() || options.names.size() == texts.size(),
+        "embed: there must be a name for each of ", texts.size(), " texts; there are ", options.names.size());
+  const auto name_of_text = [&](size_t i) {
+    return options.names.empty() ? "text " + std::to_string(i) : options.names[i];
+  };
+  const AddedAround added = options.add_special ? tokenizer.added_around() : AddedAround{};
+  const auto room = config.block_size - static_cast<int64_t>(added.before.size() + added.after.size());
+  check(room >= 1, "embed: block_size must leave room beside the tokens that the tokenizer adds; it is ",
+        config.block_size);
   std::vector<std::vector<int32_t>> ids;
   std::vector<RowRange> tokens;  // of each row, counted in its own text
   for (size_t i = 0; i < texts.size(); ++i) {
-    const std::vector<Piece> pieces = tokenizer.encode_pieces(texts[i]);
-    check(!pieces.empty(), "embed: a text must have at least one token; text ", i, " is empty; leave it out");
-    check(static_cast<int64_t>(pieces.size()) <= config.block_size,
-          "embed: a text must have at most block_size tokens; text ", i, " has ", pieces.size(),
-          ", block_size is ", config.block_size, "; split it");
+    std::vector<Piece> pieces = pieces_of(tokenizer, texts[i], name_of_text(i));
+    check(!pieces.empty(), "embed: a text must have at least one token; ", name_of_text(i),
+          " has none; leave it out");
+    if (static_cast<int64_t>(pieces.size()) > room) {
+      check(options.truncate, "embed: a text must have at most block_size tokens; ", name_of_text(i), " has ",
+            pieces.size() + added.before.size() + added.after.size(), ", block_size is ", config.block_size,
+            "; split it, or have it cut off there (truncate)");
+      pieces.resize(static_cast<size_t>(room));
+      ++set.truncated;
+    }
+    surround(pieces, added, texts[i]);
     TextRows rows = lay_out_rows(texts[i], static_cast<int64_t>(i), pieces, options.level, tokenizer);
+    set.dropped_words += rows.dropped_words;
     std::move(rows.rows.begin(), rows.rows.end(), std::back_inserter(set.rows));
     tokens.insert(tokens.end(), rows.tokens.begin(), rows.tokens.end());
     set.offsets.push_back(static_cast<int64_t>(set.rows.size()));
@@ -103,6 +141,15 @@ EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
     const auto first = static_cast<size_t>(group.begin);
     const auto count = static_cast<size_t>(group.end - group.begin);
     const std::vector<Tensor> states = read_together(model, std::span(sequences).subspan(first, count));
+    for (size_t l = 0; l < layers.size(); ++l) {
+      // Before they are pooled: the largest of some numbers hides what is none.
+      const int64_t bad = first_non_finite(states[static_cast<size_t>(layers[l])]);
+      if (bad < 0) continue;
+      size_t text = first;
+      for (int64_t left = bad / width; left >= std::ssize(ids[text]); ++text) left -= std::ssize(ids[text]);
+      fail_world("embed: vectors must be finite; at ", set.layer_names[l], " that of ", name_of_text(text),
+                 " is not; the model's weights are damaged, or its training diverged");
+    }
     std::vector<RowRange> ranges;
     int64_t base = 0;  // the text's first token in the batch
     for (size_t i = first; i < first + count; ++i) {
@@ -188,8 +235,11 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
   std::vector<int64_t> used(table.words.size(), 0);
   std::vector<Document> read(documents.size());
   std::vector<Window> windows;
+  const std::vector<int32_t> before =
+      options.add_special ? tokenizer.added_around().before : std::vector<int32_t>{};
   for (size_t d = 0; d < documents.size(); ++d) {
-    const std::vector<Piece> pieces = tokenizer.encode_pieces(documents[d]);
+    std::vector<Piece> pieces = pieces_of(tokenizer, documents[d], "document " + std::to_string(d));
+    surround(pieces, {before, {}}, documents[d]);
     const std::vector<WordSpan> words = find_words(documents[d]);
     const std::vector<RowRange> ranges = align_words(words, pieces);
     Document& document = read[d];
@@ -198,6 +248,7 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
     for (size_t i = 0; i < words.size(); ++i) {
       const auto found = row_of.find(bytes_of(documents[d], words[i]));
       if (found == row_of.end() || used[static_cast<size_t>(found->second)] == options.occurrences) continue;
+      if (ranges[i].begin == ranges[i].end) continue;
       ++used[static_cast<size_t>(found->second)];
       const double weight = 1.0 / static_cast<double>(ranges[i].end - ranges[i].begin);
       for (int64_t t = ranges[i].begin; t < ranges[i].end; ++t) {
@@ -245,16 +296,33 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
     if (progress) progress(group.end, static_cast<int64_t>(windows.size()));
   }
 
+  // Words that no token stands for have no vector, and no row.
+  std::vector<int64_t> kept;
+  for (int64_t w = 0; w < rows; ++w) {
+    if (used[static_cast<size_t>(w)] > 0) kept.push_back(w);
+  }
   for (size_t l = 0; l < layers.size(); ++l) {
     table.layer_names.push_back(layer_name(layers[l], model.config().n_layer));
-    Tensor layer = Tensor::empty({rows, width});
+    Tensor layer = Tensor::empty({static_cast<int64_t>(kept.size()), width});
     float* y = layer.mutable_data<float>();
-    for (int64_t i = 0; i < rows * width; ++i) {
-      y[i] = static_cast<float>(sums[l][static_cast<size_t>(i)] /
-                                static_cast<double>(used[static_cast<size_t>(i / width)]));
+    for (const int64_t w : kept) {
+      const double* sum = sums[l].data() + w * width;
+      for (int64_t c = 0; c < width; ++c)
+        *y++ = static_cast<float>(sum[c] / static_cast<double>(used[static_cast<size_t>(w)]));
     }
+    const int64_t bad = first_non_finite(layer);
+    check_world(bad < 0, "word table: vectors must be finite; at ", table.layer_names.back(), " that of '",
+                bad < 0 ? "" : table.words[static_cast<size_t>(kept[static_cast<size_t>(bad / width)])],
+                "' is not; the model's weights are damaged, or its training diverged");
     table.layers.push_back(layer);
   }
+  for (size_t i = 0; i < kept.size(); ++i) {
+    table.words[i] = table.words[static_cast<size_t>(kept[i])];
+    table.counts[i] = table.counts[static_cast<size_t>(kept[i])];
+  }
+  table.dropped_words = rows - static_cast<int64_t>(kept.size());
+  table.words.resize(kept.size());
+  table.counts.resize(kept.size());
   return table;
 }
 

@@ -17,13 +17,21 @@ struct EmbedOptions {
   std::vector<int64_t> layers;  ///< indices into hidden_states(), ascending; empty: all
   Level level = Level::token;
   Pooling pooling = Pooling::mean;  ///< of a word's or sentence's tokens; token level has none
+  /// Whether the special tokens that the tokenizer adds stand around each text. At token level they are rows with start =
+  /// end and word -1, of words they are no part, in a sentence's vector they count.
+  bool add_special = false;
+  /// Whether a text of more than block_size tokens is cut to its first ones, and counted; else it is an error.
+  bool truncate = false;
+  /// What errors call each text; where empty, "text 0" and so on.
+  std::vector<std::string> names;
   /// Tokens read at once, at least one text: bounds the memory and changes nothing else.
   int64_t batch_tokens = 4096;
 };
 
 /// What a model's layers make of some texts, each read by itself from position 0: a vector for each token, or for each
 /// word or text by pooling. A row's bits depend on its own text alone, not on its neighbours in the list or the batch.
-/// note: a text that is empty, or longer than block_size tokens, is an error that gives its number (from 0).
+/// note: a text without a token, one of more than block_size tokens and one whose vectors are not finite are errors that
+///       name it. What a tokenizer.json says of truncation and padding is not obeyed.
 /// note: `progress` counts texts.
 EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
                          std::span<const std::string_view> texts, const EmbedOptions& options,
@@ -33,6 +41,8 @@ struct WordTableOptions {
   int64_t min_count = 20;     ///< words seen more rarely are left out
   int64_t occurrences = 100;  ///< of each word, the first so many are averaged
   int64_t batch_tokens = 4096;
+  bool add_special =
+      false;  ///< whether windows that begin a document begin with the tokens that the tokenizer adds
 };
 
 /// A vector for each frequent word of a text, at every layer: the mean over the word's first occurrences of the mean of

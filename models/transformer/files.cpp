@@ -1,5 +1,7 @@
 #include "models/transformer/files.hpp"
 
+#include <algorithm>
+
 #include "models/transformer/weights.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/hash.hpp"
@@ -35,16 +37,23 @@ Transformer load_transformer(const std::string& folder) {
 
 namespace {
 
-// A run's state tells which tokenizer its ids came from: one of the same size would go unnoticed otherwise.
-void check_tokenizer_of_run(const Tokenizer& tokenizer, const std::string& folder) {
+// A run's state tells which tokenizer its ids came from, and which function its weights belong to: another tokenizer of the
+// same size, or another number of heads, would go unnoticed otherwise.
+void check_files_of_run(const Tokenizer& tokenizer, const Config& config, const std::string& folder) {
   const std::string path = in_folder(folder, kStateFile);
   if (!file_exists(path)) return;
   const SafetensorsFile state = SafetensorsFile::open(path);
-  const auto kept = state.metadata().find("tokenizer_sha256");
-  if (kept == state.metadata().end()) return;
+  const auto differs = [&](const char* key, const std::string& hash) {
+    const auto kept = state.metadata().find(key);
+    return kept != state.metadata().end() && kept->second != hash;
+  };
   check_world(
-      sha256_hex(tokenizer.to_json()) == kept->second, in_folder(folder, kTokenizerFile),
+      !differs("tokenizer_sha256", sha256_hex(tokenizer.to_json())), in_folder(folder, kTokenizerFile),
       ": must be the tokenizer that the model was trained with; it is another; restore the original file");
+  check_world(!differs("config_sha256", sha256_hex(config_to_json(config).dump())),
+              in_folder(folder, kConfigFile),
+              ": must hold the configuration that the model was trained with; it holds another; restore the "
+              "original file");
 }
 
 }  // namespace
@@ -54,18 +63,41 @@ LanguageModel load_language_model(const std::string& folder) {
   loaded.tokenizer = Tokenizer::load(in_folder(folder, kTokenizerFile));
   const Config config = load_config(folder);
   check_tokenizer(config, loaded.tokenizer, folder);
-  check_tokenizer_of_run(loaded.tokenizer, folder);
+  check_files_of_run(loaded.tokenizer, config, folder);
+  loaded.folder = folder;
+  loaded.identity = file_identity(in_folder(folder, kWeightsFile));
   loaded.model = load_transformer(folder);
+  loaded.add_special = config.add_special.value_or(!file_exists(in_folder(folder, kStateFile)));
+  if (config.vocab_size > loaded.tokenizer.vocab_size()) {
+    loaded.note =
+        detail::join("the model has ", config.vocab_size, " ids, of which the tokenizer has a token for ",
+                     loaded.tokenizer.vocab_size(), ": the others are never generated");
+  }
   return loaded;
+}
+
+void check_unchanged(const LanguageModel& loaded) {
+  const std::string path = in_folder(loaded.folder, kWeightsFile);
+  check_world(
+      file_identity(path) == loaded.identity, path,
+      ": must stay as it is while the model is used; it has changed, perhaps by the next checkpoint of a "
+      "training; run this again");
 }
 
 std::string model_sha256(const std::string& folder) { return sha256_file(in_folder(folder, kWeightsFile)); }
 
+bool has_vocabulary(const Tokenizer& tokenizer, const Config& config) {
+  constexpr int64_t kPadding = 8;
+  constexpr int64_t kFew = 64;
+  const int64_t more = config.vocab_size - tokenizer.vocab_size();
+  return more == 0 ||
+         (more > 0 && more < std::max(kFew, config.vocab_size / 16) && config.vocab_size % kPadding == 0);
+}
+
 void check_tokenizer(const Config& config, const Tokenizer& tokenizer, const std::string& folder) {
-  check_world(tokenizer.vocab_size() == config.vocab_size, folder,
-              ": the tokenizer must have the model's vocabulary; ", kTokenizerFile, " has ",
-              tokenizer.vocab_size(), " tokens, ", kConfigFile, " says vocab_size ", config.vocab_size,
-              "; use the tokenizer that the model was trained with");
+  check_world(has_vocabulary(tokenizer, config), folder, ": the tokenizer must have the model's vocabulary; ",
+              kTokenizerFile, " has ", tokenizer.vocab_size(), " tokens, ", kConfigFile, " says vocab_size ",
+              config.vocab_size, "; use the tokenizer that the model was trained with");
 }
 
 }  // namespace gradus

@@ -30,13 +30,25 @@ Transformer load_transformer(const std::string& folder);
 struct LanguageModel {
   Transformer model;
   Tokenizer tokenizer;
+  /// Whether the model was trained on texts with the special tokens that the tokenizer adds: what config.json says; where it
+  /// does not, not those of a run folder, whose state.safetensors is there, and those of all other models.
+  bool add_special = false;
+  std::string note;  ///< what somebody should know of the two together, or ""
+  std::string folder;
+  std::string identity;  ///< of the weights' file, when it was opened
 };
-/// note: a tokenizer with another vocabulary than the model's is an error.
+/// note: a tokenizer with another vocabulary than the model's is an error; a model's may be padded, see check_tokenizer().
 LanguageModel load_language_model(const std::string& folder);
+/// An error where the file of a model's weights is no longer the one that was opened: a training may have written its next
+/// checkpoint, or somebody may have written into the file, whose weights are read when they are needed.
+void check_unchanged(const LanguageModel& loaded);
 /// The SHA-256 of a folder's model.safetensors, 64 hexadecimal digits.
 std::string model_sha256(const std::string& folder);
 
-/// An error naming both sizes unless the tokenizer has exactly the model's vocabulary.
+/// Whether a tokenizer has a model's vocabulary. The model's may be padded to a multiple of 8, as many are for speed, by
+/// less than 64 ids or a sixteenth. Ids without a token count in a loss's denominator, as in the Hugging Face library.
+bool has_vocabulary(const Tokenizer& tokenizer, const Config& config);
+/// An error naming both sizes unless has_vocabulary().
 void check_tokenizer(const Config& config, const Tokenizer& tokenizer, const std::string& folder);
 
 }  // namespace gradus

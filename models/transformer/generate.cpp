@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/transformer/files.hpp"
 #include "tensor/autodiff.hpp"
 #include "tensor/random.hpp"
 
@@ -49,16 +50,32 @@ class StopFilter {
   std::string held_;
 };
 
-std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, std::string_view prompt) {
-  std::vector<int32_t> ids = tokenizer.encode(prompt);
+std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, std::string_view prompt, bool add_special) {
+  std::vector<int32_t> ids;
+  if (add_special) ids = tokenizer.added_around().before;
+  const std::vector<int32_t> text = tokenizer.encode(prompt);
+  ids.insert(ids.end(), text.begin(), text.end());
   if (ids.empty()) {
     const auto start = tokenizer.end_of_text();
     check(start.has_value(),
-          "generate: the prompt must have at least one token; it is empty, and the tokenizer has no ",
-          kEndOfText, " to start from; give a prompt");
+          "generate: the prompt must have at least one token; it has none, and the tokenizer has no ",
+          kEndOfText, " to start from; give another prompt");
     ids.push_back(*start);
   }
   return ids;
+}
+
+// Which of the model's ids the tokenizer has a token for; empty where it has one for each.
+Possible possible_ids(const Tokenizer& tokenizer, int64_t vocab_size) {
+  Possible possible(static_cast<size_t>(vocab_size), false);
+  bool all = tokenizer.vocab_size() == vocab_size;
+  for (int64_t id = 0; id < tokenizer.vocab_size(); ++id) {
+    const bool has_token = !tokenizer.token_text(static_cast<int32_t>(id)).empty();
+    possible[static_cast<size_t>(id)] = has_token;
+    all = all && has_token;
+  }
+  if (all) possible.clear();
+  return possible;
 }
 
 }  // namespace
@@ -118,28 +135,30 @@ Generated generate(const Transformer& model, const Tokenizer& tokenizer, std::st
         options.max_tokens);
   check(options.show_probs >= 0 && options.show_probs <= vocab_size, "generate: show-probs must be in [0, ",
         vocab_size, "]; it is ", options.show_probs);
-  check(tokenizer.vocab_size() == vocab_size,
+  check(has_vocabulary(tokenizer, model.config()),
         "generate: the tokenizer must have the model's vocabulary; it has ", tokenizer.vocab_size(),
         " tokens, the model ", vocab_size);
+  const Possible possible = possible_ids(tokenizer, vocab_size);
   StopFilter filter(options.stop);
-  StreamDecoder decoder(tokenizer);
   const Random random(options.seed, stream_of("generate.sample"));
+  const std::vector<int64_t>& ends = model.config().end_tokens;
 
-  TextState state(model, encode_prompt(tokenizer, prompt), options.cache);
+  TextState state(model, encode_prompt(tokenizer, prompt, options.add_special), options.cache);
+  StreamDecoder decoder(tokenizer, state.ids());
   Generated result;
   result.prompt_tokens = static_cast<int64_t>(state.ids().size());
   while (static_cast<int64_t>(result.ids.size()) < options.max_tokens) {
     if (!result.ids.empty()) state.push(result.ids.back());
     GeneratedToken token;
     token.position = static_cast<int64_t>(state.ids().size());
-    token.id = draw(candidates(state.logits(), state.ids(), options.sampler),
+    token.id = draw(candidates(state.logits(), state.ids(), options.sampler, possible),
                     random.uniform(static_cast<uint64_t>(token.position)));
     if (options.show_probs > 0) {
       token.probability = probability_of(state.logits(), token.id);
-      token.top = top_candidates(state.logits(), options.show_probs);
+      token.top = top_candidates(state.logits(), options.show_probs, possible);
     }
     result.ids.push_back(token.id);
-    if (token.id == tokenizer.end_of_text() || token.id == model.config().end_token) {
+    if (token.id == tokenizer.end_of_text() || std::find(ends.begin(), ends.end(), token.id) != ends.end()) {
       result.reason = StopReason::end_of_text;
     } else {
       bool found = false;

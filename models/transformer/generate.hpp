@@ -53,6 +53,8 @@ struct GenerateOptions {
   std::vector<std::string> stop;
   /// The type of the kept keys and values: f32, or bf16 for half the memory and slightly other probabilities.
   DType cache = DType::f32;
+  /// Whether the prompt is put behind what the tokenizer adds before a text, such as `<s>`.
+  bool add_special = false;
   /// How many of the model's own most probable tokens to report with each token.
   int64_t show_probs = 0;
 };
@@ -69,7 +71,8 @@ struct GeneratedToken {
 enum class StopReason { max_tokens, stop_text, end_of_text, cancelled };
 
 struct Generated {
-  std::string text;          ///< the continuation, without the prompt and without the stop text
+  /// The continuation, without the prompt and without the stop text: decode(prompt + ids) after decode(prompt).
+  std::string text;
   std::vector<int32_t> ids;  ///< the tokens drawn
   StopReason reason = StopReason::max_tokens;
   int64_t prompt_tokens = 0;
@@ -80,6 +83,8 @@ struct Generated {
 /// note: the token at position t is drawn with number t of the seed's stream, so a text can be continued later with the
 ///       same outcome. `on_token` is called for each token, and once more with id -1 for text still held back at the
 ///       end; returning false ends the generation.
+/// note: it ends at the tokenizer's end of text and at each of the model's end_tokens. Ids of the model's vocabulary that
+///       the tokenizer has no token for are never drawn.
 /// note: an empty prompt starts from `<|endoftext|>` where the tokenizer has it, else it is an error; so is a prompt of
 ///       more than block_size tokens.
 Generated generate(const Transformer& model, const Tokenizer& tokenizer, std::string_view prompt,

@@ -25,6 +25,14 @@ std::vector<Candidate> all_candidates(std::span<const float> logits) {
   return all;
 }
 
+void drop_impossible(std::vector<Candidate>& all, const Possible& possible) {
+  if (possible.empty()) return;
+  check(possible.size() == all.size(), "sampler: what is possible must be told of ", all.size(),
+        " ids; it is of ", possible.size());
+  std::erase_if(all, [&](const Candidate& c) { return !possible[static_cast<size_t>(c.id)]; });
+  check(!all.empty(), "sampler: some id must be possible; none is");
+}
+
 void keep_best(std::vector<Candidate>& all, size_t k) {
   k = std::min(k, all.size());
   std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(k), all.end(), better);
@@ -69,10 +77,11 @@ void SamplerOptions::validate() const {
   check(repeat_last >= 0, "sampler: repeat-last must be at least 0; it is ", repeat_last);
 }
 
-std::vector<Candidate> top_candidates(std::span<const float> logits, int64_t k) {
+std::vector<Candidate> top_candidates(std::span<const float> logits, int64_t k, const Possible& possible) {
   check(k >= 1, "sampler: at least 1 candidate must be asked for; it is ", k);
   std::vector<Candidate> all = all_candidates(logits);
   const LogSum total = log_sum(all);
+  drop_impossible(all, possible);
   keep_best(all, static_cast<size_t>(k));
   for (Candidate& c : all) c.probability = math::exp(c.logit - total.largest) / total.sum;
   return all;
@@ -87,7 +96,7 @@ double probability_of(std::span<const float> logits, int32_t id) {
 }
 
 std::vector<Candidate> candidates(std::span<const float> logits, std::span<const int32_t> recent,
-                                  const SamplerOptions& options) {
+                                  const SamplerOptions& options, const Possible& possible) {
   options.validate();
   std::vector<Candidate> left = all_candidates(logits);
 
@@ -104,6 +113,7 @@ std::vector<Candidate> candidates(std::span<const float> logits, std::span<const
     }
   }
 
+  drop_impossible(left, possible);
   if (options.temperature == 0) {
     left = {*std::min_element(left.begin(), left.end(), better)};
     set_probabilities(left, 1.0);

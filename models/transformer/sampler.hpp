@@ -27,9 +27,14 @@ struct Candidate {
   double probability = 0;
 };
 
+/// Which ids may be shown and drawn; an empty list allows all. A vocabulary that was padded to a round size has ids that
+/// no token belongs to.
+using Possible = std::vector<bool>;
+
 /// What the model itself says: the k most probable tokens, best first, of equals the lower id first.
-/// y = softmax(logits), over all V
-std::vector<Candidate> top_candidates(std::span<const float> logits, int64_t k);
+/// y = softmax(logits), over all V, impossible ids included
+std::vector<Candidate> top_candidates(std::span<const float> logits, int64_t k,
+                                      const Possible& possible = {});
 /// The same probability for one token.
 double probability_of(std::span<const float> logits, int32_t id);
 
@@ -39,7 +44,7 @@ double probability_of(std::span<const float> logits, int32_t id);
 /// note: a penalised logit is divided by the penalty where positive, else multiplied.   ref: Keskar et al., CTRL (2019)
 /// ref: Fan et al. (2018) for top-k; Holtzman et al. (2020) for top-p
 std::vector<Candidate> candidates(std::span<const float> logits, std::span<const int32_t> recent,
-                                  const SamplerOptions& options);
+                                  const SamplerOptions& options, const Possible& possible = {});
 
 /// The candidate at `u` in [0, 1) of the cumulated probabilities.
 int32_t draw(std::span<const Candidate> candidates, double u);

@@ -99,10 +99,20 @@ void check_tied_head(const SafetensorsFile& file, const FileWeight& embedding) {
               "', which it is tied to; it does not; set tie_word_embeddings to false in config.json");
 }
 
+// A weight that is not a number would spread over everything without a word.
+void check_finite_weight(const SafetensorsFile& file, const std::string& name, const Tensor& values) {
+  const int64_t bad = first_non_finite(values);
+  check_world(bad < 0, file.path(), ": weights must be finite; element ", bad, " of tensor '", name,
+              "' is not; the file is damaged, or the training that made it diverged");
+}
+
 void copy_weight(const SafetensorsFile& file, const FileWeight& weight, const Tensor& parameter) {
-  const Tensor source = file.tensor(name_in(file, weight.name));
+  const std::string name = name_in(file, weight.name);
+  const Tensor source = file.tensor(name);
   const Tensor target = part_of(parameter, weight);
-  target.copy_from(source.dtype() == target.dtype() ? source : cast(source, target.dtype()));
+  const Tensor values = source.dtype() == target.dtype() ? source : cast(source, target.dtype());
+  check_finite_weight(file, name, values);
+  target.copy_from(values);
 }
 
 }  // namespace
@@ -136,6 +146,7 @@ Transformer map_weights(const Config& config, const SafetensorsFile& file) {
     if (from.size() == 1 && !from.front()->transposed && first.dtype == "F32" &&
         parameter.dtype() == DType::f32) {
       parameter = file.tensor(first.name);
+      check_finite_weight(file, first.name, parameter);
       return;
     }
     parameter = Tensor::empty(parameter.shape(), parameter.dtype());

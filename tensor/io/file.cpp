@@ -151,6 +151,13 @@ bool same_file(const std::string& a, const std::string& b) {
          first.st_ino == second.st_ino;
 }
 
+std::string file_identity(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return {};
+  return detail::join(status.st_dev, ":", status.st_ino, ":", status.st_size, ":", status.st_mtim.tv_sec, ":",
+                      status.st_mtim.tv_nsec);
+}
+
 std::string follow_links(const std::string& path) {
   std::string place = path;
   constexpr int kMostLinks = 40;  // as the system has it

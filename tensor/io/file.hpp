@@ -28,6 +28,9 @@ bool is_directory(const std::string& path);
 bool is_stream(const std::string& path);
 /// Both paths lead to one file, by whatever names and links.
 bool same_file(const std::string& a, const std::string& b);
+/// What tells a file from another that took its place, and from itself before it was written to: device, number, size and
+/// time of the last change. "" where there is none.
+std::string file_identity(const std::string& path);
 /// Where writing to a path goes: the path itself, or what the symbolic links there lead to in the end, be it there or not.
 std::string follow_links(const std::string& path);
 

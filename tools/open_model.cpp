@@ -1,0 +1,19 @@
+#include "tools/open_model.hpp"
+
+#include "tokenizer/pipeline.hpp"
+
+namespace gradus::tools {
+
+LanguageModel open_model(const std::string& folder, const CommonOptions& common) {
+  LanguageModel loaded = load_language_model(folder);
+  if (common.quiet) return loaded;
+  if (!loaded.note.empty()) say("note   " + loaded.note);
+  const TokenizerParts& parts = loaded.tokenizer.parts();
+  std::string asked;
+  if (parts.truncation) asked = "to cut texts to " + std::to_string(parts.truncation->max_length) + " tokens";
+  if (parts.padding) asked += asked.empty() ? "to pad texts" : " and to pad them";
+  if (!asked.empty()) say("note   tokenizer.json asks " + asked + ", which is not done where a model runs");
+  return loaded;
+}
+
+}  // namespace gradus::tools

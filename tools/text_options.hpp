@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/training/texts.hpp"
+#include "tools/args.hpp"
+
+namespace gradus::tools {
+
+/// The options of all verbs that read texts from files.
+struct TextFileOptions {
+  std::string key = "text";
+  bool force = false;
+
+  void add(Args& args);
+  /// For a TextReader; waiting for standard input ends where interrupted().
+  TextOptions options(bool by_lines = false) const;
+};
+
+/// What `--input` and TEXT take, for their helps.
+inline constexpr const char* kTextPaths =
+    "files, folders of them, or - for standard input; of a .jsonl each line is a text";
+
+/// An error where --lines is given for a .jsonl, whose lines are texts in any case.
+void check_lines(const std::string& input, bool by_lines);
+
+/// An error where a file to write is one of those that are read: by whatever name, it would be replaced by the output.
+void check_not_input(const std::string& out, const std::vector<std::string>& inputs);
+
+}  // namespace gradus::tools
