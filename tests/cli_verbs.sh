@@ -148,6 +148,7 @@ cp out neighbors.first
 cp bpe/words.safetensors words.first
 equal 'neighbors: a line a word' 'king sea' "$(awk '{ print $1 }' out | xargs)"
 equal 'neighbors: three each' 7 "$(head -n 1 out | wc -w)"
+awk '{ for (i = 2; i < NF; i += 2) if ($i == $1) exit 1 }' out || fail 'neighbors' 'no word among its own' "$(cat out)"
 mv text text.away
 succeeds 'neighbors again, without the text' "$GRADUS" neighbors bpe king sea -k 3
 same_file 'neighbors twice' neighbors.first out

@@ -364,6 +364,7 @@ TEST_CASE("embeddings are written with their rows and metadata in both formats")
   const NpzFile npz(npz_path);
   CHECK(npz.names() == std::vector<std::string>{"layer_0", "layer_1", "layer_2", "final", "offsets", "meta"});
   CHECK(equal_bits(npz.tensor("layer_2"), set.layers[2]));
+  CHECK(equal_bits(npz.tensor("final"), model.final_norm(npz.tensor("layer_2"))));
   const NpyArray offsets = npz.array("offsets");
   CHECK(offsets.dtype == "I64");
   CHECK(std::memcmp(offsets.data, set.offsets.data(), 24) == 0);
@@ -375,7 +376,9 @@ TEST_CASE("embeddings are written with their rows and metadata in both formats")
   CHECK(json.at("normalized").as_string() == "false");
 
   const SafetensorsFile file = SafetensorsFile::open(safetensors_path);
-  CHECK(equal_bits(file.tensor("final"), set.layers[3]));
+  for (size_t l = 0; l < 4; ++l) CHECK(equal_bits(file.tensor(set.layer_names[l]), set.layers[l]));
+  CHECK(equal_bits(file.tensor("final"), model.final_norm(file.tensor("layer_2"))));
+  CHECK_FALSE(equal_bits(file.tensor("final"), file.tensor("layer_2")));
   CHECK(file.metadata().at("pooling") == "none");
 
   const std::vector<std::string> lines = lines_of(read_file(npz_path + ".tokens.jsonl"));
@@ -391,6 +394,11 @@ TEST_CASE("embeddings are written with their rows and metadata in both formats")
                                  R"({"text":0,"token":"king","start":4,"end":8,"word":1})",
                                  R"({"text":1,"token":"ét","start":0,"end":3,"word":0})",
                                  "{\"text\":1,\"token\":\"\xEF\xBF\xBD\",\"start\":3,\"end\":4,\"word\":1}"});
+  words.pooling = Pooling::max;
+  save_embeddings(safetensors_path, embed_texts(model, Tokenizer::bytes(), texts, words));
+  const SafetensorsFile pooled = SafetensorsFile::open(safetensors_path);
+  CHECK(pooled.metadata().at("pooling") == "max");
+  CHECK(pooled.metadata().at("level") == "word");
   words.level = Level::sentence;
   save_embeddings(npz_path, embed_texts(model, Tokenizer::bytes(), texts, words));
   CHECK(lines_of(read_file(npz_path + ".tokens.jsonl"))[0] == R"({"text":0,"start":0,"end":8})");
@@ -486,11 +494,25 @@ TEST_CASE("a table of words comes back from its file, and a file of another kind
       "is not; did you mean king?");
   CHECK_THROWS_WITH(loaded.row("q"), ContainsSubstring("'q' is not"));
 
+  // Those that fewer edits make of it come first, then the more frequent ones; three are enough.
+  table.words = {"ring", "thing", "kings", "sing", "king", "wing"};
+  CHECK_THROWS_WITH(table.row("kin"), ContainsSubstring("'kin' is not; did you mean king, ring, kings?"));
+  table.words = loaded.words;
+
   save_word_table(path, WordTable{{}, {}, {"final"}, {Tensor::zeros({0, 5})}});
   CHECK(load_word_table(path).layers[0].shape() == Shape{0, 5});
 
   save_safetensors(path, std::vector<NamedTensor>{{"final", Tensor::zeros({3, 5})}});
   CHECK_THROWS_WITH(load_word_table(path), ContainsSubstring("must hold the array 'words'; it does not"));
+  for (const size_t count : {1, 3}) {
+    const std::vector<int64_t> counts(count, 20);
+    const RawTensor two_words = {"words", "U8", {3}, "a\nb", 3};
+    save_safetensors(
+        path, std::vector<RawTensor>{
+                  two_words, {"counts", "I64", {static_cast<int64_t>(count)}, counts.data(), 8 * count}});
+    CHECK_THROWS_WITH(load_word_table(path),
+                      ContainsSubstring("'counts' must have a number for each of 2 words"));
+  }
   table.layers[1] = Tensor::zeros({2, 5});
   save_word_table(path, table);
   CHECK_THROWS_WITH(load_word_table(path),
@@ -514,8 +536,26 @@ TEST_CASE("neighbours are the rows with the largest cosine, of equals the lower 
   REQUIRE(others.size() == 2);
   CHECK(others[0].row == 1);
   CHECK(others[1].row == 3);
+  // A row is left out by its own number, wherever it would come.
+  for (int64_t out = 0; out < 6; ++out) {
+    std::vector<int64_t> expected = rows;
+    std::erase(expected, out);
+    std::vector<int64_t> found;
+    for (const Neighbor& n : nearest(table, query, 6, out)) found.push_back(n.row);
+    CHECK(found == expected);
+  }
   CHECK_THROWS_AS(nearest(table, std::vector<float>{1}, 2), std::invalid_argument);
   CHECK_THROWS_AS(nearest(table, query, 0), std::invalid_argument);
+}
+
+TEST_CASE("a vector's cosine with itself is never above 1, whatever is rounded") {
+  for (int i = 0; i < 200; ++i) {
+    const Tensor x = Tensor::empty({7});
+    fill_normal("x" + std::to_string(i), x, 1);
+    const std::vector<float> values = x.to_vector<float>();
+    const double similarity = cosine(values, values);
+    CHECK((similarity <= 1 && similarity > 1 - 1e-14));
+  }
 }
 
 TEST_CASE("a folder's tokenizer must have the vocabulary of its model") {

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "tensor/autodiff.hpp"
+#include "tensor/math.hpp"
 #include "tensor/random.hpp"
 #include "tests/catch.hpp"
 #include "tests/small_model.hpp"
@@ -140,6 +141,53 @@ TEST_CASE("min-p drops what is improbable beside the best") {
   CHECK(ids_of(candidates(logits, {}, options)) == std::vector<int32_t>{0});
 }
 
+TEST_CASE("min-p compares probabilities at temperature 1, whatever the temperature") {
+  const std::vector<float> logits = {std::log(0.5f), std::log(0.3f), std::log(0.15f), std::log(0.05f)};
+  SamplerOptions options = everything();
+  options.min_p = 0.25;
+  for (const double temperature : {0.25, 1.0, 100.0}) {
+    options.temperature = temperature;
+    CHECK(ids_of(candidates(logits, {}, options)) == std::vector<int32_t>{0, 1, 2});
+  }
+}
+
+TEST_CASE(
+    "at an exact tie top-p ends where p is reached, and min-p keeps what is just as probable as it asks") {
+  SamplerOptions options = everything();
+  const std::vector<float> halves = {2, 2};
+  const std::vector<float> quarters = {1, 1, 1, 1};
+  options.top_p = 0.5;
+  CHECK(ids_of(candidates(halves, {}, options)) == std::vector<int32_t>{0});
+  CHECK(ids_of(candidates(quarters, {}, options)) == std::vector<int32_t>{0, 1});
+  options.top_p = std::nextafter(0.5, 1.0);
+  CHECK(ids_of(candidates(halves, {}, options)) == std::vector<int32_t>{0, 1});
+  CHECK(ids_of(candidates(quarters, {}, options)) == std::vector<int32_t>{0, 1, 2});
+
+  options.top_p = 1;
+  options.min_p = 1;
+  CHECK(ids_of(candidates(halves, {}, options)) == std::vector<int32_t>{0, 1});
+  options.min_p = math::exp(-1.0);  // what a logit of 2 is beside one of 3
+  CHECK(ids_of(candidates(kLogits, {}, options)) == std::vector<int32_t>{1, 4, 3});
+  options.min_p = std::nextafter(options.min_p, 1.0);
+  CHECK(ids_of(candidates(kLogits, {}, options)) == std::vector<int32_t>{1, 4});
+}
+
+TEST_CASE("the options come one after the other: repeat penalty, top-k, top-p, min-p") {
+  const std::vector<float> logits = {std::log(0.5f), std::log(0.3f), std::log(0.15f), std::log(0.05f)};
+  SamplerOptions options = everything();
+  options.top_k = 2;
+  options.top_p = 0.6;  // of what top-k left, the best has 0.5 / 0.8
+  CHECK(ids_of(candidates(logits, {}, options)) == std::vector<int32_t>{0});
+  options.top_k = 0;
+  options.top_p = 0.51;
+  options.min_p = 0.25;  // what it drops has counted for top-p: else the best would have 0.5 / 0.95
+  CHECK(ids_of(candidates(logits, {}, options)) == std::vector<int32_t>{0, 1});
+  options = everything();
+  options.repeat_penalty = 2;
+  options.top_k = 1;
+  CHECK(ids_of(candidates(kLogits, std::vector<int32_t>{1, 4}, options)) == std::vector<int32_t>{3});
+}
+
 TEST_CASE("a repeated token becomes less likely, once for all its repeats, and only recent ones count") {
   SamplerOptions options = everything();
   options.repeat_penalty = 2;
@@ -161,6 +209,8 @@ TEST_CASE("a draw follows the cumulated probabilities") {
   CHECK(draw(list, 0.5) == 3);
   CHECK(draw(list, 0.75) == 9);
   CHECK(draw(list, 0.999999) == 9);
+  // Probabilities whose sum misses 1 by a rounding: what cannot be drawn is not what is left over.
+  CHECK(draw(std::vector<Candidate>{{7, 0, 0.5}, {3, 0, 0.25}, {9, 0, 0}}, 0.99) == 7);
   const Random random(1, 2);
   std::vector<int> counts(10);
   for (uint64_t i = 0; i < 4000; ++i) ++counts[static_cast<size_t>(draw(list, random.uniform(i)))];

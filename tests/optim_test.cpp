@@ -228,6 +228,16 @@ TEST_CASE("schedules give the rates that their formulas give by hand") {
   CHECK(learning_rate(schedule, 84) == 1.0);
   CHECK(learning_rate(schedule, 94) == Approx(0.55));
   CHECK(learning_rate(schedule, 104) == 0.1);
+  schedule.decay = 0;  // nothing falls before the end
+  CHECK(learning_rate(schedule, 103) == 1.0);
+  CHECK(learning_rate(schedule, 104) == 0.1);
+  // A warm-up that takes all steps leaves nothing to fall.
+  for (const Kind kind : {Kind::linear, Kind::cosine, Kind::wsd}) {
+    CHECK(learning_rate({kind, 1.0, 0.1, 10, 10, 0}, 9) == Approx(10.0 / 11));
+    CHECK(learning_rate({kind, 1.0, 0.1, 10, 10, 0}, 10) == 0.1);
+  }
+  // A rate that stays may be below the lowest of the others.
+  CHECK(learning_rate({Kind::constant, 1e-4, 1e-3, 0, 10, 0}, 5) == 1e-4);
   // Without a warm-up the first step has the full rate.
   CHECK(learning_rate({Kind::cosine, 1e-3, 1e-4, 0, 2000, 0}, 0) == Approx(1e-3));
   CHECK(learning_rate({Kind::cosine, 1e-3, 1e-4, 100, 2000, 0}, 1050) == Approx(5.5e-4));
@@ -239,6 +249,11 @@ TEST_CASE("a schedule that cannot be is an error") {
   CHECK_THROWS_WITH(learning_rate({Kind::cosine, 1e-4, 1e-3, 0, 10, 0}, 0),
                     ContainsSubstring("not above the highest"));
   CHECK_THROWS_WITH(learning_rate({Kind::linear, 1e-3, 1e-4, -1, 10, 0}, 0), ContainsSubstring("warm-up"));
+  for (const double rate : {kNaN, -1e-3, std::numeric_limits<double>::infinity()}) {
+    CHECK_THROWS_WITH(learning_rate({Kind::constant, rate, 1e-4, 0, 10, 0}, 0), ContainsSubstring("rates"));
+  }
+  CHECK_THROWS_WITH(learning_rate({Kind::cosine, 1e-3, kNaN, 0, 10, 0}, 0), ContainsSubstring("rates"));
+  CHECK_THROWS_WITH(learning_rate({Kind::wsd, 1e-3, 1e-4, 0, 10, -1}, 0), ContainsSubstring("decay"));
   CHECK_THROWS_WITH(learning_rate({Kind::wsd, 1e-3, 1e-4, 6, 10, 5}, 0),
                     ContainsSubstring("must fit into the steps"));
   CHECK_THROWS_WITH(schedule_kind("cosin"),

@@ -9,10 +9,15 @@
 #include <vector>
 
 #include "tensor/heap.hpp"
+#include "tensor/io/file.hpp"
+#include "tensor/io/safetensors.hpp"
+#include "tensor/machine.hpp"
+#include "tensor/ops.hpp"
 #include "tensor/parallel.hpp"
 #include "tensor/random.hpp"
 #include "tensor/storage.hpp"
 #include "tests/catch.hpp"
+#include "tests/temporary_folder.hpp"
 
 using namespace gradus;
 using Catch::Matchers::ContainsSubstring;
@@ -486,4 +491,68 @@ TEST_CASE("detach and to_contiguous share the array and drop the history") {
   CHECK(handle.same(a));
   CHECK_FALSE(a.detach().same(a));
   CHECK_THROWS_WITH(Tensor::arange(2).set_requires_grad(), ContainsSubstring("it is i32"));
+}
+
+TEST_CASE("a tensor of more than 2^31 elements goes through ops and a file", "[tensor][.slow]") {
+  const test::TemporaryFolder folder;
+  constexpr uint64_t kGiB = uint64_t{1} << 30;
+  constexpr int64_t kRows = (1 << 16) + 1;
+  constexpr int64_t kWidth = 1 << 15;
+  const uint64_t memory = available_memory_bytes();
+  const uint64_t disk = free_disk_bytes(folder.path());
+  if (memory < 10 * kGiB || disk < 9 * kGiB) {
+    WARN("SKIPPED: 2^31 elements need 10 GiB of memory and 9 GiB of disk; " << memory << " and " << disk
+                                                                            << " bytes are available");
+    return;
+  }
+  const Tensor column = reshape(Tensor::arange(kRows), {kRows, 1});
+  const Tensor row = reshape(Tensor::arange(kWidth), {1, kWidth});
+  const auto value = [](int64_t r, int64_t c) { return static_cast<float>(r + c); };  // exact in f32
+  // Elements before, at and beyond 2^31, and the last one.
+  const std::vector<std::pair<int64_t, int64_t>> places = {
+      {0, 0}, {1, 2}, {kRows / 2, 7}, {kRows - 2, kWidth - 1}, {kRows - 1, 0}, {kRows - 1, kWidth - 1}};
+  const auto wrong = [&](const Tensor& y) {
+    int count = 0;
+    for (const auto& [r, c] : places) {
+      if (y.data<float>()[r * kWidth + c] != value(r, c)) ++count;
+    }
+    return count;
+  };
+  const Tensor y = cast(column, DType::f32) + cast(row, DType::f32);
+  REQUIRE(y.shape() == Shape{kRows, kWidth});
+  REQUIRE(y.numel() > int64_t{1} << 31);
+  CHECK(wrong(y) == 0);
+
+  const std::vector<float> row_sums = sum(y, 1).to_vector<float>();
+  const std::vector<float> column_sums = sum(y, 0).to_vector<float>();
+  const std::vector<float> row_maxima = max(y, 1).to_vector<float>();
+  const std::vector<int32_t> largest = argmax(y).to_vector<int32_t>();
+  std::vector<float> one_hot(static_cast<std::size_t>(kWidth));
+  one_hot.back() = 1;
+  const std::vector<float> last_column = matmul(y, Tensor::from(one_hot, {kWidth, 1})).to_vector<float>();
+  for (const auto& [r, c] : places) {
+    CAPTURE(r, c);
+    const auto i = static_cast<std::size_t>(r);
+    const auto j = static_cast<std::size_t>(c);
+    CHECK(row_sums[i] == Approx(kWidth * (static_cast<double>(r) + (kWidth - 1) / 2.0)));
+    CHECK(column_sums[j] == Approx(kRows * (static_cast<double>(c) + (kRows - 1) / 2.0)).epsilon(1e-4));
+    CHECK(row_maxima[i] == value(r, kWidth - 1));
+    CHECK(largest[i] == kWidth - 1);
+    CHECK(last_column[i] == value(r, kWidth - 1));
+  }
+  const std::vector<float> last_row = slice(y, 0, kRows - 1, kRows).to_vector<float>();
+  const std::vector<int32_t> ids = {static_cast<int32_t>(kRows - 1), 0};
+  const std::vector<float> looked_up = embedding(y, Tensor::from(ids, {2})).to_vector<float>();
+  CHECK(std::equal(last_row.begin(), last_row.end(), looked_up.begin()));
+  CHECK(last_row.back() == value(kRows - 1, kWidth - 1));
+  CHECK(looked_up.back() == value(0, kWidth - 1));
+
+  const std::string path = folder / "a.safetensors";
+  save_safetensors(path, std::vector<NamedTensor>{{"y", y}, {"after", Tensor::full({3}, 2.5)}});
+  const SafetensorsFile file = SafetensorsFile::open(path);
+  CHECK(file.tensor("after").to_vector<float>() == std::vector<float>{2.5f, 2.5f, 2.5f});
+  const Tensor back = file.tensor("y");
+  REQUIRE(back.shape() == y.shape());
+  CHECK(wrong(back) == 0);
+  CHECK(std::memcmp(back.bytes(), y.bytes(), y.nbytes()) == 0);
 }

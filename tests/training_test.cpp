@@ -471,6 +471,18 @@ TEST_CASE("an evaluation does not depend on what is evaluated with it") {
   CHECK(evaluate(model, letters(), ids).loss == Approx(nats / (16 * 9)).epsilon(1e-13));
 }
 
+TEST_CASE("an evaluation reads fewer windows at once where the vocabulary is large, but always a whole one") {
+  const auto tokens = [](int64_t vocab_size, int64_t block_size) {
+    return evaluation_tokens(small_config(Arch::gpt, vocab_size, block_size));
+  };
+  CHECK(tokens(256, 16) == 4096);
+  CHECK(tokens(2048, 16) == 4096);
+  CHECK(tokens(50257, 16) == 160);  // 2^23 / 50257 is 166
+  CHECK(tokens(256, 1000) == 4000);
+  CHECK(tokens(256, 5000) == 5000);
+  CHECK(tokens(50257, 1024) == 1024);
+}
+
 TEST_CASE("special tokens are predicted, and count no bytes") {
   const std::vector<std::string_view> documents = {"one two", "three"};
   const Tokenizer bpe = Tokenizer::train_bpe(documents, 257);

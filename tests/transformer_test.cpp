@@ -369,6 +369,22 @@ TEST_CASE("hidden states are named, and a text's are the same bits in any compan
   CHECK(layer_name(3, 2) == "final");
 }
 
+TEST_CASE("layer_0 enters the first block, layer_l leaves block l, and final is the norm of the last") {
+  for (const Config& config : both_families()) {
+    const Transformer model = small_model(config);
+    const Tensor ids = ids_tensor(some_ids(9, 29));
+    const Context context = Context::of_batch(1, 9);
+    const std::vector<Tensor> states = model.hidden_states(ids, context);
+    REQUIRE(states.size() == 4);
+    CHECK(equal_bits(states[0], model.position.add_to(model.token_embedding(ids), context.positions)));
+    for (size_t l = 0; l < 2; ++l) {
+      CHECK(equal_bits(states[l + 1], model.blocks[l](states[l], model.position, context)));
+    }
+    CHECK(equal_bits(states[3], model.final_norm(states[2])));
+    CHECK_FALSE(equal_bits(states[3], states[2]));
+  }
+}
+
 TEST_CASE("layers are chosen by number, name or all") {
   CHECK(parse_layers("all", 2) == std::vector<int64_t>{0, 1, 2, 3});
   CHECK(parse_layers("final", 2) == std::vector<int64_t>{3});
