@@ -65,6 +65,20 @@ struct stat status_of(int descriptor, const std::string& path) {
   return status;
 }
 
+/// Large-file stores leave a small text in the place of a file that was not fetched, whatever should stand there.
+/// ref: github.com/git-lfs/git-lfs, docs/spec.md: fewer than 1024 bytes, the version first
+void check_not_pointer(const std::string& path, std::string_view contents) {
+  if (contents.size() >= 1024 || contents.rfind("version https://git-lfs.github.com/spec/v1", 0) != 0) return;
+  const auto line = contents.find("\nsize ");
+  const std::string_view bytes = line == std::string_view::npos
+                                     ? "?"
+                                     : contents.substr(line + 6, contents.find('\n', line + 6) - line - 6);
+  fail_world(
+      path, ": must be the file itself; it is only a pointer to one of ", bytes,
+      " bytes in a large-file store; get it with `git lfs pull` where the folder was cloned, or download "
+      "the file by itself");
+}
+
 /// Syncs a folder, so that the names in it are safe.
 void sync_folder(const std::string& folder) {
   const Descriptor descriptor(open_retrying(folder, O_RDONLY | O_DIRECTORY));
@@ -96,7 +110,10 @@ std::string read_file(const std::string& path) {
     const ssize_t got = ::read(descriptor.get(), contents.data() + before, wanted);
     const int error = errno;
     contents.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-    if (got == 0) return contents;
+    if (got == 0) {
+      check_not_pointer(path, contents);
+      return contents;
+    }
     check_world(got > 0 || error == EINTR, path, ": reading failed after ", before, " bytes; ",
                 reason(error));
   }
@@ -165,6 +182,12 @@ MappedFile::MappedFile(const std::string& path) {
   void* memory = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor.get(), 0);
   check_world(memory != MAP_FAILED, path, ": its ", size_, " bytes cannot be mapped; ", reason(errno));
   data_ = static_cast<const std::byte*>(memory);
+  try {
+    check_not_pointer(path, text());
+  } catch (...) {
+    ::munmap(memory, size_);
+    throw;
+  }
 }
 
 MappedFile::~MappedFile() {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 /// Files, with every call checked: an error names the path, what was wanted and the system's reason.
+/// note: reading the pointer that a large-file store (Git LFS) left in a file's place is an error, too.
 
 namespace gradus {
 
