@@ -1,5 +1,6 @@
 #include "tools/common.hpp"
 
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "tensor/error.hpp"
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/parallel.hpp"
+#include "tokenizer/unicode.hpp"
 
 namespace gradus::tools {
 namespace {
@@ -21,6 +23,17 @@ bool status_open = false;  // a status line stands on the terminal without a lin
 void on_interrupt(int signal) {
   // Only what is allowed in a handler: a second signal means that waiting for the end of a step is too long.
   if (interrupt_flag.exchange(true)) _exit(128 + signal);
+}
+
+bool is_terminal(std::FILE* stream) {
+  static const bool out = isatty(STDOUT_FILENO) != 0;
+  static const bool err = isatty(STDERR_FILENO) != 0;
+  return stream == stdout ? out : err;
+}
+
+bool put(const std::string& text, std::FILE* stream) {
+  const std::string shown = is_terminal(stream) ? for_terminal(text) : text;
+  return std::fwrite(shown.data(), 1, shown.size(), stream) == shown.size();
 }
 
 void close_status() {
@@ -60,17 +73,58 @@ void watch_interrupts() {
   action.sa_handler = on_interrupt;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  struct sigaction before = {};
+  sigaction(SIGHUP, nullptr, &before);
+  if (before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
+}
+
+std::string read_stream(int descriptor, const std::string& name) {
+  std::string contents;
+  for (;;) {
+    // A signal that comes just before a read would not wake it: so none lasts.
+    pollfd wait = {descriptor, POLLIN, 0};
+    const int ready = ::poll(&wait, 1, 100);
+    if (interrupted()) throw Interrupted{};
+    if (ready <= 0) continue;
+    char part[1 << 16];
+    const ssize_t got = ::read(descriptor, part, sizeof part);
+    if (got == 0) return contents;
+    const int error = errno;
+    check_world(got > 0 || error == EINTR || error == EAGAIN, name, ": cannot be read after ",
+                contents.size(), " bytes; ", std::strerror(error));
+    if (got > 0) contents.append(part, static_cast<std::size_t>(got));
+  }
+}
+
+std::string for_terminal(std::string_view text) {
+  std::string shown;
+  for (std::size_t at = 0; at < text.size();) {
+    char32_t c = 0;
+    const int length = decode_utf8(text.data() + at, text.data() + text.size(), c);
+    const auto bytes = static_cast<std::size_t>(std::max(1, length));
+    const bool control = (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0);
+    for (std::size_t i = at; i < at + bytes; ++i) {
+      if (length > 0 && !control) {
+        shown += text[i];
+      } else {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        shown += std::string("\\x") + "0123456789abcdef"[byte >> 4] + "0123456789abcdef"[byte & 15];
+      }
+    }
+    at += bytes;
+  }
+  return shown;
 }
 
 void say(const std::string& line) {
   close_status();
-  std::fputs((line + "\n").c_str(), stderr);
+  put(line + "\n", stderr);
 }
 
 void status(const std::string& line) {
-  static const bool terminal = isatty(STDERR_FILENO) != 0;
-  if (!terminal) return;
-  std::fputs(("\r\033[K" + line).c_str(), stderr);
+  if (!is_terminal(stderr)) return;
+  std::fputs("\r\033[K", stderr);
+  put(line, stderr);
   std::fflush(stderr);
   status_open = true;
 }
@@ -118,7 +172,7 @@ std::string one_line(const std::string& text, std::size_t characters) {
 
 void print_out(const std::string& text) {
   close_status();
-  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  const bool written = put(text, stdout);
   check_world(written, "stdout: cannot write; ", std::strerror(errno));
 }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tensor/io/json.hpp"
@@ -51,13 +52,22 @@ struct WeightsOption {
   WeightFormat value() const { return parse_weight_format(format); }
 };
 
-/// Set by Ctrl-C (SIGINT) and SIGTERM once watch_interrupts() has run; a second Ctrl-C ends the process at once.
+/// Set by Ctrl-C (SIGINT), SIGTERM and SIGHUP once watch_interrupts() has run; a second one ends the process at once.
+/// note: a SIGHUP that was ignored before, as under nohup, stays so.
 std::atomic<bool>& interrupted();
 void watch_interrupts();
 /// Thrown where work stops because of interrupted(): exit code 130.
 struct Interrupted {};
 
+/// The rest of a stream, such as standard input; `name` is what errors call it. Throws Interrupted.
+std::string read_stream(int descriptor, const std::string& name);
+
+/// What a terminal may be sent: of a name, a text or a tensor, control characters (C0 but line end and tab, DEL, C1)
+/// and bytes that are not UTF-8 are written like \x1b, for they could move the cursor, or set the terminal's title.
+std::string for_terminal(std::string_view text);
+
 /// Prints to stderr. A status line overwrites itself on a terminal; elsewhere it is left out.
+/// note: on a terminal, what these and print_out() print goes through for_terminal(); elsewhere it stays byte for byte.
 void say(const std::string& line);
 void status(const std::string& line);
 

@@ -1,12 +1,12 @@
 #include "tools/text_input.hpp"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
+#include <unistd.h>
+
 #include <deque>
 
 #include "tensor/error.hpp"
 #include "tensor/io/json.hpp"
+#include "tools/common.hpp"
 
 namespace gradus::tools {
 
@@ -19,9 +19,7 @@ TextInput::TextInput(const std::string& path, bool by_lines)
     file_ = std::make_unique<MappedFile>(path);
     return;
   }
-  char part[1 << 16];
-  for (size_t read = 0; (read = std::fread(part, 1, sizeof part, stdin)) > 0;) typed_.append(part, read);
-  check_world(!std::ferror(stdin), name_, ": cannot be read: ", std::strerror(errno));
+  typed_ = read_stream(STDIN_FILENO, name_);
 }
 
 void TextInput::for_batches(size_t most,
