@@ -71,7 +71,7 @@ int run_embed(const Arguments& arguments) {
   args.positional("DIR", folder, "the model's folder");
   args.positionals("TEXT", texts, "texts", false);
   args.text("--input", input, "a file with one text a line, instead of TEXT");
-  args.text("-o,--out", out, "file to write, .npz or .safetensors; FILE.tokens.jsonl says what each row is");
+  args.path("-o,--out", out, "file to write, .npz or .safetensors; FILE.tokens.jsonl says what each row is");
   args.text("--layers", layers, "all, final, or numbers with commas; -1 is the last block's output");
   args.choice("--level", level, {"sentence", "word", "token"}, "what a row stands for");
   args.text("--compare", compare,
@@ -88,6 +88,9 @@ int run_embed(const Arguments& arguments) {
   if (!out.empty()) check_embeddings_path(out);
   check(compare.empty() || level == "word" || !args.given("--level"),
         "embed: --compare works on words; leave out --level");
+  args.no_effect({{level == "token" && compare.empty(),
+                   {"--pooling"},
+                   "with --level token, where every token is a row of its own"}});
   check(texts.empty() || input.empty(), "embed: give texts or --input, not both");
   std::string contents;
   std::vector<std::string_view> views;
@@ -105,6 +108,8 @@ int run_embed(const Arguments& arguments) {
   }
   for (const std::string& text : texts) views.push_back(text);
   check(!views.empty(), "embed: at least one text must be given");
+  check(compare.empty() || views.size() > 1,
+        "embed: --compare needs two texts or more, between which the word is compared; one was given");
 
   LanguageModel loaded = load_language_model(folder);
   EmbedOptions options;

@@ -242,7 +242,7 @@ int run_tokenizer_encode(const Arguments& arguments) {
   args.text("--input", input,
             "a file instead of TEXT, - for standard input; of a .jsonl each line is a text");
   args.flag("--lines", by_lines, "each line of --input is a text");
-  args.text("-o,--out", out,
+  args.path("-o,--out", out,
             "file for all ids one after the other: .npy, or .bin with 16-bit numbers where they fit");
   encode.add(args);
   common.add(args);
@@ -250,7 +250,8 @@ int run_tokenizer_encode(const Arguments& arguments) {
   common.apply();
   watch_interrupts();
   check(texts.empty() != input.empty(), "tokenizer encode: give either texts or --input FILE");
-  check(!by_lines || !input.empty(), "tokenizer encode: --lines goes with --input");
+  args.no_effect({{input.empty(), {"--lines"}, "without --input"},
+                  {!common.json, {"--offsets"}, "without --json, which prints them"}});
   check(!common.json || out.empty(), "tokenizer encode: --json prints, -o writes; give one of them");
   const Tokenizer tokenizer = load_tokenizer_at(path);
   const TokenNames names(common.json ? tokenizer : Tokenizer::bytes());

@@ -100,7 +100,7 @@ int run_tokenizer_train(const Arguments& arguments) {
             "([PAD],[UNK],[CLS],[SEP],[MASK]), llama "
             "(<unk>,<s>,</s>); left out: those of the kind");
   args.text("--memory", memory, "the most that counting and training may take beside the text, such as 2GB");
-  args.text("-o,--out", out, "file to write");
+  args.path("-o,--out", out, "file to write");
   common.add(args);
   args.footer("gradus convert writes the result in other formats.");
   if (!args.parse(arguments)) return 0;
@@ -108,8 +108,10 @@ int run_tokenizer_train(const Arguments& arguments) {
   watch_interrupts();
   check(!out.empty(), "tokenizer train: -o FILE must be given");
   const bool fixed_size = training.kind == "char" || training.kind == "byte";
-  check(!fixed_size || !args.given("--vocab-size"), "tokenizer train: a tokenizer of the kind ",
-        training.kind, " has as many tokens as it needs; leave out --vocab-size");
+  args.no_effect(
+      {{fixed_size,
+        {"--vocab-size", "--special", "--memory"},
+        "with --kind " + training.kind + ", which has as many tokens as it needs and counts nothing"}});
   training.special = parse_special(special);
   training.memory_bytes = parse_size(memory);
   std::vector<std::string> files;
