@@ -57,10 +57,7 @@ refuses 2 "'xyzzy' is not a verb; gradus --help lists them" "$GRADUS" xyzzy
 refuses 2 'show' "$GRADUS" tokenizer shwo
 refuses 2 "peak, gemm, train, growth, generate, embed or tokenizer must follow; 'paek' did" "$GRADUS" bench paek
 refuses 2 '--m, --n and --k must be given together' "$GRADUS" bench gemm --m 8
-refuses 2 '--form is that of --m, --n and --k' "$GRADUS" bench gemm --form nn
 refuses 2 "'xyzzy' matches none" "$GRADUS" bench gemm --only xyzzy
-refuses 2 '--only chooses from the list' "$GRADUS" bench gemm --m 8 --n 8 --k 8 --only dw
-refuses 2 '--rotate-mb is for a product given by --m, --n and --k' "$GRADUS" bench gemm --rotate-mb 5
 refuses 2 '--rotate-mb must be in [0, 1000000]; it is -1' "$GRADUS" bench gemm --m 8 --n 8 --k 8 --rotate-mb -1
 grep -q cblas_sgemm "$GRADUS" || refuses 2 '--peers needs a program|make bench-peers|-DGRADUS_BENCH_PEERS=ON' "$GRADUS" bench gemm --peers
 refuses 2 '--steps must be in [5, 1000000]' "$GRADUS" bench train --steps 4
@@ -79,6 +76,89 @@ refuses 2 'DIR is required' "$GRADUS" generate -p x
 refuses 2 'GRADUS_ISA|scalar' env GRADUS_ISA=avx1024 "$GRADUS" doctor
 ok 'options: ranges, types, misspelt names (the nearest is suggested), verbs'
 
+# Options that change nothing beside the others are refused, and their neighbours without the cause are not.
+useless() { refuses 2 "$1 has no effect $2" "$GRADUS" "${@:3}"; }
+useless --min-lr 'with --schedule constant' train text -o new $size --schedule constant --min-lr 1e-5
+useless --warmup 'beyond the 50 steps' train text -o new $size --max-iters 50 --warmup 50
+useless --eval-interval 'with --val-fraction 0' train text -o new $size --val-fraction 0 --eval-interval 5
+useless --preset 'where every one of its sizes is given' train text -o new $size --preset nano
+for name in 'bench train' 'bench growth'; do useless --preset 'where every one' $name $size --preset nano; done
+for name in 'bench generate' 'bench embed'; do useless --preset 'where every one' $name ${size% --batch*} --preset nano; done
+for option in '--top-k 5' '--top-p 0.5' '--min-p 0.1' '--seed 3'; do
+  useless "${option% *}" 'with --temp 0' generate run -p the --temp 0 $option
+  [ "$option" = '--top-k 5' ] || useless "${option% *}" 'with --top-k 1' generate run -p the --top-k 1 $option
+done
+useless --temp 'with --top-k 1' generate run -p the --top-k 1 --temp 2
+for option in '--temp 1' '--top-k 5' '--top-p 0.5' '--min-p 0.1' '--seed 3' '--repeat-penalty 2' '--stop x' '--show-probs 2' '--weights q8' \
+  '--kv-cache bf16'; do
+  useless "${option% *}" 'with -n 0' generate run -p the -n 0 $option
+done
+useless --pooling 'with --level token' embed run the -o out.npz --level token --pooling max
+useless --lines 'without --input' tokenizer encode run the --lines
+useless --offsets 'without --json' tokenizer encode run the --offsets char
+for option in '--vocab-size 300' '--special <a>' '--memory 2GB'; do
+  for kind in char byte; do useless "${option% *}" "with --kind $kind" tokenizer train text -o new --kind $kind $option; done
+done
+useless --form 'without --m, --n and --k' bench gemm --form nn
+useless --rotate-mb 'without --m, --n and --k' bench gemm --rotate-mb 5
+useless --only 'with --m, --n and --k' bench gemm --m 8 --n 8 --k 8 --only dw
+useless --weights 'with --form tn' bench gemm --m 8 --n 8 --k 8 --form tn --weights q8
+useless --batch-size 'with --only tokens' bench growth --only tokens --batch-size 2
+useless --threads 'with --only threads' bench growth --only threads --threads 2
+refuses 2 '--rotate-mb needs --form nt; it is nn' "$GRADUS" bench gemm --m 8 --n 8 --k 8 --form nn --rotate-mb 1
+# Of a config file, which may serve several uses, they are said and counted; a default never counts.
+printf 'schedule = constant\nmin_lr = 1e-5\neval-interval = 5\nval_fraction = 0\n' > config
+# shellcheck disable=SC2086
+succeeds 'a config file with options without effect' "$GRADUS" train text -o useless --config config $size --tokenizer byte --max-iters 3 -q
+for word in '2 options of config without effect' 'config:2: --min-lr has no effect with --schedule constant' \
+  'config:3: --eval-interval has no effect with --val-fraction 0'; do
+  grep -qF -- "$word" err || fail 'a config file with options without effect' "$word" "$(cat err)"
+done
+succeeds 'a short training' "$GRADUS" train text $size --tokenizer char --dry-run --max-iters 50 --schedule linear
+grep -q 'warm-up of 100 steps outlasts' err || fail 'a short training' 'a word about the default --warmup' "$(cat err)"
+for allowed in 'train text --schedule constant' 'train text --val-fraction 0' 'train text --max-iters 3' 'train text --val-fraction 0 --eval-interval 0'; do
+  # shellcheck disable=SC2086
+  succeeds "$allowed" "$GRADUS" $allowed $size --tokenizer char --dry-run
+  grep -q 'no effect' err && fail "$allowed" 'no word about defaults' "$(cat err)"
+done
+succeeds 'generate --temp 0' "$GRADUS" generate run -p the -n 2 --temp 0 --repeat-penalty 2 -q
+succeeds 'embed --level token' "$GRADUS" embed run the --level token -o out.npz -q
+ok 'options without effect: refused on the command line, said and counted of a config file; defaults do not count'
+
+# Names of files and folders: not empty, and no - where no stream is read or written.
+for name in 'info' 'generate -p the' 'tokenizer show' 'convert -o new.json' 'embed --compare x' 'eval --input text' resume neighbors \
+  'tokenizer decode' 'tokenizer encode' 'tokenizer compare --input text' 'bench tokenizer --input text'; do
+  # shellcheck disable=SC2086
+  {
+    refuses 2 "must name a file or folder; '-'" "$GRADUS" $name -
+    refuses 2 'must not be empty; it is' "$GRADUS" $name ''
+  }
+done
+for name in 'train text' 'embed run the' 'convert run' 'tokenizer train text' 'tokenizer encode run the'; do
+  # shellcheck disable=SC2086
+  {
+    refuses 2 "--out must name a file or folder; '-'" "$GRADUS" $name --out -
+    refuses 2 '-o needs a value; it is empty' "$GRADUS" $name -o ''
+  }
+done
+refuses 2 "--config must name a file or folder; '-'" "$GRADUS" train text --config -
+for option in --config --init --tokenizer --time; do train 2 "$option needs a value; it is empty" $option ''; done
+for option in --input --layers --compare; do refuses 2 "$option needs a value; it is empty" "$GRADUS" embed run $option ''; done
+refuses 2 'TEXT must not be empty; it is' "$GRADUS" train ''
+[ ! -e new ] && [ ! -e - ] || fail 'names of files' 'nothing written' "$(ls)"
+ok 'an empty name, and - where nothing reads or writes a stream, are refused by every verb'
+
+# A value may look like --help.
+succeeds 'generate -p -h' "$GRADUS" generate useless -p -h -n 1 --temp 0 -q
+equal 'generate -p -h: the prompt' '-h' "$(head -c 2 out)"
+refuses 2 "--max-iters: must be a whole number|'--help'" "$GRADUS" train text --max-iters --help
+for words in 'train text --max-iters 3 -h' 'train --nonsense --help' 'generate -p x --help'; do
+  # shellcheck disable=SC2086
+  succeeds "$words" "$GRADUS" $words
+  grep -q '^Usage: gradus' out || fail "$words" 'the help' "$(head -c 200 out)"
+done
+ok 'a value that looks like --help is a value; elsewhere the help comes first'
+
 # A config file has the same names; the command line wins; its errors have lines.
 printf '# sizes\nn_layer = 2\n--oops\n' > config
 refuses 2 'config:3: a line must read key = value' "$GRADUS" train text -o new --config config
@@ -87,6 +167,20 @@ printf 'n_layer = 2\nn-layer = 2\n' > twice
 refuses 2 'twice:2: --n-layer must be given once' "$GRADUS" train text -o new --config twice
 refuses 2 'config:3: --batch-sise is not an option|did you mean --batch-size?' "$GRADUS" train text -o new --config config
 refuses 2 'none: the config file must be readable' "$GRADUS" train text -o new --config none
+mkdir config_folder
+refuses 2 'config_folder: the config file must be readable' "$GRADUS" train text -o new --config config_folder
+printf 'n_layer = 2\nout =\n' > config
+refuses 2 'config:2: --out needs a value; it is empty' "$GRADUS" train text --config config
+printf 'out = "new" folder\n' > config
+refuses 2 'config:1: a value that begins with a quote must end with the same|"new" folder' "$GRADUS" train text --config config
+printf "out = 'new\\n" > config
+refuses 2 'config:1: a value that begins with a quote' "$GRADUS" train text --config config
+# A mark at the beginning, as Windows editors write it; a # between quotes.
+printf '\357\273\277max-iters = 3\r\nout = "run # 1" # a comment with a "\r\n# out = x\r\nquiet = true\r\n' > config
+# shellcheck disable=SC2086
+succeeds 'a config file with a byte-order mark' "$GRADUS" train text --config config $size --tokenizer char
+[ -s 'run # 1/model.safetensors' ] || fail 'a # between quotes' "the folder 'run # 1'" "$(ls)"
+equal 'a byte-order mark before the first option' 3 "$(lines 'run # 1/metrics.jsonl')"
 printf 'n_layer = 2\nn_head = 2 # two\nn-embd = 64\nblock_size=32\ntokenizer = "char"\nmax_iters = 3\nquiet = true\n' > config
 succeeds 'a config file' "$GRADUS" train text -o configured --config config --n_embd 32 --batch_size=4
 [ ! -s err ] || fail 'quiet = true in a config file' 'nothing on stderr' "$(cat err)"
@@ -149,6 +243,21 @@ refuses 1 'folder: the run folder must hold model.safetensors' "$GRADUS" resume 
 refuses 1 'nowhere: cannot be opened' "$GRADUS" info nowhere
 refuses 2 'either -o FILE.npz, -o FILE.safetensors or --compare WORD' "$GRADUS" embed run the
 refuses 2 'at least one text must be given' "$GRADUS" embed run -o out.npz
+refuses 2 '--compare needs two texts or more|one was given' "$GRADUS" embed run 'the king' --compare king
+# What a large-file store leaves in a file's place, whatever reads it.
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:%064d\nsize 12345\n' 7 > pointer
+cp -r run pointers
+for file in model.safetensors tokenizer.json config.json; do
+  cp pointer pointers/$file
+  refuses 1 "pointers/$file: |it is only a pointer to one of 12345 bytes|git lfs pull" "$GRADUS" generate pointers -p the --json
+  refuses 1 "pointers/$file: |git lfs pull" "$GRADUS" info pointers/$file
+  cp run/$file pointers
+done
+for name in 'train pointer -o new' 'eval run --input' 'embed run -o out.npz --input' 'tokenizer encode run --input' 'tokenizer train -o new' \
+  'convert -o new.json' 'neighbors run the --text'; do
+  # shellcheck disable=SC2086
+  refuses 1 'pointer: must be the file itself; it is only a pointer' "$GRADUS" ${name/ pointer/} pointer
+done
 ok 'models: layers, words, characters and prompts that are not there'
 
 # Files that were damaged: cut short, and with a bit flipped, in the head and in the numbers.

@@ -87,8 +87,8 @@ has_keys 'resume --json' out steps train_loss val_loss val_bits_per_byte seconds
 equal 'its steps' "$steps" "$(json out steps)"
 ok 'resuming a finished run changes nothing and exits 0'
 
-# Ctrl-C, and the same for SIGTERM, far from any checkpoint that is due.
-for signal in INT TERM; do
+# Ctrl-C, and the same for SIGTERM and SIGHUP, far from any checkpoint that is due.
+for signal in INT TERM HUP; do
   rm -rf run
   # shellcheck disable=SC2086
   start "$GRADUS" train text -o run $options --json --checkpoint-every 1000 --profile $steps

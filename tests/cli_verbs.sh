@@ -60,9 +60,7 @@ generate bpe -p 'the king' -n 40 --temp 0 -q > greedy
 equal 'generate: the prompt comes first' 'the king' "$(head -c 8 greedy)"
 generate bpe -p 'the king' -n 40 --temp 0 -q --threads 1 > again
 same_file 'greedy, one thread' greedy again
-generate bpe -p 'the king' -n 40 --temp 0 -q --seed 99 > again
-same_file 'greedy, another seed' greedy again
-generate bpe -p 'the king' -n 40 --temp 5 --top-k 1 -q > again
+generate bpe -p 'the king' -n 40 --top-k 1 -q > again
 same_file '--top-k 1 is greedy' greedy again
 generate bpe -p 'the king' -n 40 --seed 5 -q > five
 generate bpe -p 'the king' -n 40 --seed 5 -q --threads 4 > again
@@ -187,7 +185,45 @@ succeeds 'info --json' "$GRADUS" info char --json
 has_keys 'info --json' out kind config parameters embedding tensors history
 succeeds 'info of a file' "$GRADUS" info char/state.safetensors
 grep -q 'm.token_embedding.weight' out || fail 'info of a file' m.token_embedding.weight "$(cat out)"
-ok 'info of a run and of a file'
+# info_of WHAT FILE TEXT...: says all of these, and gives one JSON object.
+info_of() {
+  succeeds "info of $1" "$GRADUS" info "$2"
+  local text
+  for text in "${@:3}"; do grep -qF -- "$text" out || fail "info of $1" "$text" "$(cat out)"; done
+  succeeds "info of $1, --json" "$GRADUS" info "$2" --json
+  is_json out || fail "info of $1, --json" 'one JSON object' "$(head -c 300 out)"
+}
+info_of 'a tokenizer.json' bpe/tokenizer.json 'tokenizer, bpe:300, a tokenizer.json' '300, 1 of them special, any text comes back' '<|endoftext|>'
+has_keys 'info of a tokenizer, --json' out tokenizer format vocab_size tokens special_tokens lossless
+succeeds 'a vocab.txt' "$GRADUS" tokenizer train text --kind wordpiece --vocab-size 60 -o wordpiece.json -q
+mkdir words
+succeeds 'a vocab.txt' "$GRADUS" convert wordpiece.json -o words/vocab.txt -q
+info_of 'a vocab.txt' words/vocab.txt 'a vocab.txt' '60, 5 of them special, text is normalised' '  2  [CLS]'
+info_of "a tokenizer's folder" words 'a vocab.txt'
+succeeds 'a .npy' "$GRADUS" tokenizer encode bpe 'the king' -o ids.npy -q
+info_of 'a .npy' ids.npy 'kind     npy' 'I32'
+info_of 'a .npz' out.npz 'kind     npz' 'layer_0' 'I64  (4)'
+# A tensor of a type of tomorrow: listed, with its bytes.
+header='{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F4","shape":[2,3],"data_offsets":[8,11]}}'
+{
+  printf "\\$(printf %03o ${#header})\\0\\0\\0\\0\\0\\0\\0%s" "$header"
+  printf 01234567abc
+} > unknown.safetensors
+info_of 'a tensor of an unknown type' unknown.safetensors 'a  ' 'F4  (2, 3)  3 B of a type that is not known here'
+# A model in parts, one of them a pointer, one missing.
+mkdir parts
+cp out.safetensors parts/model-00001-of-00003.safetensors
+printf 'version https://git-lfs.github.com/spec/v1\nsize 9\n' > parts/model-00002-of-00003.safetensors
+printf '{"metadata":{},"weight_map":{"x":"model-00001-of-00003.safetensors","y":"model-00002-of-00003.safetensors","z":"model-00003-of-00003.safetensors"}}' > parts/model.safetensors.index.json
+for name in parts parts/model.safetensors.index.json; do
+  info_of 'a model in parts' $name 'a model in 3 parts' 'layer_0' 'model-00002-of-00003.safetensors: must be the file itself' \
+    'model-00003-of-00003.safetensors: cannot be opened'
+done
+info_of 'one part' parts/model-00001-of-00003.safetensors 'part 1 of 3 of a model'
+refuses 1 'text: must be a .safetensors, .npz or .npy file, or a tokenizer' "$GRADUS" info text
+mkdir nothing
+refuses 1 'nothing: must be a run folder|it holds no model.safetensors' "$GRADUS" info nothing
+ok 'info of a run, of files of arrays, of tokenizers and of a model in parts'
 
 # The plan.
 # shellcheck disable=SC2086

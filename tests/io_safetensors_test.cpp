@@ -124,6 +124,27 @@ TEST_CASE("a strided tensor is saved dense", "[io]") {
   CHECK(back.to_vector<float>() == std::vector<float>{1, 4, 2, 5, 3, 6});
 }
 
+TEST_CASE("one tensor of an unknown type keeps no other from being read", "[io]") {
+  const TemporaryFolder folder;
+  write_quickly(folder / "f",
+                file_with("{" + entry("a", "F32", "1", "0,4") + "," + entry("b", "F4", "3,2", "4,7") + "," +
+                              entry("c", "U8", "1", "7,8") + "}",
+                          std::string("\0\0\x80\x3f"
+                                      "abcd",
+                                      8)));
+  const SafetensorsFile file = SafetensorsFile::open(folder / "f");
+  CHECK(file.tensor("a").to_vector<float>() == std::vector<float>{1});
+  CHECK(file.info("b").dtype == "F4");
+  CHECK(file.info("b").bytes == 3);
+  CHECK(file.info("b").shape == Shape{3, 2});
+  CHECK(*static_cast<const char*>(file.array("c").data) == 'd');
+  for (const auto& use :
+       std::vector<std::function<void()>>{[&] { file.array("b"); }, [&] { file.tensor("b"); }}) {
+    CHECK_THROWS_WITH(use(),
+                      ContainsSubstring("tensor b must have a type that this program knows; it is F4"));
+  }
+}
+
 TEST_CASE("arrays of types that tensors do not have go through safetensors as well", "[io]") {
   const TemporaryFolder folder;
   const std::vector<int64_t> offsets{0, 5, int64_t{1} << 40};

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <limits>
 #include <string>
 #include <vector>
@@ -90,6 +91,25 @@ TEST_CASE("a mapped file shows the file's bytes, and an empty file has none", "[
   CHECK_THROWS_WITH(MappedFile(folder / "none"), ContainsSubstring("No such file"));
   CHECK_THROWS_WITH(AtomicFile("/dev/null"), ContainsSubstring("must be a regular file"));
   CHECK_THROWS_WITH(MappedFile("/dev/null"), ContainsSubstring("must be a regular file"));
+}
+
+TEST_CASE("what a large-file store leaves in a file's place is told from the file", "[io]") {
+  const TemporaryFolder folder;
+  const std::string version = "version https://git-lfs.github.com/spec/v1\n";
+  const std::string pointer = version + "oid sha256:" + std::string(64, '7') + "\nsize 548105171\n";
+  test::write_quickly(folder / "f", pointer);
+  for (const auto& read : std::vector<std::function<void()>>{[&] { read_file(folder / "f"); },
+                                                             [&] { MappedFile(folder / "f"); }}) {
+    CHECK_THROWS_WITH(read(), ContainsSubstring(folder / "f") &&
+                                  ContainsSubstring("only a pointer to one of 548105171 bytes") &&
+                                  ContainsSubstring("git lfs pull"));
+  }
+  // A text about pointers is none, nor is one that only mentions them.
+  for (const std::string& text : {pointer + std::string(1024, 'x'), "a " + pointer, version.substr(0, 30)}) {
+    test::write_quickly(folder / "f", text);
+    CHECK(read_file(folder / "f") == text);
+    CHECK(MappedFile(folder / "f").text() == text);
+  }
 }
 
 TEST_CASE("a file written atomically replaces the old one only when it is whole", "[io]") {

@@ -4,11 +4,12 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
-#include <iostream>
 #include <limits>
 #include <map>
 #include <memory>
 #include <set>
+
+#include "tools/common.hpp"
 
 namespace gradus::tools {
 namespace {
@@ -22,6 +23,26 @@ std::string trimmed(const std::string& text) {
   const auto begin = text.find_first_not_of(" \t\r");
   if (begin == std::string::npos) return "";
   return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
+}
+
+/// The name in "--name=value".
+std::string option_name(const std::string& word) {
+  const std::string name = word.substr(0, word.find('='));
+  return word.rfind("--", 0) == 0 ? dashed(name) : name;
+}
+
+/// The value of a config line without its quotes and the comment behind it: a # between quotes is part of it.
+std::string config_value(const std::string& text, const std::string& where) {
+  const std::string value = trimmed(text);
+  if (value.empty() || (value[0] != '"' && value[0] != '\'')) {
+    return trimmed(value.substr(0, value.find('#')));
+  }
+  const auto end = value.find(value[0], 1);
+  const std::string rest = end == std::string::npos ? "" : trimmed(value.substr(end + 1));
+  if (end == std::string::npos || (!rest.empty() && rest[0] != '#')) {
+    throw UsageError(where + "a value that begins with a quote must end with the same; it is " + value);
+  }
+  return value.substr(1, end - 1);
 }
 
 /// Checks for CLI11, which by itself takes "-1" for a large seed and cuts down what is too large: empty, or what is wrong.
@@ -54,9 +75,15 @@ struct Args::Impl {
   std::vector<std::string> given_texts;
   std::map<CLI::Option*, std::string*> texts;
   std::map<CLI::Option*, std::vector<std::string>*> text_lists;
+  std::set<CLI::Option*> may_be_empty, paths;
   std::set<CLI::Option*> once;
-  std::string positional_names;
-  std::size_t positional_limit = 0;
+  std::map<const CLI::Option*, std::string> config_lines;  // where a config file sets an option
+  struct Positional {
+    std::string name;
+    bool required;
+  };
+  std::vector<Positional> positionals;
+  bool positionals_end = true;  // the last is only one
   std::string config;
   bool has_config = false;
 
@@ -91,11 +118,22 @@ struct Args::Impl {
     return std::to_string(given_texts.size() - 1);
   }
 
+  /// `-` would be taken for a file of that name.
+  static void check_path(const std::string& name, const std::string& value, const std::string& where) {
+    if (value != "-") return;
+    throw UsageError(where + name +
+                     " must name a file or folder; '-', a stream, is not taken here; a file of " +
+                     "that name is ./-");
+  }
+
   /// An option with its value as CLI11 is to see them.
-  std::string joined(const std::string& name, const std::string& value) {
+  std::string joined(const std::string& name, const std::string& value, const std::string& where) {
     CLI::Option* option = options.at(name);
     const bool is_text = texts.contains(option) || text_lists.contains(option);
-    if (!is_text && value.empty()) throw UsageError(name + " needs a value; it is empty");
+    if (value.empty() && !may_be_empty.contains(option)) {
+      throw UsageError(where + name + " needs a value; it is empty");
+    }
+    if (paths.contains(option)) check_path(name, value, where);
     return "--" + option->get_lnames().at(0) + "=" + (is_text ? number_of(value) : value);
   }
 
@@ -119,6 +157,33 @@ struct Args::Impl {
         (near.empty() ? "; gradus " + verb + " --help lists them" : "; did you mean " + near + "?"));
   }
 
+  /// Whether --help stands where an option can, not where the value of one does.
+  bool asks_help(const std::vector<std::string>& arguments) const {
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+      const std::string& word = arguments[i];
+      if (word == "--") return false;
+      if (word == "--help" || word == "-h") return true;
+      const std::string name = option_name(word);
+      if (options.contains(name) && !flags.contains(name) && word.find('=') == std::string::npos) ++i;
+    }
+    return false;
+  }
+
+  /// An argument without a name, the one that comes after `count` others.
+  std::string positional_word(const std::string& word, std::size_t count) {
+    if (count >= positionals.size() && positionals_end) {
+      std::string names;
+      for (const Positional& known : positionals) names += known.name + " and ";
+      throw UsageError(verb + " takes " + (names.empty() ? "only " : names) + "options; '" + word +
+                       "' is one argument too many");
+    }
+    const Positional& here = positionals[std::min(count, positionals.size() - 1)];
+    if (word.empty() && here.required)
+      throw UsageError(verb + ": " + here.name + " must not be empty; it is");
+    if (here.name.find("DIR") != std::string::npos) check_path(here.name, word, verb + ": ");
+    return number_of(word);
+  }
+
   /// The arguments with every long option spelt with dashes and joined to its value, so that a value may look like an
   /// option ("--layers -1").
   std::vector<std::string> normalized(const std::vector<std::string>& arguments) {
@@ -135,16 +200,11 @@ struct Args::Impl {
       const bool is_short =
           word.size() > 1 && word[0] == '-' && !is_long && !(word[1] >= '0' && word[1] <= '9');
       if (only_positional || (!is_long && !is_short)) {
-        if (++positional_count > positional_limit) {
-          throw UsageError(verb + " takes " +
-                           (positional_limit == 0 ? "only options" : positional_names + " and options") +
-                           "; '" + word + "' is one argument too many");
-        }
-        result.push_back(number_of(word));
+        result.push_back(positional_word(word, positional_count++));
         continue;
       }
       const auto equals = word.find('=');
-      const std::string name = is_long ? dashed(word.substr(0, equals)) : word.substr(0, equals);
+      const std::string name = option_name(word);
       const auto option = options.find(name);
       if (option == options.end()) unknown(name, "");
       only_once(name, "");
@@ -161,7 +221,7 @@ struct Args::Impl {
       } else {
         throw UsageError(name + " needs a value; none was given");
       }
-      result.push_back(joined(name, value));
+      result.push_back(joined(name, value, ""));
     }
     return result;
   }
@@ -174,31 +234,32 @@ struct Args::Impl {
     std::string line;
     for (int number = 1; std::getline(file, line); ++number) {
       const std::string where = config + ":" + std::to_string(number) + ": ";
-      const std::string content = trimmed(line.substr(0, line.find('#')));
-      if (content.empty()) continue;
+      // Windows editors begin a file with a byte-order mark.
+      if (number == 1 && line.rfind("\xEF\xBB\xBF", 0) == 0) line.erase(0, 3);
+      const std::string content = trimmed(line);
+      if (content.empty() || content[0] == '#') continue;
       const auto equals = content.find('=');
-      if (equals == std::string::npos)
+      if (content.find('#') < equals || equals == std::string::npos)
         throw UsageError(where + "a line must read key = value; it is '" + content + "'");
       const std::string name = "--" + dashed(trimmed(content.substr(0, equals)));
-      std::string value = trimmed(content.substr(equals + 1));
-      if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') &&
-          value.back() == value.front()) {
-        value = value.substr(1, value.size() - 2);
-      }
+      const std::string value = config_value(content.substr(equals + 1), where);
       if (!options.contains(name)) unknown(name, where);
       const bool on_command_line = std::any_of(given.begin(), given.end(), [&](const std::string& word) {
         return word == name || word.rfind(name + "=", 0) == 0;
       });
       if (on_command_line) continue;
       only_once(name, where);
+      config_lines[options.at(name)] = where;
       if (!flags.contains(name)) {
-        result.push_back(joined(name, value));
+        result.push_back(joined(name, value, where));
       } else if (value == "true" || value == "on" || value == "1") {
         result.push_back(name);
       } else if (value != "false" && value != "off" && value != "0") {
         throw UsageError(where + name.substr(2) + " must be true or false; it is '" + value + "'");
       }
     }
+    // A folder opens like a file, and fails at the first line.
+    if (file.bad()) throw UsageError(config + ": the config file must be readable; it is not");
     return result;
   }
 };
@@ -208,16 +269,23 @@ Args::~Args() = default;
 
 void Args::heading(const std::string& title) { impl_->group = title; }
 
-void Args::text(const std::string& names, std::string& value, const std::string& help) {
+void Args::text(const std::string& names, std::string& value, const std::string& help, Empty empty) {
   auto* option = impl_->app.add_option(names, value, help)->capture_default_str();
   impl_->texts[option] = &value;
+  if (empty == Empty::allowed) impl_->may_be_empty.insert(option);
   impl_->remember(names, option, false);
+}
+
+void Args::path(const std::string& names, std::string& value, const std::string& help) {
+  text(names, value, help);
+  impl_->paths.insert(impl_->options.at(names.substr(0, names.find(','))));
 }
 
 void Args::texts(const std::string& names, std::vector<std::string>& values, const std::string& help) {
   auto* option = impl_->app.add_option(names, values, help + " (may be repeated)");
   option->expected(1)->take_all()->allow_extra_args(false);
   impl_->text_lists[option] = &values;
+  impl_->may_be_empty.insert(option);
   impl_->remember(names, option, false);
 }
 
@@ -265,30 +333,28 @@ void Args::flag(const std::string& names, bool& value, const std::string& help) 
 
 void Args::positional(const std::string& name, std::string& value, const std::string& help, bool required) {
   impl_->texts[impl_->app.add_option(name, value, help)->required(required)->type_name("")] = &value;
-  impl_->positional_names += (impl_->positional_names.empty() ? "" : " ") + name;
-  ++impl_->positional_limit;
+  impl_->positionals.push_back({name, required});
 }
 
 void Args::positionals(const std::string& name, std::vector<std::string>& values, const std::string& help,
                        bool required) {
   impl_->text_lists[impl_->app.add_option(name, values, help)->required(required)->type_name("")] = &values;
-  impl_->positional_limit = std::numeric_limits<std::size_t>::max();
+  impl_->positionals.push_back({name, required});
+  impl_->positionals_end = false;
 }
 
 void Args::config_file() {
   impl_->has_config = true;
-  text("--config", impl_->config, "file of `key = value` lines with these names; the command line wins");
+  path("--config", impl_->config, "file of `key = value` lines with these names; the command line wins");
 }
 
 void Args::footer(const std::string& text) { impl_->app.footer(text); }
 
 bool Args::parse(const std::vector<std::string>& arguments) {
-  for (const std::string& word : arguments) {
-    if (word == "--") break;
-    if (word == "--help" || word == "-h") {
-      std::cout << impl_->app.help() << "\n  -h,--help                       this text\n";
-      return false;
-    }
+  if (impl_->asks_help(arguments)) {
+    print_out(impl_->app.help() + "\n  -h,--help                       this text\n");
+    flush_out();
+    return false;
   }
   std::vector<std::string> words = impl_->normalized(arguments);
   if (impl_->has_config) {
@@ -311,6 +377,25 @@ bool Args::parse(const std::vector<std::string>& arguments) {
 }
 
 bool Args::given(const std::string& name) const { return impl_->options.at(name)->count() > 0; }
+
+void Args::no_effect(const std::vector<NoEffect>& rules) const {
+  std::string ignored;
+  int64_t count = 0;
+  for (const NoEffect& rule : rules) {
+    for (const std::string& name : rule.names) {
+      if (!rule.holds || !given(name)) continue;
+      const auto line = impl_->config_lines.find(impl_->options.at(name));
+      if (line == impl_->config_lines.end()) {
+        throw UsageError(impl_->verb + ": " + name + " has no effect " + rule.why + "; leave it out");
+      }
+      ignored += "\n       " + line->second + name + " has no effect " + rule.why;
+      ++count;
+    }
+  }
+  if (count == 0) return;
+  say("note   " + std::to_string(count) + (count == 1 ? " option" : " options") + " of " + impl_->config +
+      " without effect" + ignored);
+}
 
 std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates) {
   std::string best;

@@ -15,10 +15,21 @@ class UsageError : public std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
 
+/// Whether a text may be empty.
+enum class Empty { refused, allowed };
+
+/// Options that change nothing beside the others: whether that holds, and why ("with --temp 0").
+struct NoEffect {
+  bool holds = false;
+  std::vector<std::string> names;
+  std::string why;
+};
+
 /// The options of one verb, bound to variables whose values at the time of binding are the defaults.
 ///
 /// `-` and `_` are equal in long options, as nanoGPT writes them. An option that does not exist is an error naming the
 /// nearest one that does. With config_file(), options may also stand in a file as `key = value`; the command line wins.
+/// note: a value must not be empty but where an empty text means something; see Empty.
 class Args {
  public:
   Args(std::string verb, std::string about);
@@ -28,7 +39,10 @@ class Args {
 
   /// `names` is like "--out" or "-o,--out"; options of one kind follow under the last heading().
   void heading(const std::string& title);
-  void text(const std::string& names, std::string& value, const std::string& help);
+  void text(const std::string& names, std::string& value, const std::string& help,
+            Empty empty = Empty::refused);
+  /// A file or folder; `-` is refused, for nothing here reads or writes a stream by that name.
+  void path(const std::string& names, std::string& value, const std::string& help);
   void texts(const std::string& names, std::vector<std::string>& values, const std::string& help);
   void integer(const std::string& names, int64_t& value, const std::string& help);
   /// Without a default of its own: empty unless given.
@@ -38,7 +52,8 @@ class Args {
   void choice(const std::string& names, std::string& value, const std::vector<std::string>& choices,
               const std::string& help);
   void flag(const std::string& names, bool& value, const std::string& help);
-  /// Arguments without a name, in this order; only the last may be several.
+  /// Arguments without a name, in this order; only the last may be several. One that is required must not be empty, and
+  /// one called after DIR or FILE is as path() has it.
   void positional(const std::string& name, std::string& value, const std::string& help, bool required = true);
   void positionals(const std::string& name, std::vector<std::string>& values, const std::string& help,
                    bool required = true);
@@ -51,6 +66,9 @@ class Args {
   bool parse(const std::vector<std::string>& arguments);
   /// Whether an option ("--max-iters") stood on the command line or in the config file.
   bool given(const std::string& name) const;
+  /// Refuses options that stood on the command line without having an effect. Those of a config file, which may serve
+  /// several uses, are said and counted on stderr instead; a default never counts as given.
+  void no_effect(const std::vector<NoEffect>& rules) const;
 
  private:
   struct Impl;

@@ -53,6 +53,7 @@ int bench_embed(const Arguments& arguments) {
   common.apply();
   watch_interrupts();
   const Tokenizer tokenizer = Tokenizer::bytes();
+  args.no_effect({shape.preset_without_effect(false)});
   const Config config = shape.config(tokenizer.vocab_size());
   check(count >= 1 && count <= 1000000, "--texts must be in [1, 1000000]; it is ", count);
   check(tokens >= 1 && tokens <= config.block_size && short_tokens >= 1 && short_tokens <= config.block_size,

@@ -359,13 +359,12 @@ int bench_gemm(const Arguments& arguments) {
   const bool one = m > 0 || n > 0 || k > 0;
   check(!one || (m > 0 && n > 0 && k > 0), "bench gemm: --m, --n and --k must be given together; they are ",
         m, ", ", n, ", ", k);
-  check(!one || only.empty(), "bench gemm: --only chooses from the list; leave out --m, --n and --k");
-  check(one || !args.given("--form"), "bench gemm: --form is that of --m, --n and --k; give these too");
+  args.no_effect({{one, {"--only"}, "with --m, --n and --k, which give one product"},
+                  {!one, {"--form", "--rotate-mb"}, "without --m, --n and --k, whose product it is about"},
+                  {one && form == "tn", {"--weights"}, "with --form tn, which multiplies no weights"}});
   check(rotate_mb >= 0 && rotate_mb <= 1e6, "bench gemm: --rotate-mb must be in [0, 1000000]; it is ",
         rotate_mb);
-  check(rotate_mb == 0 || (one && form == "nt"),
-        "bench gemm: --rotate-mb is for a product given by --m, --n and --k, "
-        "of the form nt");
+  check(rotate_mb == 0 || form == "nt", "bench gemm: --rotate-mb needs --form nt; it is ", form);
   check(!with_peers || weights.value() == WeightFormat::f32,
         "bench gemm: --peers multiply f32; leave out --weights ", weights.format);
   std::vector<GemmShape> list, apart, rotating;

@@ -55,6 +55,7 @@ int bench_generate(const Arguments& arguments) {
   if (!args.parse(arguments)) return 0;
   common.apply();
   watch_interrupts();
+  args.no_effect({shape.preset_without_effect(false)});
   const Config config = shape.config(vocab_size);
   check(prompt_tokens >= 1 && tokens >= 1 && prompt_tokens <= config.block_size &&
             tokens <= config.block_size - prompt_tokens,

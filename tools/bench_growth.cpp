@@ -106,6 +106,10 @@ int bench_growth(const Arguments& arguments) {
   check(steps >= 5 && steps <= 1000000, "--steps must be in [5, 1000000], for a median; it is ", steps);
   check(!shape.n_kv_head,
         "bench growth: --n-kv-head must be left out, for heads are added as the width grows");
+  args.no_effect(
+      {shape.preset_without_effect(),
+       {only == "tokens", {"--batch-size"}, "with --only tokens, which takes one sequence"},
+       {only == "threads", {"--threads"}, "with --only threads, which goes through their numbers"}});
   const Config config = shape.config(vocab_size);
   check(shape.batch() >= 1 && shape.batch() <= (1 << 20), "--batch-size must be in [1, 1048576]; it is ",
         shape.batch());
@@ -141,8 +145,8 @@ int bench_growth(const Arguments& arguments) {
       // More width is more heads, as in larger models.
       if (axis.name == "width") sizes.heads = std::max<int64_t>(1, value / head_width);
       if (!common.quiet) status("growth  " + axis.name + " " + std::to_string(value));
-      Arguments words{"bench",    "train",      "--json",     "--quiet",      "--arch", shape.arch,
-                      "--preset", shape.preset, "--position", shape.position, "--tie",  shape.tie};
+      Arguments words{"bench",    "train",      "--json",       "--quiet", "--arch",
+                      shape.arch, "--position", shape.position, "--tie",   shape.tie};
       const auto give = [&](const char* name, int64_t number) {
         words.push_back(name);
         words.push_back(std::to_string(number));

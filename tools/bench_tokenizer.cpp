@@ -54,6 +54,7 @@ int bench_tokenizer(const Arguments& arguments) {
   check(!input.empty(), "bench tokenizer: --input FILE must be given");
   check_lines(input, by_lines);
   TextReader reader({input}, files.options(by_lines));
+  files.check_effect(args, reader.files());
   std::vector<std::string_view> texts;
   for (const TextItem& item : reader.all()) {
     texts.push_back(item.text);

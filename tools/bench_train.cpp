@@ -28,6 +28,7 @@ int bench_train(const Arguments& arguments) {
   common.apply();
   watch_interrupts();
   check(steps >= 5 && steps <= 1000000, "--steps must be in [5, 1000000], for a median; it is ", steps);
+  args.no_effect({shape.preset_without_effect()});
   const Config config = shape.config(vocab_size);
   TrainingOptions options;
   options.batch_size = shape.batch();

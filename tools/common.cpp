@@ -1,5 +1,6 @@
 #include "tools/common.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "tensor/io/file.hpp"
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/parallel.hpp"
+#include "tokenizer/unicode.hpp"
 
 namespace gradus::tools {
 namespace {
@@ -46,6 +48,17 @@ void on_lost_page(int, siginfo_t* info, void*) {
   write_text(at);
   write_text(" is gone: it was cut short, or its disk failed; try again when nothing writes to it\n");
   _exit(kExitFailed);
+}
+
+bool is_terminal(std::FILE* stream) {
+  static const bool out = isatty(STDOUT_FILENO) != 0;
+  static const bool err = isatty(STDERR_FILENO) != 0;
+  return stream == stdout ? out : err;
+}
+
+bool put(const std::string& text, std::FILE* stream) {
+  const std::string shown = is_terminal(stream) ? for_terminal(text) : text;
+  return std::fwrite(shown.data(), 1, shown.size(), stream) == shown.size();
 }
 
 void close_status() {
@@ -83,11 +96,45 @@ std::atomic<bool>& interrupted() { return interrupt_flag; }
 void watch_interrupts() {
   struct sigaction action = {};
   action.sa_handler = on_interrupt;
+  action.sa_flags = SA_RESTART;  // who waits looks at the flag
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  struct sigaction before = {};
+  sigaction(SIGHUP, nullptr, &before);
+  if (before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
 }
 
-void watch_mapped_files() {
+std::string for_terminal(std::string_view text) {
+  std::string shown;
+  for (std::size_t at = 0; at < text.size();) {
+    char32_t c = 0;
+    const int length = decode_utf8(text.data() + at, text.data() + text.size(), c);
+    const auto bytes = static_cast<std::size_t>(std::max(1, length));
+    const bool control = (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0);
+    for (std::size_t i = at; i < at + bytes; ++i) {
+      if (length > 0 && !control) {
+        shown += text[i];
+      } else {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        shown += std::string("\\x") + "0123456789abcdef"[byte >> 4] + "0123456789abcdef"[byte & 15];
+      }
+    }
+    at += bytes;
+  }
+  return shown;
+}
+
+void stop_where_interrupted() {
+  if (interrupted()) throw Interrupted{};
+}
+
+void prepare_process() {
+  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    // The lowest free descriptor is this one.
+    if (::fcntl(standard, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) < 0) _exit(kExitFailed);
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
   struct sigaction action = {};
   action.sa_sigaction = on_lost_page;
   action.sa_flags = SA_SIGINFO;
@@ -96,13 +143,13 @@ void watch_mapped_files() {
 
 void say(const std::string& line) {
   close_status();
-  std::fputs((line + "\n").c_str(), stderr);
+  put(line + "\n", stderr);
 }
 
 void status(const std::string& line) {
-  static const bool terminal = isatty(STDERR_FILENO) != 0;
-  if (!terminal) return;
-  std::fputs(("\r\033[K" + line).c_str(), stderr);
+  if (!is_terminal(stderr)) return;
+  std::fputs("\r\033[K", stderr);
+  put(line, stderr);
   std::fflush(stderr);
   status_open = true;
 }
@@ -148,16 +195,21 @@ std::string one_line(const std::string& text, std::size_t characters) {
   return line;
 }
 
-void print_out(const std::string& text) {
-  close_status();
-  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+namespace {
+
+void check_written(bool written) {
+  if (!written && errno == EPIPE) throw ClosedPipe{};
   check_world(written, "stdout: cannot write; ", std::strerror(errno));
 }
 
-void flush_out() {
-  const bool written = std::fflush(stdout) == 0;
-  check_world(written, "stdout: cannot write; ", std::strerror(errno));
+}  // namespace
+
+void print_out(const std::string& text) {
+  close_status();
+  check_written(put(text, stdout));
 }
+
+void flush_out() { check_written(std::fflush(stdout) == 0); }
 
 void print_json(const Json& json) {
   print_out(json.dump() + "\n");

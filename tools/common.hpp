@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tensor/io/json.hpp"
@@ -29,6 +30,7 @@ int run_doctor(const Arguments& arguments);
 inline constexpr int kExitFailed = 1;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitInterrupted = 130;
+inline constexpr int kExitClosedPipe = 141;
 
 /// The program's version, "0.1.0".
 std::string version();
@@ -51,16 +53,29 @@ struct WeightsOption {
   WeightFormat value() const { return parse_weight_format(format); }
 };
 
-/// Set by Ctrl-C (SIGINT) and SIGTERM once watch_interrupts() has run; a second Ctrl-C ends the process at once.
+/// Set by Ctrl-C (SIGINT), SIGTERM and SIGHUP once watch_interrupts() has run; a second one ends the process at once.
+/// note: a SIGHUP that was ignored before, as under nohup, stays so.
 std::atomic<bool>& interrupted();
 void watch_interrupts();
-/// Where a mapped file is cut short while it is read, the system sends SIGBUS: from now on the program then says which
-/// file and byte, and exits with 1.
-void watch_mapped_files();
 /// Thrown where work stops because of interrupted(): exit code 130.
 struct Interrupted {};
+void stop_where_interrupted();
+
+/// What has to hold before anything is done:
+/// - descriptors 0 to 2 are open, so that no file of ours gets one of them, and with it what is printed;
+/// - a closed pipe or a limit on files is an error of the call, not the end of the process: a training goes on without
+///   anybody who reads its progress;
+/// - where a mapped file is cut short while it is read (SIGBUS), the program says which file and byte, and exits with 1.
+void prepare_process();
+/// Thrown where nobody reads stdout any more: exit code 141, as SIGPIPE would have it, without a word.
+struct ClosedPipe {};
+
+/// What a terminal may be sent: of a name, a text or a tensor, control characters (C0 but line end and tab, DEL, C1)
+/// and bytes that are not UTF-8 are written like \x1b, for they could move the cursor, or set the terminal's title.
+std::string for_terminal(std::string_view text);
 
 /// Prints to stderr. A status line overwrites itself on a terminal; elsewhere it is left out.
+/// note: on a terminal, what these and print_out() print goes through for_terminal(); elsewhere it stays byte for byte.
 void say(const std::string& line);
 void status(const std::string& line);
 

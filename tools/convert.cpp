@@ -21,7 +21,7 @@ int run_convert(const Arguments& arguments) {
       "the "
       "same ids on texts that are hard to encode, nothing is written.");
   args.positional("DIR|FILE", path, "a run folder or a tokenizer's file; its contents say which kind it is");
-  args.text("-o,--out", out, "file to write; its name says which kind");
+  args.path("-o,--out", out, "file to write; its name says which kind");
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();

@@ -86,7 +86,7 @@ int run_embed(const Arguments& arguments) {
   args.text(
       "--input", input,
       "instead of TEXT: a file with a text a line, a folder of them, or - for standard input; a .jsonl too");
-  args.text("-o,--out", out, "file to write, .npz or .safetensors; FILE.tokens.jsonl says what each row is");
+  args.path("-o,--out", out, "file to write, .npz or .safetensors; FILE.tokens.jsonl says what each row is");
   args.text("--layers", layers, "all, final, or numbers with commas; -1 is the last block's output");
   args.choice("--level", level, {"sentence", "word", "token"}, "what a row stands for");
   args.text("--compare", compare,
@@ -106,12 +106,16 @@ int run_embed(const Arguments& arguments) {
   if (!out.empty()) check_embeddings_path(out);
   check(compare.empty() || level == "word" || !args.given("--level"),
         "embed: --compare works on words; leave out --level");
+  args.no_effect({{level == "token" && compare.empty(),
+                   {"--pooling"},
+                   "with --level token, where every token is a row of its own"}});
   check(texts.empty() || input.empty(), "embed: give texts or --input, not both");
   std::optional<TextReader> reader;
   std::vector<std::string_view> views;
   if (!input.empty()) {
     reader.emplace(std::vector<std::string>{input}, files.options(true));
     if (!out.empty()) check_outputs(out, folder, reader->files());
+    files.check_effect(args, reader->files());
     for (const TextItem& item : reader->all()) {
       check(!item.text.empty(), item.where(), ": a line must hold a text; it is empty");
       check(!item.pair, item.where(), ": a line must hold one text; this one has a pair, which is not read");
@@ -119,11 +123,14 @@ int run_embed(const Arguments& arguments) {
       options.names.push_back(item.where());
     }
     if (!common.quiet && !reader->passed_over().empty()) say("note   " + reader->passed_over());
-  } else if (!out.empty()) {
-    check_outputs(out, folder, {});
+  } else {
+    args.no_effect({{true, {"--text-key", "--force-text"}, "without --input"}});
+    if (!out.empty()) check_outputs(out, folder, {});
   }
   for (const std::string& text : texts) views.push_back(text);
   check(!views.empty(), "embed: at least one text must be given");
+  check(compare.empty() || views.size() > 1,
+        "embed: --compare needs two texts or more, between which the word is compared; one was given");
 
   LanguageModel loaded = open_model(folder, common);
   options.layers = parse_layers(layers, loaded.model.config().n_layer);

@@ -32,6 +32,7 @@ int run_eval(const Arguments& arguments) {
   watch_interrupts();
   check(!input.empty(), "eval: --input FILE must be given");
   const Corpus corpus = load_corpus({input}, 0, files.options());
+  files.check_effect(args, corpus.files);
   if (!common.quiet && !corpus.passed_over.empty()) say("note   " + corpus.passed_over);
   LanguageModel loaded = open_model(folder, common);
   loaded.model.pack(weights.value());

@@ -28,7 +28,7 @@ int run_generate(const Arguments& arguments) {
   CommonOptions common;
   Args args("generate", "Continues a text with a trained model; the text streams to stdout.");
   args.positional("DIR", folder, "the model's folder");
-  args.text("-p,--prompt", prompt, "the text to continue");
+  args.text("-p,--prompt", prompt, "the text to continue", Empty::allowed);
   args.integer("-n,--n-predict", options.max_tokens, "most tokens to generate");
   args.heading("Sampling");
   args.number("--temp", options.sampler.temperature, "below 1 bolder, above 1 more varied; 0: greedy");
@@ -49,6 +49,20 @@ int run_generate(const Arguments& arguments) {
   watch_interrupts();
   check(options.max_tokens >= 0, "-n must be at least 0; it is ", options.max_tokens);
   check(options.show_probs >= 0, "--show-probs must be at least 0; it is ", options.show_probs);
+
+  const bool greedy = options.sampler.temperature == 0;
+  args.no_effect({
+      {options.max_tokens == 0,
+       {"--temp", "--top-k", "--top-p", "--min-p", "--repeat-penalty", "--stop", "--show-probs", "--seed",
+        "--weights", "--kv-cache"},
+       "with -n 0, which generates nothing"},
+      {greedy,
+       {"--top-k", "--top-p", "--min-p", "--seed"},
+       "with --temp 0, which takes the most probable token"},
+      {!greedy && options.sampler.top_k == 1,
+       {"--temp", "--top-p", "--min-p", "--seed"},
+       "with --top-k 1, which leaves one token"},
+  });
 
   options.cache = cache == "bf16" ? DType::bf16 : DType::f32;
 

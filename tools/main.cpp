@@ -1,6 +1,5 @@
 // The program `gradus`: finds the verb, runs it, and turns errors into texts and exit codes.
 
-#include <cstdio>
 #include <exception>
 #include <new>
 #include <stdexcept>
@@ -34,27 +33,32 @@ constexpr Verb kVerbs[] = {
     {"doctor", run_doctor, "what this machine has and what the program chose"},
 };
 
-void print_usage(std::FILE* to) {
-  std::fputs(
+std::string usage() {
+  std::string text =
       "gradus trains, inspects and exports small language models on your own CPU\n\nusage: gradus VERB "
-      "...\n\n",
-      to);
-  for (const Verb& verb : kVerbs) std::fprintf(to, "  %-10s  %s\n", verb.name, verb.about);
-  std::fputs("\ngradus VERB --help shows a verb's options with their types and defaults.\n", to);
+      "...\n\n";
+  for (const Verb& verb : kVerbs) {
+    std::string name = verb.name;
+    name.resize(12, ' ');
+    text += "  " + name + verb.about + "\n";
+  }
+  return text + "\ngradus VERB --help shows a verb's options with their types and defaults.";
 }
 
 int run(const std::vector<std::string>& arguments) {
   if (arguments.empty()) {
-    print_usage(stderr);
+    say(usage());
     return kExitUsage;
   }
   const std::string& name = arguments[0];
   if (name == "--help" || name == "-h" || name == "help") {
-    print_usage(stdout);
+    print_out(usage() + "\n");
+    flush_out();
     return 0;
   }
   if (name == "--version") {
-    std::puts(("gradus " + version()).c_str());
+    print_out("gradus " + version() + "\n");
+    flush_out();
     return 0;
   }
   std::vector<std::string> names;
@@ -70,12 +74,14 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  watch_mapped_files();
+  prepare_process();
   try {
     return run(std::vector<std::string>(argv + 1, argv + argc));
   } catch (const Interrupted&) {
     say("gradus: interrupted");
     return kExitInterrupted;
+  } catch (const ClosedPipe&) {
+    return kExitClosedPipe;
   } catch (const std::invalid_argument& error) {
     say(std::string("gradus: ") + error.what());
     return kExitUsage;

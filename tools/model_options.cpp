@@ -47,6 +47,11 @@ Config ModelOptions::config(int64_t vocab_size) const {
   return config;
 }
 
+NoEffect ModelOptions::preset_without_effect(bool training) const {
+  const bool all = n_layer && n_head && n_embd && block_size && (batch_size || !training);
+  return {all, {"--preset"}, "where every one of its sizes is given"};
+}
+
 int64_t ModelOptions::batch() const { return batch_size.value_or(find_preset(preset).batch_size); }
 
 }  // namespace gradus::tools

@@ -26,6 +26,8 @@ struct ModelOptions {
   /// The configuration: the preset's sizes where no option gives one.
   Config config(int64_t vocab_size) const;
   int64_t batch() const;
+  /// What has no effect among them.
+  NoEffect preset_without_effect(bool training = true) const;
 };
 
 }  // namespace gradus::tools

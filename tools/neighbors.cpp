@@ -53,6 +53,7 @@ int run_neighbors(const Arguments& arguments) {
   if (!args.parse(arguments)) return 0;
   common.apply();
   watch_interrupts();
+  args.no_effect({{path.empty(), {"--text-key", "--force-text"}, "without --text"}});
   check(k > 0, "-k must be at least 1; it is ", k);
 
   const LanguageModel loaded = open_model(folder, common);
@@ -71,6 +72,7 @@ int run_neighbors(const Arguments& arguments) {
   }
   if (!fresh) {
     const Corpus corpus = path.empty() ? training_text(folder) : load_corpus({path}, 0, files.options());
+    if (!path.empty()) files.check_effect(args, corpus.files);
     if (!common.quiet && !corpus.passed_over.empty()) say("note   " + corpus.passed_over);
     table = make_word_table(
         loaded.model, loaded.tokenizer, corpus.training, {.add_special = loaded.add_special},
@@ -86,7 +88,12 @@ int run_neighbors(const Arguments& arguments) {
     }
     const std::string hash = path.empty() ? model_sha256(folder) : "";
     check_unchanged(loaded);
-    if (path.empty()) save_word_table(kept, table, {{"model_sha256", hash}});
+    try {
+      if (path.empty()) save_word_table(kept, table, {{"model_sha256", hash}});
+    } catch (const std::runtime_error& error) {
+      // It would only have saved time.
+      if (!common.quiet) say(std::string("note   the table is not kept: ") + error.what());
+    }
   }
 
   const Tensor& vectors = table.layer(layer_name(layers[0], n_layer));

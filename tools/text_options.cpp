@@ -1,5 +1,7 @@
 #include "tools/text_options.hpp"
 
+#include <algorithm>
+
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
 #include "tools/common.hpp"
@@ -13,10 +15,14 @@ void TextFileOptions::add(Args& args) {
             "take files as they are that look like no text: .gz, .zst, .zip, or with a zero byte");
 }
 
+void TextFileOptions::check_effect(const Args& args, const std::vector<std::string>& files) const {
+  const bool any = std::any_of(files.begin(), files.end(),
+                               [](const std::string& file) { return file.ends_with(".jsonl"); });
+  args.no_effect({{!any, {"--text-key"}, "where no .jsonl is read"}});
+}
+
 TextOptions TextFileOptions::options(bool by_lines) const {
-  return {.by_lines = by_lines, .key = key, .force = force, .on_interrupt = [] {
-            if (interrupted()) throw Interrupted{};
-          }};
+  return {.by_lines = by_lines, .key = key, .force = force, .on_interrupt = stop_where_interrupted};
 }
 
 void check_lines(const std::string& input, bool by_lines) {

@@ -14,6 +14,8 @@ struct TextFileOptions {
   bool force = false;
 
   void add(Args& args);
+  /// An error where --text-key is given and none of the files read is a .jsonl.
+  void check_effect(const Args& args, const std::vector<std::string>& files) const;
   /// For a TextReader; waiting for standard input ends where interrupted().
   TextOptions options(bool by_lines = false) const;
 };

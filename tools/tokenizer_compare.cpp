@@ -88,6 +88,7 @@ int run_tokenizer_compare(const Arguments& arguments) {
   check(!input.empty(), "tokenizer compare: --input FILE must be given");
   check_lines(input, by_lines);
   TextReader reader({input}, files.options(by_lines));
+  files.check_effect(args, reader.files());
   std::vector<std::string_view> texts;
   for (const TextItem& item : reader.all()) {
     texts.push_back(item.text);

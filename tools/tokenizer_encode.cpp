@@ -1,5 +1,7 @@
 // gradus tokenizer encode, decode and show.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -222,7 +224,7 @@ int run_tokenizer_encode(const Arguments& arguments) {
       std::string("instead of TEXT: a file, a folder of them, or - for standard input; of a .jsonl each line "
                   "is a text"));
   args.flag("--lines", by_lines, "each line of --input is a text");
-  args.text("-o,--out", out,
+  args.path("-o,--out", out,
             "file for all ids one after the other: .npy, or .bin with 16-bit numbers where they fit");
   encode.add(args);
   files.add(args);
@@ -231,7 +233,8 @@ int run_tokenizer_encode(const Arguments& arguments) {
   common.apply();
   watch_interrupts();
   check(texts.empty() != input.empty(), "tokenizer encode: give either texts or --input FILE");
-  check(!by_lines || !input.empty(), "tokenizer encode: --lines goes with --input");
+  args.no_effect({{input.empty(), {"--lines"}, "without --input"},
+                  {!common.json, {"--offsets"}, "without --json, which prints them"}});
   check(!common.json || out.empty(), "tokenizer encode: --json prints, -o writes; give one of them");
   const Tokenizer tokenizer = load_tokenizer_at(path);
   const TokenNames names(common.json ? tokenizer : Tokenizer::bytes());
@@ -272,6 +275,7 @@ int run_tokenizer_encode(const Arguments& arguments) {
     count += static_cast<int64_t>(items.size());
   };
   if (input.empty()) {
+    args.no_effect({{true, {"--text-key", "--force-text"}, "without --input"}});
     std::vector<TextItem> items;
     for (const std::string& text : texts) items.push_back({text});
     take(items);
@@ -279,6 +283,7 @@ int run_tokenizer_encode(const Arguments& arguments) {
     check_lines(input, by_lines);
     TextReader reader({input}, files.options(by_lines));
     if (!out.empty()) check_not_input(out, reader.files());
+    files.check_effect(args, reader.files());
     reader.for_batches(4096, take);
     if (!common.quiet && !reader.passed_over().empty()) say("note   " + reader.passed_over());
   }
@@ -309,9 +314,6 @@ int run_tokenizer_decode(const Arguments& arguments) {
   if (!args.parse(arguments)) return 0;
   common.apply();
   watch_interrupts();
-  const auto on_interrupt = [] {
-    if (interrupted()) throw Interrupted{};
-  };
   check(words.empty() != input.empty(), "tokenizer decode: give either ids or --input FILE");
   const Tokenizer tokenizer = load_tokenizer_at(path);
   const auto give = [&](const std::vector<int32_t>& ids, bool line_end) {
@@ -337,7 +339,8 @@ int run_tokenizer_decode(const Arguments& arguments) {
   } else {
     const bool typed = input == "-";
     const std::string words_of_file =
-        typed ? read_standard_input(on_interrupt) : read_file(input, on_interrupt);
+        typed ? read_descriptor(STDIN_FILENO, "standard input", stop_where_interrupted)
+              : read_file(input, stop_where_interrupted);
     give(ids_of_words(words_of_file, typed ? "standard input" : input), false);
   }
   flush_out();
@@ -395,9 +398,12 @@ int run_tokenizer_show(const Arguments& arguments) {
     }
   };
   if (input.empty()) {
+    args.no_effect({{true, {"--text-key", "--force-text"}, "without --input"}});
     take({{text}});
   } else {
-    TextReader({input}, files.options()).for_batches(1, take);
+    TextReader reader({input}, files.options());
+    files.check_effect(args, reader.files());
+    reader.for_batches(1, take);
   }
   flush_out();
   return 0;

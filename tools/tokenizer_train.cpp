@@ -84,7 +84,7 @@ int run_tokenizer_train(const Arguments& arguments) {
             "([PAD],[UNK],[CLS],[SEP],[MASK]), llama "
             "(<unk>,<s>,</s>); left out: those of the kind");
   args.text("--memory", memory, "the most that counting and training may take beside the text, such as 2GB");
-  args.text("-o,--out", out, "file to write");
+  args.path("-o,--out", out, "file to write");
   text_files.add(args);
   common.add(args);
   args.footer("gradus convert writes the result in other formats.");
@@ -93,12 +93,15 @@ int run_tokenizer_train(const Arguments& arguments) {
   watch_interrupts();
   check(!out.empty(), "tokenizer train: -o FILE must be given");
   const bool fixed_size = training.kind == "char" || training.kind == "byte";
-  check(!fixed_size || !args.given("--vocab-size"), "tokenizer train: a tokenizer of the kind ",
-        training.kind, " has as many tokens as it needs; leave out --vocab-size");
+  args.no_effect(
+      {{fixed_size,
+        {"--vocab-size", "--special", "--memory"},
+        "with --kind " + training.kind + ", which has as many tokens as it needs and counts nothing"}});
   training.special = parse_special(special);
   training.memory_bytes = parse_size(memory);
   TextReader reader(paths, text_files.options());
   const std::vector<std::string>& files = reader.files();
+  text_files.check_effect(args, files);
   check_not_input(out, files);
   std::vector<std::string_view> documents;
   const bool takes_bytes = training.kind == "bpe" || training.kind == "byte";

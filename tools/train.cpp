@@ -38,7 +38,7 @@ void bind(Args& args, TrainArguments& a) {
       "TEXT", a.paths,
       "texts: files, each one a document, folders of them, or - for standard input; of a .jsonl each "
       "line is a document");
-  args.text("-o,--out", a.out, "run folder; default runs/NAME, from the first text's name");
+  args.path("-o,--out", a.out, "run folder; default runs/NAME, from the first text's name");
   args.text("--tokenizer", a.tokenizer, "char, byte, bpe:N (learned from the text) or a tokenizer.json");
   args.text("--init", a.init,
             "model:DIR: start from that model's weights and tokenizer, with a fresh optimiser");
@@ -212,8 +212,20 @@ int run_train(const Arguments& arguments) {
   options.batch_size = a.model.batch();
   if (!args.given("--sample-every")) options.sample_every = options.eval_interval;
   options.validate();
+  args.no_effect({
+      a.model.preset_without_effect(),
+      {options.val_fraction == 0 && options.eval_interval > 0,
+       {"--eval-interval"},
+       "with --val-fraction 0, which holds nothing out"},
+      {options.schedule == "constant", {"--min-lr"}, "with --schedule constant"},
+      // The steps that fit into a --time depend on the machine: what they leave without effect is nobody's mistake.
+      {a.time.empty() && options.max_iters > 0 && options.warmup >= options.max_iters,
+       {"--warmup"},
+       "beyond the " + std::to_string(options.max_iters) + " steps, which never reach --learning-rate"},
+  });
 
   Corpus corpus = load_corpus(a.paths, options.val_fraction, a.files.options());
+  a.files.check_effect(args, corpus.files);
   if (!a.common.quiet && !corpus.passed_over.empty()) say("note   " + corpus.passed_over);
   const std::string folder = a.out.empty() ? default_folder(corpus) : a.out;
   if (!a.dry_run) check_folder_is_free(folder);
@@ -277,6 +289,10 @@ int run_train(const Arguments& arguments) {
   }
   for (const auto& stream : text.corpus.streams) plan.disk_bytes += stream.second.size();
   if (!a.common.quiet) say("plan   " + plan_text(config, tokenizer.kind(), plan));
+  if (!a.common.quiet && options.warmup >= options.max_iters) {
+    say("note   the warm-up of " + std::to_string(options.warmup) + " steps outlasts the training's " +
+        std::to_string(options.max_iters) + ": --learning-rate is never reached; a smaller --warmup would");
+  }
   if (a.dry_run) {
     if (a.common.json) {
       Json json = Json::object();

@@ -1,5 +1,7 @@
 #include "models/training/texts.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <utility>
@@ -86,27 +88,11 @@ std::string TextReader::passed_over() const {
   return text + (hidden_ + empty_ + others_ == 1 ? " file passed over" : " files passed over");
 }
 
-bool TextReader::is_json_lines(const std::string& path) const {
-  return options_.json_lines && path.ends_with(".jsonl");
-}
-
-bool TextReader::is_read_once(std::size_t file) const {
-  return paths_[file] == "-" || is_stream(paths_[file]);
-}
-
-std::string TextReader::passed_over() const {
-  if (hidden_ + empty_ == 0) return {};
-  std::string text;
-  if (hidden_ > 0) text += std::to_string(hidden_) + " hidden";
-  if (empty_ > 0) text += (text.empty() ? "" : " and ") + std::to_string(empty_) + " empty";
-  return text + (hidden_ + empty_ == 1 ? " file passed over" : " files passed over");
-}
-
 TextReader::Contents TextReader::open(std::size_t index) const {
   const std::string& file = files_[index];
   Contents contents;
   if (paths_[index] == "-") {
-    contents.read = read_standard_input(options_.on_interrupt);
+    contents.read = read_descriptor(STDIN_FILENO, file, options_.on_interrupt);
   } else if (is_read_once(index)) {
     contents.read = read_file(file, options_.on_interrupt);
   } else {

@@ -34,7 +34,7 @@ struct TextOptions {
   /// Whether files are taken as they are that look like no text: compressed ones, by their names, and those with a zero
   /// byte among the first 65536.
   bool force = false;
-  /// Called when a signal comes while standard input or a pipe is waited for; it may throw.
+  /// Called now and then while standard input or a pipe is waited for; it may throw.
   std::function<void()> on_interrupt = {};
 };
 

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -47,13 +48,12 @@ class Descriptor {
   int value_;
 };
 
-int open_retrying(const std::string& path, int flags, mode_t mode = 0,
-                  const std::function<void()>& on_interrupt = {}) {
-  for (;;) {
-    const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, mode);
-    if (descriptor >= 0 || errno != EINTR) return descriptor;
-    if (on_interrupt) on_interrupt();  // a pipe waits here for its writer
-  }
+int open_retrying(const std::string& path, int flags, mode_t mode = 0) {
+  int descriptor = -1;
+  do {
+    descriptor = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+  } while (descriptor < 0 && errno == EINTR);
+  return descriptor;
 }
 
 int open_to_read(const std::string& path) {
@@ -70,12 +70,34 @@ struct stat status_of(int descriptor, const std::string& path) {
   return status;
 }
 
+/// Large-file stores leave a small text in the place of a file that was not fetched, whatever should stand there.
+/// ref: github.com/git-lfs/git-lfs, docs/spec.md: fewer than 1024 bytes, the version first
+void check_not_pointer(const std::string& path, std::string_view contents) {
+  if (contents.size() >= 1024 || contents.rfind("version https://git-lfs.github.com/spec/v1", 0) != 0) return;
+  const auto line = contents.find("\nsize ");
+  const std::string_view bytes = line == std::string_view::npos
+                                     ? "?"
+                                     : contents.substr(line + 6, contents.find('\n', line + 6) - line - 6);
+  fail_world(
+      path, ": must be the file itself; it is only a pointer to one of ", bytes,
+      " bytes in a large-file store; get it with `git lfs pull` where the folder was cloned, or download "
+      "the file by itself");
+}
+
+int sync_retrying(int descriptor) {
+  int result = 0;
+  do {
+    result = ::fsync(descriptor);
+  } while (result != 0 && errno == EINTR);
+  return result;
+}
+
 /// Syncs a folder, so that the names in it are safe.
 void sync_folder(const std::string& folder) {
   const Descriptor descriptor(open_retrying(folder, O_RDONLY | O_DIRECTORY));
   check_world(descriptor.get() >= 0, folder, ": the folder cannot be opened; ", reason(errno));
   // Some file systems cannot sync a folder and say so with EINVAL: their renames are as safe as they get.
-  const bool synced = ::fsync(descriptor.get()) == 0 || errno == EINVAL;
+  const bool synced = sync_retrying(descriptor.get()) == 0 || errno == EINVAL;
   check_world(synced, folder, ": the folder cannot be synced; ", reason(errno));
 }
 
@@ -96,31 +118,43 @@ std::string read_to_end(int descriptor, const std::string& name, std::size_t exp
   // Reads to the end rather than to the size: pipes and the files of /proc have none.
   constexpr std::size_t most = std::size_t{1} << 20;
   for (;;) {
+    if (on_interrupt) {
+      // A signal that comes just before a read would not wake it: so none lasts.
+      constexpr int kMilliseconds = 100;
+      pollfd wait = {descriptor, POLLIN, 0};
+      const int ready = ::poll(&wait, 1, kMilliseconds);
+      on_interrupt();
+      if (ready <= 0) continue;
+    }
     const std::size_t before = contents.size();
     const std::size_t wanted = std::max<std::size_t>(std::min(most, contents.capacity() - before), 4096);
     contents.resize(before + wanted);
     const ssize_t got = ::read(descriptor, contents.data() + before, wanted);
     const int error = errno;
     contents.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-    if (got == 0) return contents;
-    check_world(got > 0 || error == EINTR, name, ": reading failed after ", before, " bytes; ",
-                reason(error));
-    if (got < 0 && on_interrupt) on_interrupt();
+    if (got == 0) {
+      check_not_pointer(name, contents);
+      return contents;
+    }
+    check_world(got > 0 || error == EINTR || error == EAGAIN, name, ": reading failed after ", before,
+                " bytes; ", reason(error));
   }
 }
 
 }  // namespace
 
 std::string read_file(const std::string& path, const std::function<void()>& on_interrupt) {
-  const Descriptor descriptor(open_retrying(path, O_RDONLY, 0, on_interrupt));
+  // Opening a pipe would wait for its writer where no signal is looked for.
+  const Descriptor descriptor(open_retrying(path, on_interrupt ? O_RDONLY | O_NONBLOCK : O_RDONLY));
   check_world(descriptor.get() >= 0, path, ": cannot be opened; ", reason(errno));
   const struct stat status = status_of(descriptor.get(), path);
   return read_to_end(descriptor.get(), path, static_cast<std::size_t>(std::max<off_t>(status.st_size, 0)),
                      on_interrupt);
 }
 
-std::string read_standard_input(const std::function<void()>& on_interrupt) {
-  return read_to_end(STDIN_FILENO, "standard input", 0, on_interrupt);
+std::string read_descriptor(int descriptor, const std::string& name,
+                            const std::function<void()>& on_interrupt) {
+  return read_to_end(descriptor, name, 0, on_interrupt);
 }
 
 void write_file_atomic(const std::string& path, std::string_view contents) {
@@ -262,6 +296,12 @@ MappedFile::MappedFile(const std::string& path) {
   void* memory = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor.get(), 0);
   check_world(memory != MAP_FAILED, path, ": its ", size_, " bytes cannot be mapped; ", reason(errno));
   data_ = static_cast<const std::byte*>(memory);
+  try {
+    check_not_pointer(path, text());
+  } catch (...) {
+    ::munmap(memory, size_);
+    throw;
+  }
   remember_mapping(data_, size_, path);
 }
 
@@ -329,6 +369,9 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
     }
   }
   check_world(descriptor_ >= 0, path_, ": cannot be written; other files are in the way of ", partial_);
+  // Who may read a file does not change with what is in it. Where that cannot be kept, it is the default.
+  struct stat replaced {};
+  if (::stat(target_.c_str(), &replaced) == 0) (void)::fchmod(descriptor_, replaced.st_mode & 0777);
   lock_ = ::fcntl(descriptor_, F_DUPFD_CLOEXEC, 0);
   if (lock_ >= 0) return;
   const int error = errno;
@@ -389,7 +432,7 @@ void AtomicFile::sync_as(const std::string& staged_path) {
     fail_world(path_, ": its ", size_, " bytes could not be brought to disk; ", reason(error),
                "; what stood there before is unchanged");
   };
-  if (::fsync(descriptor_) != 0) fail_with(errno);
+  if (sync_retrying(descriptor_) != 0) fail_with(errno);
   // Network file systems report a full disk only here.
   if (::close(std::exchange(descriptor_, -1)) != 0) fail_with(errno);
   try {
@@ -443,7 +486,7 @@ void AppendFile::append(std::string_view lines) {
 }
 
 void AppendFile::sync() {
-  const bool synced = ::fsync(descriptor_) == 0;
+  const bool synced = sync_retrying(descriptor_) == 0;
   check_world(synced, path_, ": what was appended could not be brought to disk; ", reason(errno));
 }
 

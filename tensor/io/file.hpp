@@ -8,14 +8,16 @@
 #include <string_view>
 
 /// Files, with every call checked: an error names the path, what was wanted and the system's reason.
+/// note: reading the pointer that a large-file store (Git LFS) left in a file's place is an error, too.
 
 namespace gradus {
 
 /// The whole contents of a file; a pipe is read to its end.
-/// note: `on_interrupt` is called when a signal comes while a pipe is waited for; it may throw to stop waiting.
+/// note: `on_interrupt` is called ten times a second while a pipe is waited for; it may throw to stop waiting.
 std::string read_file(const std::string& path, const std::function<void()>& on_interrupt = {});
-/// The same of standard input.
-std::string read_standard_input(const std::function<void()>& on_interrupt = {});
+/// The same of what is open already, such as standard input.
+std::string read_descriptor(int descriptor, const std::string& name,
+                            const std::function<void()>& on_interrupt = {});
 
 /// Replaces a file by these contents, or leaves it as it was: see AtomicFile.
 void write_file_atomic(const std::string& path, std::string_view contents);

@@ -71,8 +71,6 @@ Entry parse_entry(const std::string& path, const std::string& name, const Json& 
   Entry entry;
   entry.array.name = name;
   entry.array.dtype = json.at("dtype").as_string();
-  check_world(raw_dtype_bytes(entry.array.dtype) > 0, path, ": tensor ", name,
-              " must have a type that this program knows; it is ", entry.array.dtype);
   const Json::Array& sizes = json.at("shape").as_array();
   check_world(sizes.size() <= static_cast<std::size_t>(Shape::kMaxRank), path, ": tensor ", name,
               " must have at most ", Shape::kMaxRank, " dimensions; it has ", sizes.size());
@@ -84,13 +82,15 @@ Entry parse_entry(const std::string& path, const std::string& name, const Json& 
               json.at("data_offsets").dump());
   entry.begin = static_cast<uint64_t>(offsets[0].as_integer());
   entry.end = static_cast<uint64_t>(offsets[1].as_integer());
-  const auto bytes = raw_bytes(entry.array.dtype, entry.array.shape);
+  // How many bytes an element of an unknown type has is unknown too: some have half a byte.
+  const bool known = raw_dtype_bytes(entry.array.dtype) > 0;
+  const auto bytes = raw_bytes(known ? entry.array.dtype : "U8", entry.array.shape);
   check_world(bytes.has_value(), path, ": the size of tensor ", name, " must fit in 63 bits; its shape is ",
               entry.array.shape);
-  check_world(*bytes == entry.end - entry.begin, path, ": tensor ", name, " of type ", entry.array.dtype,
-              " and shape ", entry.array.shape, " must have ", *bytes, " bytes; data_offsets give it ",
-              entry.end - entry.begin);
-  entry.array.bytes = *bytes;
+  check_world(!known || *bytes == entry.end - entry.begin, path, ": tensor ", name, " of type ",
+              entry.array.dtype, " and shape ", entry.array.shape, " must have ", *bytes,
+              " bytes; data_offsets give it ", entry.end - entry.begin);
+  entry.array.bytes = entry.end - entry.begin;
   return entry;
 }
 
@@ -234,6 +234,8 @@ void SafetensorsFile::verify() const {
 
 RawTensor SafetensorsFile::array(std::string_view name) const {
   const std::size_t place = index(name);
+  check_world(raw_dtype_bytes(contents_->arrays[place].dtype) > 0, path(), ": tensor ", name,
+              " must have a type that this program knows; it is ", contents_->arrays[place].dtype);
   verify(place);
   return contents_->arrays[place];
 }

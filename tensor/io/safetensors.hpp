@@ -35,6 +35,7 @@ void write_safetensors(AtomicFile& file, const std::vector<NamedTensor>& tensors
 void write_safetensors(AtomicFile& file, const std::vector<RawTensor>& arrays, const Metadata& metadata = {});
 
 /// A safetensors file, mapped into memory and checked: every rule of the format holds, whatever the file's origin.
+/// note: a tensor of a type that is not known here has names() and info(); only asking for its values is an error.
 /// note: copies share the map, which lives as long as the last of them and the tensors taken from it.
 class SafetensorsFile {
  public:
