@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "tensor/error.hpp"
+#include "tokenizer/formats/save.hpp"
 #include "tokenizer/training/train.hpp"
 #include "tokenizer/unicode.hpp"
 #include "tools/text_input.hpp"
@@ -84,6 +85,7 @@ int run_tokenizer_train(const Arguments& arguments) {
   std::string out;
   std::string special;
   std::string memory;
+  std::string spaces = "exact";
   TokenizerTraining training;
   training.vocab_size = 8000;
   CommonOptions common;
@@ -99,6 +101,11 @@ int run_tokenizer_train(const Arguments& arguments) {
             "special tokens, separated by commas, or gpt (<|endoftext|>), bert "
             "([PAD],[UNK],[CLS],[SEP],[MASK]), llama "
             "(<unk>,<s>,</s>); left out: those of the kind");
+  args.choice(
+      "--spaces", spaces, {"exact", "sentencepiece"},
+      "of spm-bpe and unigram. exact: tokens hold their spaces, and any text comes back as it was; "
+      "sentencepiece: as in Llama 2 and T5, written \u2581 and with one more before a text, so that the "
+      "tokenizer can become a .model");
   args.text("--memory", memory, "the most that counting and training may take beside the text, such as 2GB");
   args.text("-o,--out", out, "file to write");
   common.add(args);
@@ -110,6 +117,11 @@ int run_tokenizer_train(const Arguments& arguments) {
   const bool fixed_size = training.kind == "char" || training.kind == "byte";
   check(!fixed_size || !args.given("--vocab-size"), "tokenizer train: a tokenizer of the kind ",
         training.kind, " has as many tokens as it needs; leave out --vocab-size");
+  const bool pieces = training.kind == "spm-bpe" || training.kind == "unigram";
+  check(pieces || !args.given("--spaces"),
+        "tokenizer train: --spaces is for the kinds spm-bpe and unigram; the kind is ", training.kind,
+        "; leave it out");
+  if (spaces == "sentencepiece") training.spaces = TokenizerTraining::Spaces::sentencepiece;
   training.special = parse_special(special);
   training.memory_bytes = parse_size(memory);
   std::vector<std::string> files;
@@ -153,7 +165,7 @@ int run_tokenizer_train(const Arguments& arguments) {
     status("tokenizer  " + std::to_string(static_cast<int>(100 * part)) + " %, " +
            duration_text(elapsed() * (1 - part) / part) + " left");
   });
-  tokenizer.save(out);
+  save_tokenizer_as(tokenizer, out, TokenizerFormat::tokenizer_json);
   if (common.json) {
     print_json(Json::object()
                    .set("file", out)
