@@ -24,7 +24,7 @@ arm = -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COM
   -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64 -DGRADUS_THREADS=OFF -DGRADUS_MIMALLOC=OFF
 arm_tests = $(or $(filter-out .,$(TESTS)),op_table|vector_math|random_math|ulp|packed|tensor_test)
 
-.PHONY: help deps deps-dev build test test-all test-arm test-tokenizers fuzz compile-clang demo bench bench-peers asan tsan lint format install clean
+.PHONY: help deps deps-dev build test test-cli test-deps test-all test-arm test-tokenizers fuzz compile-clang demo bench bench-peers asan tsan lint format install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -35,6 +35,8 @@ help:
 	@echo 'make deps      install the Debian packages that the program and the demo need'
 	@echo 'make deps-dev  and those of tests, benchmarks and lint'
 	@echo 'make test-all  tests again: slow ones, Debug, clang, without threads and SIMD, under the sanitizers'
+	@echo 'make test-cli  the tests of the program from the outside, on a build of the program alone'
+	@echo 'make test-deps the same and the demo on a fresh Debian 12 with the packages of `make deps` alone (needs root)'
 	@echo 'make test-arm  build for arm64 and run the ops and a training in an emulator: the bits are those of AVX2'
 	@echo 'make test-tokenizers  tokenizers against the original implementations, which npm and Debian bring'
 	@echo 'make fuzz      search for files and texts that break the tokenizers (FUZZ_SECONDS=60 for each target)'
@@ -63,6 +65,14 @@ build: deps $(BUILD)/build.ninja
 test:
 	@.ci/deps tests
 	$(call suite,$(BUILD),-DGRADUS_SLOW_TESTS=OFF)
+
+test-cli: build
+	for script in tests/cli_*.sh; do echo "$$script"; \
+	  GRADUS=$(abspath $(BUILD))/gradus GRADUS_SOURCE_DIR=$(CURDIR) bash $$script || exit 1; done
+
+test-deps:
+	@.ci/deps fresh
+	sh tests/fresh_system.sh $(BUILD)/fresh
 
 demo: build
 	@GRADUS=$(BUILD)/gradus sh tools/demo.sh

@@ -251,6 +251,7 @@ tokenizer_rows() {
   changes 'tokenizer train' --vocab-size 290
   changes 'tokenizer train' --special '<a>'
   bounded 'tokenizer train' --memory 5kB '5000'
+  differ 'tokenizer train' --spaces 'given/text --kind unigram --vocab-size 300 --out t.json' 'given/text --kind unigram --vocab-size 300 --out t.json --spaces sentencepiece'
   changes 'tokenizer train' --out other.json
   keeps 'tokenizer train' --threads 1
   quiet 'tokenizer train'

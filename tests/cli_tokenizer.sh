@@ -52,6 +52,10 @@ for kind in spm-bpe unigram; do train 2 'more than 259' text --kind $kind --voca
 train 2 'more entries than the 5' text --kind wordpiece --vocab-size 5 -o new.json
 train 2 'more than 1 entries' text --kind words --vocab-size 1 -o new.json
 train 2 '--vocab-size: must be a whole number' text --vocab-size many -o new.json
+train 2 "a special token must not be what text is made of|'e' is a byte" text --special 'e' -o new.json
+train 2 "'<0x41>' is a byte" text --kind unigram --special '<unk>,<0x41>' -o new.json
+train 2 '--spaces has no effect with --kind bpe' text --spaces exact -o new.json
+train 2 '--spaces: must be one of exact sentencepiece' text --kind unigram --spaces some -o new.json
 train 2 "'<a>' stands twice or is empty" text --special '<a>,<a>' -o new.json
 train 2 "'' stands twice or is empty" text --special '<a>,' -o new.json
 train 2 'needs [UNK]' text --kind wordpiece --special '<a>' -o new.json
@@ -82,6 +86,7 @@ ok 'train refuses what is given wrongly, and a disk that is full, and writes not
 
 printf ' the king \t went\n\n  caf\303\251, \342\202\254 5 \360\237\230\200 "sea".\n' > utf8
 printf 'the \377\376 king\200\n\342\202 sea' > bytes
+printf '   the\342\226\201king  <0x41> </s> a\000b\r\n\t ' > odd
 # round_trip KIND FILE
 round_trip() {
   local out
@@ -100,10 +105,10 @@ round_trip() {
   { cat "$2"; echo; } > back
   same_file "$1: ids as arguments" back again
 }
-for kind in bpe spm-bpe byte; do round_trip $kind utf8; done
+for kind in bpe spm-bpe unigram byte; do
+  for file in utf8 odd; do round_trip $kind $file; done
+done
 for kind in bpe byte; do round_trip $kind bytes; done
-tail -c +2 utf8 > unspaced
-round_trip unigram unspaced
 head -n 5 text > known
 round_trip char known
 equal '.bin: two bytes an id' $(($(wc -w < ids) * 2)) "$(wc -c < ids.bin)"
@@ -258,21 +263,35 @@ converted gpt2/vocab.json back.json
 converted gpt2 back.json
 converted wordpiece.json bert/vocab.txt
 converted bert back.json
-converted spm-bpe.json llama/tokenizer.model
+for kind in unigram spm-bpe; do
+  succeeds "train $kind --spaces sentencepiece" "$GRADUS" tokenizer train text --kind $kind --vocab-size 330 \
+    --spaces sentencepiece -o marked.json -q
+  converted marked.json llama/tokenizer.model
+done
 converted llama back.json
 converted llama/tokenizer.model again.model
 converted again.model third.model
 same_file 'a .model, read and written' again.model third.model
-succeeds 'convert to ranks' "$GRADUS" convert bpe.json -o ranks.tiktoken --json
+succeeds 'convert --json' "$GRADUS" convert bpe.json -o copy.json --json
 has_keys 'convert --json' out files kind
-grep -q 'wrote  ranks.tiktoken: .*, tokenizer bpe:330' err || fail 'convert' 'to say what it wrote' "$(cat err)"
-equal 'ranks: a line a token' 329 "$(lines ranks.tiktoken)"
-refuses 1 'ranks.tiktoken: the ranks must be those of a published encoding|329' "$GRADUS" tokenizer encode ranks.tiktoken the
+grep -q 'wrote  copy.json: .*, tokenizer bpe:330' err || fail 'convert' 'to say what it wrote' "$(cat err)"
+# Ranks as r50k_base has them, in number and in the tokens that it is known by; the rest is made up.
+awk 'BEGIN {
+  split("A B C D E F G H I J K L M N O P Q R S T U V W X Y Z a b c d e f g h i j k l m n o p q r s t u v w x y z 0 1 2 3 4 5 6 7 8 9 + /", d, " ")
+  for (i = 0; i < 256; ++i) print d[1 + int(i / 4)] d[1 + i % 4 * 16] "== " i
+  known[10000] = "IHBvY2tldA=="; known[50000] = "IGdyaWRz"; known[50255] = "IGdhemVk"
+  for (; i < 50256; ++i) print (i in known ? known[i] : "d" d[1 + int(i / 4096)] d[1 + int(i / 64) % 64] d[1 + i % 64]) " " i
+}' > r50k_base.tiktoken
+converted r50k_base.tiktoken again.tiktoken
+same_file 'ranks, read and written' r50k_base.tiktoken again.tiktoken
+head -n 256 r50k_base.tiktoken > ranks.tiktoken
+refuses 1 'ranks.tiktoken: the ranks must be those of a published encoding|256' "$GRADUS" tokenizer encode ranks.tiktoken the
 convert() { refuses "$1" "$2" "$GRADUS" convert "${@:3}"; }
 convert 2 '-o FILE must be given' bpe.json
 convert 2 'the name must end in .json, .model, .tiktoken or .txt' bpe.json -o new.bin
 convert 2 'a merges.txt is written together with its vocab.json' bpe.json -o merges.txt
 convert 2 'a vocab.txt can hold only a WordPiece|BPE' bpe.json -o new.txt
+convert 2 'these 329 ranks are of none; write a tokenizer.json' bpe.json -o new.tiktoken
 convert 2 'a SentencePiece model can hold only' bpe.json -o new.model
 convert 2 'a SentencePiece model can hold only' wordpiece.json -o new.model
 convert 2 'a file of ranks can hold only a byte-level BPE' unigram.json -o new.tiktoken
@@ -281,8 +300,9 @@ convert 1 'none.json: cannot be opened' none.json -o new.json
 head -c 400 bpe.json > cut.json
 convert 1 cut.json cut.json -o new.json
 convert 1 'nowhere/new.json: cannot be written' bpe.json -o nowhere/new.json
-# A text may spell the name of a byte, <0x0A>: that is one token here and several in SentencePiece.
-convert 1 'new.model: not written, for read back it gives other ids' unigram.json -o new.model
+for kind in unigram spm-bpe; do
+  convert 2 'tells spaces from U+2581|train one with --spaces sentencepiece' $kind.json -o new.model
+done
 refuses 1 'failed at byte|File too large' bash -c 'trap "" XFSZ; ulimit -f 2; exec "$@"' - "$GRADUS" convert bpe.json -o new.json -q
 mkdir -p half/merges.txt
 convert 1 'half/merges.txt' bpe.json -o half/vocab.json
@@ -294,13 +314,6 @@ ok 'convert: six kinds to the formats that can hold them, and back; the others a
 
 # ---- Models ----
 
-# Ranks as r50k_base has them, in number and in the tokens that it is known by; the rest is made up.
-awk 'BEGIN {
-  split("A B C D E F G H I J K L M N O P Q R S T U V W X Y Z a b c d e f g h i j k l m n o p q r s t u v w x y z 0 1 2 3 4 5 6 7 8 9 + /", d, " ")
-  for (i = 0; i < 256; ++i) print d[1 + int(i / 4)] d[1 + i % 4 * 16] "== " i
-  known[10000] = "IHBvY2tldA=="; known[50000] = "IGdyaWRz"; known[50255] = "IGdhemVk"
-  for (; i < 50256; ++i) print (i in known ? known[i] : "d" d[1 + int(i / 4096)] d[1 + int(i / 64) % 64] d[1 + i % 64]) " " i
-}' > r50k_base.tiktoken
 # Large vocabularies make large models, so the model itself is small.
 model='--n-layer 1 --n-head 2 --n-embd 8 --block-size 16 --batch-size 2 --max-iters 3 --eval-interval 0'
 for file in unigram.json wordpiece.json spm-bpe.json llama/tokenizer.model r50k_base.tiktoken; do

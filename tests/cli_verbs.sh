@@ -44,6 +44,14 @@ succeeds 'train bpe' "$GRADUS" train text other -o bpe $size --arch llama --toke
   --learning-rate 1e-2 -q
 [ ! -s err ] || fail 'train -q' 'nothing on stderr' "$(cat err)"
 
+# Nearly all of the second document is held out; nothing in it may teach the tokenizer.
+cat text other > both
+head -c $(($(wc -c < both) * 9 / 10)) both > seen
+succeeds 'tokenizer train' "$GRADUS" tokenizer train seen --vocab-size 300 -o seen.json -q
+same_file 'the tokenizer of train has learned from the part that is not held out' seen.json bpe/tokenizer.json
+succeeds 'tokenizer train' "$GRADUS" tokenizer train text other --vocab-size 300 -o all.json -q
+! cmp -s seen.json all.json || fail 'the held-out part' 'to be another text' 'the same'
+
 succeeds 'tokenizer show' "$GRADUS" tokenizer show bpe 'the king' --json
 has_keys 'tokenizer show --json' out ids pieces offsets
 succeeds 'tokenizer show' "$GRADUS" tokenizer show bpe/tokenizer.json 'the king was'

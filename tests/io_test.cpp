@@ -357,6 +357,12 @@ TEST_CASE("JSON is read with its order, its kinds and its paths", "[io][json]") 
   CHECK(Json::parse("-9223372036854775808", "f").as_integer() == std::numeric_limits<int64_t>::min());
 }
 
+TEST_CASE("a byte-order mark before JSON is passed over, and nowhere else", "[io][json]") {
+  CHECK(Json::parse("\xEF\xBB\xBF{\"a\": 1}", "t").dump() == "{\"a\":1}");
+  CHECK_THROWS_AS(Json::parse("\xEF\xBB{}", "t"), std::runtime_error);
+  CHECK_THROWS_AS(Json::parse("{}\xEF\xBB\xBF", "t"), std::runtime_error);
+}
+
 TEST_CASE("a JSON value of the wrong kind is an error that tells where it stood", "[io][json]") {
   const Json json = Json::parse("{\"rope\": {\"factor\": [1.5, \"x\"]}}", "config.json");
   CHECK_THROWS_WITH(json.at("rope").at("factor").as_array()[1].as_number(),

@@ -6,7 +6,6 @@
 
 #include "tensor/io/json.hpp"
 #include "tests/catch.hpp"
-#include "tokenizer/pattern.hpp"
 #include "tokenizer/pre_tokenizers.hpp"
 #include "tokenizer/splitters.hpp"
 
@@ -100,12 +99,6 @@ TEST_CASE("Split at a known pattern takes the splitter under every behavior") {
 }
 
 TEST_CASE("Split at any other pattern takes PCRE2") {
-  if (!Pattern::available()) {
-    WARN("SKIPPED: built without PCRE2");
-    CHECK(error_of(split(regex("\\s"), "Isolated")) ==
-          "t.json: $.pattern.Regex: the regular expression `\\s` needs a build with PCRE2");
-    return;
-  }
   CHECK(words_of(split(regex("\\s+"), "Removed"), " a  b\u3000c") == Words{"a", "b", "c"});
   CHECK(words_of(split(regex("\\s+"), "MergedWithNext"), "a  b c") == Words{"a", "  b", " c"});
   CHECK(words_of(split(regex("(?=c)"), "Isolated"), "abcc") == Words{"ab", "c", "c"});
@@ -243,16 +236,16 @@ TEST_CASE("mistakes in a pre-tokenizer are errors with their place") {
 }
 
 TEST_CASE("any bytes go through every step: words are in order and lie in the text") {
-  std::vector<std::string> steps = {kByteLevel,
-                                    kPrefixed,
-                                    metaspace(""),
-                                    split(R"({"String":" "})", "MergedWithNext"),
-                                    R"({"type":"BertPreTokenizer"})",
-                                    R"({"type":"Whitespace"})",
-                                    R"({"type":"Punctuation","behavior":"MergedWithPrevious"})",
-                                    R"({"type":"FixedLength","length":3})",
-                                    sequence(R"({"type":"WhitespaceSplit"},)" + metaspace(""))};
-  if (Pattern::available()) steps.push_back(split(regex("a|[^b]+"), "Contiguous"));
+  const std::vector<std::string> steps = {kByteLevel,
+                                          kPrefixed,
+                                          metaspace(""),
+                                          split(R"({"String":" "})", "MergedWithNext"),
+                                          R"({"type":"BertPreTokenizer"})",
+                                          R"({"type":"Whitespace"})",
+                                          R"({"type":"Punctuation","behavior":"MergedWithPrevious"})",
+                                          R"({"type":"FixedLength","length":3})",
+                                          sequence(R"({"type":"WhitespaceSplit"},)" + metaspace("")),
+                                          split(regex("a|[^b]+"), "Contiguous")};
   std::mt19937_64 random(3);
   const std::string_view alphabet = "ab 1_!\n\xC3\xA9\xE2\x96\x81\xFF";
   for (const std::string& json : steps) {

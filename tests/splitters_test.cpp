@@ -265,10 +265,6 @@ TEST_CASE("an interval followed by a plus means another thing in each dialect") 
 }
 
 TEST_CASE("splitters cut hostile text as PCRE2 does with the original pattern") {
-  if (!Pattern::available()) {
-    WARN("SKIPPED: built without PCRE2");
-    return;
-  }
   const Alphabet alphabet = common_alphabet();
   WARN("left out: " << alphabet.differing << " characters that are of another kind to PCRE2 than to Unicode "
                     << unicode_version());

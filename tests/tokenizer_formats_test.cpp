@@ -10,6 +10,7 @@
 #include "tokenizer/formats/base64.hpp"
 #include "tokenizer/formats/detect.hpp"
 #include "tokenizer/formats/gpt2_files.hpp"
+#include "tokenizer/formats/load.hpp"
 #include "tokenizer/formats/protobuf.hpp"
 #include "tokenizer/formats/sentencepiece_file.hpp"
 #include "tokenizer/formats/shown_text.hpp"
@@ -295,6 +296,34 @@ TEST_CASE("a vocab.txt has a token a line") {
   CHECK(begins(error(""), "v: a vocabulary must have tokens"));
   for (const char* token : {"", "a\nb", "a\r"})
     CHECK_THROWS_AS(write_vocab_txt({token}), std::invalid_argument);
+}
+
+TEST_CASE("a byte-order mark before a text file is passed over") {
+  const std::string mark = "\xEF\xBB\xBF";
+  const std::string words = "[PAD]\n[UNK]\nthe\n##s\n";
+  CHECK(read_vocab_txt(mark + words, "v") == read_vocab_txt(words, "v"));
+  CHECK(detect_tokenizer_format(mark + words, "v") == TokenizerFormat::vocab_txt);
+  CHECK_THROWS_WITH(write_vocab_txt({mark + "a", "[UNK]"}),
+                    Catch::Matchers::ContainsSubstring("byte-order mark"));
+  const std::string bytes = ranks() + "YWI= 256\n";
+  CHECK(read_tiktoken(mark + bytes, "t").tokens == read_tiktoken(bytes, "t").tokens);
+  CHECK(detect_tokenizer_format(mark + bytes, "t") == TokenizerFormat::tiktoken);
+  const std::string vocab = R"({"a":0,"b":1,"ab":2})";
+  for (const char* merges : {"#version: 0.2\na b\n", "a b\n"}) {
+    CHECK(read_gpt2_files(mark + vocab, "v", mark + merges, "m").merges ==
+          read_gpt2_files(vocab, "v", merges, "m").merges);
+  }
+  CHECK(read_gpt2_files(mark + vocab, "v", "", "m").tokens == read_gpt2_files(vocab, "v", "", "m").tokens);
+  CHECK(detect_tokenizer_format(mark + vocab, "v") == TokenizerFormat::vocab_json);
+
+  const test::TemporaryFolder folder;
+  const auto file = [&](const std::string& name, const std::string& contents) {
+    write_file_atomic(folder.path() + "/" + name, contents);
+    return load_tokenizer(folder.path() + "/" + name);
+  };
+  CHECK(file("vocab.txt", mark + words).to_json() == file("plain.txt", words).to_json());
+  const std::string json = Tokenizer::bytes().to_json();
+  CHECK(file("tokenizer.json", mark + json).to_json() == json);
 }
 
 TEST_CASE("vocab.json and merges.txt belong together") {

@@ -1,5 +1,6 @@
 // A slice of the differential tests: small tokenizers trained here, and what the Hugging Face library (its npm package
-// @anush008/tokenizers 0.6.0) makes of hostile texts with their tokenizer.json, ids and offsets in characters.
+// @anush008/tokenizers 0.6.0) makes of hostile texts with their tokenizer.json, ids and offsets in characters. What is named
+// spm-bpe and unigram alone: the library's tokenizers 0.22.1.
 
 #include <algorithm>
 #include <map>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "tests/catch.hpp"
+#include "tokenizer/components.hpp"
 #include "tokenizer/formats/save.hpp"
 #include "tokenizer/training/train.hpp"
 #include "tokenizer/unicode.hpp"
@@ -32,11 +34,20 @@ std::string training_text() {
   return once + once + once + once;
 }
 
-Tokenizer trained(const std::string& kind) {
+// "KIND", or "KIND with spaces" as SentencePiece and the library's Metaspace have them.
+Tokenizer trained(const std::string& name) {
   static const std::string text = training_text();
   const std::vector<std::string_view> documents = {text};
+  const std::string kind = name.substr(0, name.find(' '));
   const int64_t size = kind == "bpe" ? 330 : kind == "wordpiece" ? 160 : 340;
-  return train_tokenizer(documents, {kind, size, {}, 0});
+  using Spaces = TokenizerTraining::Spaces;
+  Tokenizer tokenizer =
+      train_tokenizer(documents, {kind, size, {}, 0, name == kind ? Spaces::exact : Spaces::sentencepiece});
+  if (name != "unigram with Metaspace") return tokenizer;
+  TokenizerParts parts = tokenizer.parts();
+  parts.normalizer = nullptr;
+  parts.pre_tokenizer = read_pre_tokenizer(component(kMetaspaceWords));
+  return Tokenizer(std::move(parts));
 }
 
 // "id:begin-end …", counting characters; a token that begins or ends inside a character has all of it.
@@ -109,96 +120,96 @@ const Row kRows[] = {
     {"bpe", "\u2581under\u2581 <0x0A> ##ing",
      "158:0-1 244:0-1 223:0-1 84:1-2 77:2-3 67:3-4 261:4-6 158:6-7 244:6-7 223:6-7 220:7-8 27:8-9 "
      "15:9-10 87:10-11 15:11-12 32:12-13 29:13-14 220:14-15 2:15-16 2:16-17 265:17-20"},
-    {"spm-bpe", "", "1:0-0"},
-    {"spm-bpe", " ", "1:0-0 271:0-1 271:0-1"},
-    {"spm-bpe", "The keeper's daughter counted 1234 lighted windows.",
+    {"spm-bpe with marks", "", "1:0-0"},
+    {"spm-bpe with marks", " ", "1:0-0 271:0-1 271:0-1"},
+    {"spm-bpe with marks", "The keeper's daughter counted 1234 lighted windows.",
      "1:0-0 271:0-1 301:0-1 259:1-3 271:3-4 289:4-5 272:5-6 272:6-7 288:7-8 264:8-10 291:10-11 "
      "277:11-12 271:12-13 283:13-14 281:14-15 285:15-16 266:16-19 264:19-21 271:21-22 294:22-23 "
      "278:23-24 285:24-25 275:25-26 273:26-27 272:27-28 283:28-29 271:29-30 298:30-31 299:31-32 "
      "308:32-33 309:33-34 271:34-35 286:35-36 269:36-40 272:40-41 283:41-42 263:42-44 262:44-46 "
      "283:46-47 278:47-48 282:48-49 277:49-50 292:50-51"},
-    {"spm-bpe", "unkeepable  lightness\n\n  of   waves \t",
+    {"spm-bpe with marks", "unkeepable  lightness\n\n  of   waves \t",
      "1:0-0 271:0-1 285:0-1 275:1-2 289:2-3 272:3-4 272:4-5 288:5-6 281:6-7 293:7-8 286:8-9 "
      "272:9-10 271:10-11 271:11-12 286:12-13 269:13-17 275:17-18 272:18-19 277:19-20 277:20-21 "
      "13:21-22 13:22-23 271:23-24 271:24-25 278:25-26 287:26-27 271:27-28 271:28-29 263:29-31 "
      "281:31-32 296:32-33 272:33-34 277:34-35 271:35-36 12:36-37"},
-    {"spm-bpe", "THE LIGHT'S burning; they'll say \"no\"!",
+    {"spm-bpe with marks", "THE LIGHT'S burning; they'll say \"no\"!",
      "1:0-0 271:0-1 301:0-1 311:1-2 72:2-3 271:3-4 79:4-5 312:5-6 74:6-7 311:7-8 301:8-9 291:9-10 "
      "314:10-11 271:11-12 293:12-13 285:13-14 279:14-15 275:15-16 268:16-19 310:19-20 261:20-24 "
      "297:24-25 291:25-26 286:26-27 286:27-28 267:28-30 281:30-31 297:31-32 271:32-33 295:33-34 "
      "275:34-35 278:35-36 295:36-37 36:37-38"},
-    {"spm-bpe", "\u00E9t\u00E9 \u00E9te\u0301 na\u0131ve \u0130",
+    {"spm-bpe with marks", "\u00E9t\u00E9 \u00E9te\u0301 na\u0131ve \u0130",
      "1:0-0 271:0-1 302:0-1 273:1-2 302:2-3 271:3-4 302:4-5 273:5-6 272:6-7 207:7-8 132:7-8 "
      "270:8-10 281:10-11 199:11-12 180:11-12 296:12-13 272:13-14 271:14-15 199:15-16 179:15-16"},
-    {"spm-bpe", "\u65E5\u672C\u8A9E \u3053\u3093\u306B\u3061\u306F\uC548\uB155",
+    {"spm-bpe with marks", "\u65E5\u672C\u8A9E \u3053\u3093\u306B\u3061\u306F\uC548\uB155",
      "1:0-0 271:0-1 306:0-1 307:1-2 337:2-3 271:3-4 332:4-5 336:5-6 334:6-7 333:7-8 335:8-9 "
      "339:9-10 338:10-11"},
-    {"spm-bpe", "\u0928\u092E\u0938\u094D\u0924\u0947 \u092E\u093F\u0924\u094D\u0930",
+    {"spm-bpe with marks", "\u0928\u092E\u0938\u094D\u0924\u0947 \u092E\u093F\u0924\u094D\u0930",
      "1:0-0 271:0-1 327:0-1 328:1-2 329:2-3 331:3-4 326:4-5 330:5-6 271:6-7 328:7-8 227:8-9 "
      "167:8-9 194:8-9 326:9-10 331:10-11 227:11-12 167:11-12 179:11-12"},
-    {"spm-bpe", "a<|endoftext|>b <s> </s> [MASK] [CLS]",
+    {"spm-bpe with marks", "a<|endoftext|>b <s> </s> [MASK] [CLS]",
      "1:0-0 271:0-1 281:0-1 63:1-2 127:2-3 272:3-4 275:4-5 283:5-6 278:6-7 287:7-8 273:8-9 "
      "272:9-10 123:10-11 273:11-12 127:12-13 65:13-14 293:14-15 271:15-16 1:16-19 271:19-20 "
      "271:19-20 2:20-24 271:24-25 271:24-25 94:25-26 80:26-27 68:27-28 314:28-29 313:29-30 "
      "96:30-31 271:31-32 94:32-33 70:33-34 79:34-35 314:35-36 96:36-37"},
-    {"spm-bpe", "\U0001F469\u200D\U0001F680 ok?",
+    {"spm-bpe with marks", "\U0001F469\u200D\U0001F680 ok?",
      "1:0-0 271:0-1 243:0-1 162:0-1 148:0-1 172:0-1 229:1-2 131:1-2 144:1-2 243:2-3 162:2-3 "
      "157:2-3 131:2-3 271:3-4 278:4-5 289:5-6 66:6-7"},
-    {"spm-bpe", "\u3000wide\u00A0spaces\u200Bhere",
+    {"spm-bpe with marks", "\u3000wide\u00A0spaces\u200Bhere",
      "1:0-0 271:0-1 230:0-1 131:0-1 131:0-1 282:1-2 276:2-3 283:3-4 272:4-5 197:5-6 163:5-6 "
      "277:6-7 288:7-8 281:8-9 294:9-10 272:10-11 277:11-12 229:12-13 131:12-13 142:12-13 259:13-15 "
      "279:15-16 272:16-17"},
-    {"spm-bpe", "\uFB01ne \uFF21\uFF22\uFF23 \u00BD \u2167 \u0663\u0664",
+    {"spm-bpe with marks", "\uFB01ne \uFF21\uFF22\uFF23 \u00BD \u2167 \u0663\u0664",
      "1:0-0 271:0-1 242:0-1 175:0-1 132:0-1 275:1-2 272:2-3 271:3-4 242:4-5 191:4-5 164:4-5 "
      "242:5-6 191:5-6 165:5-6 242:6-7 191:6-7 166:6-7 271:7-8 197:8-9 192:8-9 271:9-10 229:10-11 "
      "136:10-11 170:10-11 271:11-12 220:12-13 166:12-13 220:13-14 167:13-14"},
-    {"spm-bpe", "\u2581under\u2581 <0x0A> ##ing",
+    {"spm-bpe with marks", "\u2581under\u2581 <0x0A> ##ing",
      "1:0-0 271:0-1 271:0-1 285:1-2 275:2-3 283:3-4 264:4-6 271:6-7 271:7-8 63:8-9 51:9-10 "
      "123:10-11 51:11-12 68:12-13 65:13-14 271:14-15 38:15-16 38:16-17 268:17-20"},
-    {"unigram", "", "2:0-0"},
-    {"unigram", " ", "339:0-1 2:0-0"},
-    {"unigram", "The keeper's daughter counted 1234 lighted windows.",
+    {"unigram with Metaspace", "", "2:0-0"},
+    {"unigram with Metaspace", " ", "339:0-1 2:0-0"},
+    {"unigram with Metaspace", "The keeper's daughter counted 1234 lighted windows.",
      "339:0-1 315:0-1 336:1-2 338:2-3 271:3-10 261:10-11 264:11-12 339:12-13 276:13-14 330:14-15 "
      "328:15-16 331:16-17 336:17-18 337:18-19 338:19-20 332:20-21 269:21-29 339:29-30 317:30-31 "
      "316:31-32 308:32-33 307:33-34 339:34-35 327:35-36 334:36-37 331:37-38 336:38-39 337:39-40 "
      "338:40-41 276:41-42 339:42-43 329:43-44 334:44-45 335:45-46 276:46-47 333:47-48 329:48-49 "
      "264:49-50 263:50-51 2:0-0"},
-    {"unigram", "unkeepable  lightness\n\n  of   waves \t",
+    {"unigram with Metaspace", "unkeepable  lightness\n\n  of   waves \t",
      "339:0-1 328:0-1 335:1-2 324:2-3 338:3-4 338:4-5 325:5-6 330:6-7 322:7-8 327:8-9 338:9-10 "
      "339:10-11 339:11-12 327:12-13 334:13-14 331:14-15 336:15-16 337:16-17 335:17-18 338:18-19 "
      "264:19-20 264:20-21 13:21-23 13:21-23 339:23-24 262:24-27 339:27-28 339:28-29 274:29-35 "
      "339:35-36 12:36-37 2:0-0"},
-    {"unigram", "THE LIGHT'S burning; they'll say \"no\"!",
+    {"unigram with Metaspace", "THE LIGHT'S burning; they'll say \"no\"!",
      "339:0-1 315:0-1 306:1-2 72:2-3 339:3-4 79:4-5 305:5-6 74:6-7 306:7-8 315:8-9 261:9-10 "
      "303:10-11 268:11-19 277:19-20 259:20-24 318:24-25 261:25-26 327:26-27 327:27-28 339:28-29 "
      "264:29-30 330:30-31 318:31-32 267:32-34 335:34-35 333:35-36 320:36-37 36:37-38 2:0-0"},
-    {"unigram", "\u00E9t\u00E9 \u00E9te\u0301 na\u0131ve \u0130",
+    {"unigram with Metaspace", "\u00E9t\u00E9 \u00E9te\u0301 na\u0131ve \u0130",
      "339:0-1 314:0-1 337:1-2 314:2-3 339:3-4 314:4-5 337:5-6 338:6-7 207:7-8 132:7-8 339:8-9 "
      "335:9-10 330:10-11 199:11-12 180:11-12 319:12-13 338:13-14 339:14-15 199:15-16 179:15-16 "
      "2:0-0"},
-    {"unigram", "\u65E5\u672C\u8A9E \u3053\u3093\u306B\u3061\u306F\uC548\uB155",
+    {"unigram with Metaspace", "\u65E5\u672C\u8A9E \u3053\u3093\u306B\u3061\u306F\uC548\uB155",
      "339:0-1 310:0-1 309:1-2 280:2-3 339:3-4 285:4-5 281:5-6 283:6-7 284:7-8 282:8-9 278:9-10 "
      "279:10-11 2:0-0"},
-    {"unigram", "\u0928\u092E\u0938\u094D\u0924\u0947 \u092E\u093F\u0924\u094D\u0930",
+    {"unigram with Metaspace", "\u0928\u092E\u0938\u094D\u0924\u0947 \u092E\u093F\u0924\u094D\u0930",
      "339:0-1 290:0-1 289:1-2 288:2-3 286:3-4 291:4-5 287:5-6 339:6-7 289:7-8 227:8-9 167:8-9 "
      "194:8-9 291:9-10 286:10-11 227:11-12 167:11-12 179:11-12 2:0-0"},
-    {"unigram", "a<|endoftext|>b <s> </s> [MASK] [CLS]",
+    {"unigram with Metaspace", "a<|endoftext|>b <s> </s> [MASK] [CLS]",
      "339:0-1 330:0-1 63:1-3 127:1-3 338:3-4 335:4-5 276:5-6 333:6-7 326:7-8 337:8-9 338:9-10 "
      "123:10-11 337:11-12 127:12-14 65:12-14 322:14-15 339:15-16 1:16-19 339:19-20 2:20-24 "
      "339:24-25 94:25-28 80:25-28 68:25-28 303:28-29 304:29-30 96:30-31 339:31-32 94:32-35 "
      "70:32-35 79:32-35 303:35-36 96:36-37 2:0-0"},
-    {"unigram", "\U0001F469\u200D\U0001F680 ok?",
+    {"unigram with Metaspace", "\U0001F469\u200D\U0001F680 ok?",
      "339:0-1 243:0-3 162:0-3 148:0-3 172:0-3 229:0-3 131:0-3 144:0-3 243:0-3 162:0-3 157:0-3 "
      "131:0-3 339:3-4 333:4-5 324:5-6 66:6-7 2:0-0"},
-    {"unigram", "\u3000wide\u00A0spaces\u200Bhere",
+    {"unigram with Metaspace", "\u3000wide\u00A0spaces\u200Bhere",
      "339:0-1 230:0-1 131:0-1 131:0-1 329:1-2 334:2-3 276:3-4 338:4-5 197:5-6 163:5-6 264:6-7 "
      "325:7-8 330:8-9 321:9-10 338:10-11 264:11-12 229:12-13 131:12-13 142:12-13 336:13-14 "
      "338:14-15 332:15-16 338:16-17 2:0-0"},
-    {"unigram", "\uFB01ne \uFF21\uFF22\uFF23 \u00BD \u2167 \u0663\u0664",
+    {"unigram with Metaspace", "\uFB01ne \uFF21\uFF22\uFF23 \u00BD \u2167 \u0663\u0664",
      "339:0-1 242:0-1 175:0-1 132:0-1 335:1-2 338:2-3 339:3-4 242:4-7 191:4-7 164:4-7 242:4-7 "
      "191:4-7 165:4-7 242:4-7 191:4-7 166:4-7 339:7-8 197:8-9 192:8-9 339:9-10 229:10-11 136:10-11 "
      "170:10-11 339:11-12 220:12-14 166:12-14 220:12-14 167:12-14 2:0-0"},
-    {"unigram", "\u2581under\u2581 <0x0A> ##ing",
+    {"unigram with Metaspace", "\u2581under\u2581 <0x0A> ##ing",
      "339:0-1 328:1-2 335:2-3 276:3-4 338:4-5 332:5-6 339:6-7 339:7-8 13:8-14 339:14-15 38:15-17 "
      "38:15-17 334:17-18 335:18-19 331:19-20 2:0-0"},
     {"wordpiece", "", "2:0-0 3:0-0"},
@@ -230,6 +241,32 @@ const Row kRows[] = {
      "2:0-0 1:0-3 1:4-7 1:8-9 1:10-11 1:12-14 3:0-0"},
     {"wordpiece", "\u2581under\u2581 <0x0A> ##ing",
      "2:0-0 1:0-7 1:8-9 1:9-13 1:13-14 1:15-16 1:16-17 130:17-19 70:19-20 3:0-0"},
+    {"spm-bpe", "   leading and trailing  ",
+     "1:0-0 271:0-1 271:1-2 271:2-3 286:3-4 272:4-5 281:5-6 283:6-7 267:7-10 271:10-11 "
+     "281:11-12 275:12-13 283:13-14 260:14-16 279:16-17 281:17-18 276:18-19 286:19-20 "
+     "267:20-23 271:23-24 271:24-25"},
+    {"spm-bpe", "a \u2581 b\u2581the\t\n ships",
+     "1:0-0 281:0-1 271:1-2 229:2-3 153:2-3 132:2-3 271:3-4 293:4-5 229:5-6 153:5-6 132:5-6 "
+     "273:6-7 259:7-9 12:9-10 13:10-11 270:11-13 274:13-14 276:14-15 288:15-16 277:16-17"},
+    {"spm-bpe", "x<0x41>y <0x \u00E9t\u00E9 \u65E5\u672C",
+     "1:0-0 123:0-1 63:1-2 51:2-3 123:3-4 309:4-5 298:5-6 65:6-7 297:7-8 271:8-9 63:9-10 "
+     "51:10-11 123:11-12 271:12-13 302:13-14 273:14-15 302:15-16 271:16-17 306:17-18 "
+     "307:18-19"},
+    {"spm-bpe", "a</s>b <unk> <s> the",
+     "1:0-0 281:0-1 2:1-5 293:5-6 271:6-7 0:7-12 271:12-13 1:13-16 261:16-20"},
+    {"unigram", "   leading and trailing  ",
+     "339:0-1 339:1-2 339:2-3 327:3-4 338:4-5 330:5-6 277:6-7 334:7-8 335:8-9 331:9-10 "
+     "339:10-11 330:11-12 335:12-13 277:13-14 339:14-15 337:15-16 332:16-17 330:17-18 "
+     "334:18-19 327:19-20 334:20-21 335:21-22 331:22-23 339:23-24 339:24-25 2:0-0"},
+    {"unigram", "a \u2581 b\u2581the\t\n ships",
+     "330:0-1 339:1-2 229:2-3 153:2-3 132:2-3 339:3-4 322:4-5 229:5-6 153:5-6 132:5-6 337:6-7 "
+     "336:7-8 338:8-9 12:9-11 13:9-11 339:11-12 264:12-13 336:13-14 334:14-15 325:15-16 "
+     "264:16-17 2:0-0"},
+    {"unigram", "x<0x41>y <0x \u00E9t\u00E9 \u65E5\u672C",
+     "123:0-1 63:1-4 51:1-4 123:1-4 307:4-5 317:5-6 65:6-7 318:7-8 339:8-9 63:9-12 51:9-12 "
+     "123:9-12 339:12-13 314:13-14 337:14-15 314:15-16 339:16-17 310:17-18 309:18-19 2:0-0"},
+    {"unigram", "a</s>b <unk> <s> the",
+     "330:0-1 2:1-5 322:5-6 339:6-7 0:7-12 339:12-13 1:13-16 259:16-20 2:0-0"},
 };
 
 }  // namespace
@@ -243,10 +280,34 @@ TEST_CASE("small tokenizers of every kind give the ids and offsets of the Huggin
   }
 }
 
+TEST_CASE("spm-bpe and unigram give back any text as it was, and what it says of special tokens is text") {
+  std::vector<std::string> texts = hostile_texts();
+  for (const char* text : {"   a", " a ", "\u2581 \u2581\u2581 ", "<0x41><0x0a><0x", "<<0xE2><0x96><0x81>",
+                           "</s>a<s> <unk>", "\t\n\r\n \v", "\u2585\uFEFF\u0001"}) {
+    texts.emplace_back(text);
+  }
+  texts.emplace_back("a\0 b\0", 5);
+  for (const char* kind : {"spm-bpe", "unigram"}) {
+    const Tokenizer tokenizer = trained(kind);
+    CHECK(tokenizer.lossless());
+    for (size_t i = 0; i < texts.size(); i += i + 40 < texts.size() ? 7 : 1) {
+      for (const bool special_tokens : {false, true}) {
+        const std::vector<int32_t> ids = tokenizer.encode(texts[i], {special_tokens, false});
+        if (tokenizer.decode(ids) != texts[i]) FAIL_CHECK(kind << ": " << Json(texts[i]).dump());
+        if (special_tokens) continue;
+        for (const int32_t id : ids) {
+          if (tokenizer.is_special(id)) FAIL_CHECK(kind << ": " << Json(texts[i]).dump() << " has " << id);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("a tokenizer of any kind is the same at any number of threads, and after its file was read back") {
   const std::vector<std::string> texts = hostile_texts();
   CHECK(texts.size() > 4000);
-  for (const char* kind : {"bpe", "spm-bpe", "unigram", "wordpiece", "words"}) {
+  for (const char* kind : {"bpe", "spm-bpe", "spm-bpe with marks", "unigram", "unigram with marks",
+                           "unigram with Metaspace", "wordpiece", "words"}) {
     INFO(kind);
     const Tokenizer tokenizer = trained(kind);
     const std::string json = tokenizer.to_json();

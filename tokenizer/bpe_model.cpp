@@ -61,9 +61,7 @@ BpeModel::BpeModel(BpeParts parts)
             "\" is not; add it or name another");
     }
     for (size_t byte = 0; parts_.byte_fallback && byte < 256; ++byte) {
-      char name[8];
-      std::snprintf(name, sizeof name, "<0x%02X>", static_cast<unsigned>(byte));
-      fallback_ids_[byte] = names_.find(std::string_view(name));
+      fallback_ids_[byte] = names_.find(byte_token(static_cast<int>(byte)));
     }
   }
   if (parts_.order != BpeParts::Order::merges) derive_merges();
@@ -87,6 +85,27 @@ std::optional<int32_t> BpeModel::find(std::string_view token) const {
     id = names_.find(token);
   }
   return id < 0 ? std::nullopt : std::optional(id);
+}
+
+std::shared_ptr<const SubwordModel> BpeModel::without(std::span<const int32_t> tokens) const {
+  std::vector<bool> left_out(parts_.tokens.size());
+  for (const int32_t id : tokens) left_out[static_cast<size_t>(id)] = true;
+  const auto is_left_out = [&](int32_t id) { return left_out[static_cast<size_t>(id)]; };
+  const auto made = [&](const BpeMerge& merge) { return is_left_out(merge.result); };
+  // Words look up whole tokens only where merges are ignored, and characters where they are not taken as bytes.
+  const bool looked_up = std::any_of(tokens.begin(), tokens.end(), [&](int32_t id) {
+    const std::string& token = parts_.tokens[static_cast<size_t>(id)];
+    const bool symbol = parts_.in_merges.empty() || parts_.in_merges[static_cast<size_t>(id)];
+    const bool character =
+        !as_bytes_ && static_cast<size_t>(std::max(length_of(token, 0), 0)) == token.size();
+    return symbol && (parts_.ignore_merges || character);
+  });
+  if (!looked_up && std::none_of(parts_.merges.begin(), parts_.merges.end(), made)) return nullptr;
+  BpeParts parts = parts_;
+  std::erase_if(parts.merges, made);
+  parts.in_merges.resize(parts.tokens.size(), parts_.in_merges.empty());
+  for (const int32_t id : tokens) parts.in_merges[static_cast<size_t>(id)] = false;
+  return std::make_shared<const BpeModel>(std::move(parts));
 }
 
 // By id: the order in which tokens are preferred, equal scores sharing a rank.

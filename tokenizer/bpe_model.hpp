@@ -52,6 +52,7 @@ class BpeModel final : public SubwordModel {
   const std::vector<std::string>& tokens() const override { return parts_.tokens; }
   std::optional<int32_t> find(std::string_view token) const override;
   std::string unknown_token() const override { return parts_.unk_token; }
+  std::shared_ptr<const SubwordModel> without(std::span<const int32_t> tokens) const override;
   Json to_json() const override;
 
   const BpeParts& parts() const { return parts_; }

@@ -1,5 +1,8 @@
 #include "tokenizer/byte_alphabet.hpp"
 
+#include <charconv>
+#include <cstdio>
+
 #include "tokenizer/unicode.hpp"
 
 namespace gradus {
@@ -54,6 +57,20 @@ std::optional<std::string> text_to_bytes(std::string_view text) {
     at += length;
   }
   return bytes;
+}
+
+std::string byte_token(int byte) {
+  char text[8];
+  std::snprintf(text, sizeof text, "<0x%02X>", static_cast<unsigned>(byte));
+  return text;
+}
+
+std::optional<char> byte_of_token(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>') return std::nullopt;
+  unsigned value = 0;
+  const auto [end, error] = std::from_chars(token.data() + 3, token.data() + 5, value, 16);
+  if (error != std::errc() || end != token.data() + 5) return std::nullopt;
+  return static_cast<char>(value);
 }
 
 }  // namespace gradus

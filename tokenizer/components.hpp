@@ -22,6 +22,13 @@ inline constexpr const char* kByteLevelDecoder =
 inline constexpr const char* kBertWords = R"({"type":"BertPreTokenizer"})";
 inline constexpr const char* kWordPieceDecoder = R"({"type":"WordPiece","prefix":"##","cleanup":true})";
 inline constexpr const char* kWhitespaceWords = R"({"type":"WhitespaceSplit"})";
+// Words that begin with their space; and no word holds what a token of a byte is called.
+inline constexpr const char* kSpacedWords =
+    R"({"type":"Sequence","pretokenizers":[)"
+    R"({"type":"Split","pattern":{"String":"<0x"},"behavior":"Isolated","invert":false},)"
+    R"({"type":"Split","pattern":{"String":" "},"behavior":"MergedWithNext","invert":false}]})";
+inline constexpr const char* kByteFallbackDecoder =
+    R"({"type":"Sequence","decoders":[{"type":"ByteFallback"},{"type":"Fuse"}]})";
 inline constexpr const char* kMetaspaceWords =
     R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"always","split":true})";
 

@@ -7,6 +7,7 @@
 #include "tokenizer/byte_alphabet.hpp"
 #include "tokenizer/formats/shown_text.hpp"
 #include "tokenizer/json_parts.hpp"
+#include "tokenizer/text_parts.hpp"
 #include "tokenizer/unicode.hpp"
 
 namespace gradus {
@@ -15,17 +16,6 @@ namespace {
 using Tokens = std::vector<std::string>;
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
-
-// `from` must not be empty.
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
-  std::string result;
-  size_t at = 0;
-  for (size_t found = text.find(from); found != std::string_view::npos; found = text.find(from, at)) {
-    result.append(text.substr(at, found - at)).append(to);
-    at = found + from.size();
-  }
-  return result.append(text.substr(at));
-}
 
 std::string joined(const Tokens& tokens) {
   size_t size = 0;
@@ -177,9 +167,8 @@ class ByteFallback final : public Step {
       run.clear();
     };
     for (std::string& token : tokens) {
-      const int byte = byte_of(token);
-      if (byte >= 0) {
-        run.push_back(static_cast<char>(byte));
+      if (const std::optional<char> byte = byte_of_token(token)) {
+        run.push_back(*byte);
         continue;
       }
       end_run();
@@ -187,19 +176,6 @@ class ByteFallback final : public Step {
     }
     end_run();
     tokens = std::move(result);
-  }
-
- private:
-  static int digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-  }
-  static int byte_of(std::string_view token) {
-    if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return -1;
-    const int high = digit(token[3]);
-    const int low = digit(token[4]);
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
   }
 };
 

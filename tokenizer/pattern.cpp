@@ -6,10 +6,8 @@
 #include "tokenizer/pattern_syntax.hpp"
 #include "tokenizer/unicode.hpp"
 
-#ifdef GRADUS_PCRE2
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
-#endif
 
 namespace gradus {
 
@@ -27,8 +25,6 @@ bool PatternMatches::next(size_t& begin, size_t& end) {
   from_ = text_.size() + 1;
   return false;
 }
-
-#ifdef GRADUS_PCRE2
 
 namespace {
 
@@ -65,8 +61,6 @@ struct Matcher {
 };
 
 }  // namespace
-
-bool Pattern::available() { return true; }
 
 struct Pattern::Code {
   pcre2_code* code = nullptr;
@@ -112,20 +106,6 @@ bool Pattern::find(std::string_view text, size_t from, size_t& begin, size_t& en
   end = ends[1];
   return true;
 }
-
-#else
-
-bool Pattern::available() { return false; }
-
-struct Pattern::Code {};
-
-Pattern::Pattern(std::string_view regex, const std::string& where) : where_(where) {
-  fail_world(where, ": the regular expression `", regex.substr(0, 200), "` needs a build with PCRE2");
-}
-
-bool Pattern::find(std::string_view, size_t, size_t&, size_t&) const { return false; }
-
-#endif
 
 Pattern::~Pattern() = default;
 

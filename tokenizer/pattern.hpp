@@ -8,12 +8,9 @@
 namespace gradus {
 
 /// A regular expression of a tokenizer.json, compiled by PCRE2 to mean what it means to the Hugging Face library.
-/// note: in a build without PCRE2 the constructor refuses it. May be used from any number of threads.
+/// note: may be used from any number of threads.
 class Pattern {
  public:
-  /// Whether the build has PCRE2.
-  static bool available();
-
   /// `where` begins every error: the place of the expression in its file.
   /// note: an expression that is wrong, or not known to mean the same to PCRE2, is an error (std::runtime_error).
   Pattern(std::string_view regex, const std::string& where);

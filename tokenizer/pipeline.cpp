@@ -6,10 +6,13 @@
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
 #include "tensor/storage.hpp"
+#include "tokenizer/bpe_model.hpp"
 #include "tokenizer/byte_alphabet.hpp"
 #include "tokenizer/char_model.hpp"
+#include "tokenizer/components.hpp"
 #include "tokenizer/text_parts.hpp"
 #include "tokenizer/unicode.hpp"
+#include "tokenizer/unigram_model.hpp"
 
 namespace gradus {
 namespace {
@@ -60,6 +63,7 @@ struct Pipeline::Scratch {
 
 // Tokens as they come out, and what of them is wanted.
 struct Pipeline::Output {
+  const SubwordModel& model;
   std::vector<int32_t>& ids;
   std::vector<AlignedText::Range>* offsets;
   Scratch& scratch;
@@ -135,7 +139,35 @@ void Pipeline::list_tokens() {
   for (const int32_t id : parts_.control_ids) special_[static_cast<size_t>(id)] = true;
   const bool characters = dynamic_cast<const CharModel*>(parts_.model.get()) != nullptr;
   needs_utf8_ = !byte_level && !characters;
-  lossless_ = parts_.normalizer == nullptr && (byte_level || characters);
+  lossless_ = parts_.normalizer == nullptr && (byte_level || characters || gives_back_pieces());
+}
+
+// Whether pieces are the text's own bytes, and bytes have tokens that the text itself cannot spell.
+bool Pipeline::gives_back_pieces() const {
+  if (parts_.pre_tokenizer == nullptr || parts_.decoder == nullptr) return false;
+  if (parts_.pre_tokenizer->to_json().dump() != component(kSpacedWords).dump()) return false;
+  if (parts_.decoder->to_json().dump() != component(kByteFallbackDecoder).dump()) return false;
+  const auto* unigram = dynamic_cast<const UnigramModel*>(parts_.model.get());
+  const auto* bpe = dynamic_cast<const BpeModel*>(parts_.model.get());
+  if (unigram == nullptr && bpe == nullptr) return false;
+  if (!(unigram != nullptr ? unigram->byte_fallback() : bpe->parts().byte_fallback)) return false;
+  for (int byte = 0; byte < 256; ++byte) {
+    if (!parts_.model->find(byte_token(byte))) return false;
+  }
+  return true;
+}
+
+// The model for texts in which special tokens are, or are not, to be found: where they are not, their texts are text.
+const SubwordModel& Pipeline::model(bool special_tokens) const {
+  if (special_tokens) return *parts_.model;
+  std::call_once(plain_made_, [this] {
+    std::vector<int32_t> ids;
+    for (const AddedToken& token : parts_.added_tokens) {
+      if (token.special && parts_.model->find(token.content) == token.id) ids.push_back(token.id);
+    }
+    if (!ids.empty()) plain_ = parts_.model->without(ids);
+  });
+  return plain_ != nullptr ? *plain_ : *parts_.model;
 }
 
 void Pipeline::list_bytes() const {
@@ -195,7 +227,7 @@ void Pipeline::encode(std::string_view text, bool special_tokens, std::vector<in
   if (needs_utf8_) check_utf8(text);
   Scratch& scratch = Scratch::local();
   scratch.tokens.clear();  // an error may have left some behind
-  Output out{ids, offsets, scratch};
+  Output out{model(special_tokens), ids, offsets, scratch};
   std::vector<AddedTokenMatcher::Segment>& segments = scratch.raw;
   raw_tokens_.split(text, !special_tokens, segments);
   for (const auto& segment : segments) {
@@ -272,7 +304,7 @@ void Pipeline::encode_in_parallel(size_t parts, Output& out, Encode encode) {
       part.offsets.clear();
       Scratch& scratch = Scratch::local();
       scratch.tokens.clear();
-      Output part_out{part.ids, out.offsets == nullptr ? nullptr : &part.offsets, scratch};
+      Output part_out{out.model, part.ids, out.offsets == nullptr ? nullptr : &part.offsets, scratch};
       encode(first + static_cast<size_t>(index), part_out);
     });
     for (size_t i = 0; i < count; ++i) {
@@ -294,7 +326,7 @@ void Pipeline::encode_words(PreTokenized text, Output& out) const {
   }
   const std::string_view all = text.text.text();
   if (!is_shared(all)) {
-    parts_.model->encode(all, text.words, out.scratch.tokens);
+    out.model.encode(all, text.words, out.scratch.tokens);
     out.take(text.text);
     return;
   }
@@ -304,7 +336,7 @@ void Pipeline::encode_words(PreTokenized text, Output& out) const {
   for (const ByteSpan word : text.words) {
     for (uint32_t begin = word.begin; begin < word.end; begin = words.back().end) {
       const std::string_view rest = all.substr(begin, word.end - begin);
-      const size_t length = rest.size() > kPartBytes ? parts_.model->part_at(rest, kPartBytes) : rest.size();
+      const size_t length = rest.size() > kPartBytes ? out.model.part_at(rest, kPartBytes) : rest.size();
       words.push_back({begin, begin + static_cast<uint32_t>(length)});
       if (words.back().end - part_begin < kPartBytes) continue;
       ends.push_back(words.size());
@@ -315,7 +347,7 @@ void Pipeline::encode_words(PreTokenized text, Output& out) const {
   encode_in_parallel(ends.size(), out, [&](size_t part, Output& to) {
     const size_t begin = part == 0 ? 0 : ends[part - 1];
     const std::span<const ByteSpan> some = words;
-    parts_.model->encode(all, some.subspan(begin, ends[part] - begin), to.scratch.tokens);
+    to.model.encode(all, some.subspan(begin, ends[part] - begin), to.scratch.tokens);
     to.take(text.text);
   });
 }
@@ -333,7 +365,7 @@ void Pipeline::encode_pieces(const AlignedText& text, PreTokenizer::PieceEnd pie
       out.scratch.words.push_back({static_cast<uint32_t>(at - begin), static_cast<uint32_t>(next - begin)});
       at = next;
     }
-    parts_.model->encode(all, out.scratch.words, out.scratch.tokens);
+    out.model.encode(all, out.scratch.words, out.scratch.tokens);
     out.take(text);
   }
 }

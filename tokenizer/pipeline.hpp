@@ -78,12 +78,16 @@ class Pipeline {
   bool can_be_parted() const;
   void list_tokens();
   void list_bytes() const;
+  bool gives_back_pieces() const;
+  const SubwordModel& model(bool special_tokens) const;
 
   TokenizerParts parts_;
   AddedTokenMatcher raw_tokens_;         // looked for in the text as it is given
   AddedTokenMatcher normalized_tokens_;  // looked for in normalised text
   std::vector<std::string> texts_;
-  mutable std::once_flag bytes_listed_;  // encoding does not need them
+  mutable std::once_flag plain_made_;  // where special tokens are looked for, the model cannot give them
+  mutable std::shared_ptr<const SubwordModel> plain_;  // nullptr: the model itself
+  mutable std::once_flag bytes_listed_;                // encoding does not need them
   mutable std::vector<std::string> bytes_;
   std::vector<bool> special_;
   std::vector<bool> added_;

@@ -1,24 +1,15 @@
 #include "tokenizer/sentencepiece_decoder.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
+#include "tokenizer/byte_alphabet.hpp"
 #include "tokenizer/components.hpp"
 #include "tokenizer/space_mark.hpp"
 #include "tokenizer/unicode.hpp"
 
 namespace gradus {
 namespace {
-
-// The byte that a piece such as <0x0A> stands for.
-std::optional<char> byte_of(std::string_view piece) {
-  if (piece.size() != 6 || !piece.starts_with("<0x") || piece.back() != '>') return std::nullopt;
-  unsigned value = 0;
-  const auto [end, error] = std::from_chars(piece.data() + 3, piece.data() + 5, value, 16);
-  if (error != std::errc() || end != piece.data() + 5) return std::nullopt;
-  return static_cast<char>(value);
-}
 
 // Appends bytes, or in the place of those that are not UTF-8, of each one, U+FFFD.
 void append_bytes(std::string_view bytes, InvalidUtf8 invalid, std::string& text) {
@@ -56,7 +47,7 @@ std::string SentencePieceDecoder::decode(std::vector<std::string> tokens, Invali
     bytes.clear();
   };
   for (std::string_view token : tokens) {
-    if (const std::optional<char> byte = byte_of(token)) {
+    if (const std::optional<char> byte = byte_of_token(token)) {
       bytes += *byte;
       continue;
     }

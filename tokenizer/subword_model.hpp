@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -47,6 +48,13 @@ class SubwordModel {
 
   /// The token that takes the place of what is not in the vocabulary; "" where there is none.
   virtual std::string unknown_token() const { return {}; }
+
+  /// The same model but that no text gives these tokens (an unknown one still stands for what is unknown); nothing where
+  /// no text gives them anyway.
+  virtual std::shared_ptr<const SubwordModel> without(
+      [[maybe_unused]] std::span<const int32_t> tokens) const {
+    return nullptr;
+  }
 
   /// The value of `model` in a tokenizer.json.
   virtual Json to_json() const = 0;

@@ -47,4 +47,14 @@ size_t part_at_line(std::string_view text, size_t at) {
   return text.size();
 }
 
+std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
+  std::string result;
+  size_t at = 0;
+  for (size_t found = text.find(from); found != std::string_view::npos; found = text.find(from, at)) {
+    result.append(text.substr(at, found - at)).append(to);
+    at = found + from.size();
+  }
+  return result.append(text.substr(at));
+}
+
 }  // namespace gradus

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <limits>
 
 #include "tensor/error.hpp"
+#include "tokenizer/byte_alphabet.hpp"
 #include "tokenizer/space_mark.hpp"
 #include "tokenizer/unicode.hpp"
 #include "tokenizer/word_cache.hpp"
@@ -74,12 +74,6 @@ double as_read_from_json(double score) {
   const double power = powers_of_ten()[static_cast<size_t>(std::abs(exponent))];
   value = exponent < 0 ? value / power : value * power;
   return std::signbit(score) ? -value : value;
-}
-
-std::string byte_piece(size_t byte) {
-  char text[8];
-  std::snprintf(text, sizeof text, "<0x%02X>", static_cast<unsigned>(byte));
-  return text;
 }
 
 }  // namespace
@@ -170,9 +164,10 @@ void UnigramModel::index_pieces() {
     return marked_word_end(piece, 0, piece.size()) == piece.size();
   });
   for (size_t byte = 0; byte < byte_ids_.size(); ++byte) {
-    byte_ids_[byte] = find(byte_piece(byte)).value_or(Trie::kNone);
+    byte_ids_[byte] = find(byte_token(static_cast<int>(byte))).value_or(Trie::kNone);
     check(arithmetic_ == Arithmetic::float64 || !byte_fallback_ || byte_ids_[byte] != Trie::kNone,
-          "Unigram: byte_fallback must have a piece for each byte; there is no ", byte_piece(byte));
+          "Unigram: byte_fallback must have a piece for each byte; there is no ",
+          byte_token(static_cast<int>(byte)));
   }
 }
 
@@ -180,6 +175,16 @@ std::optional<int32_t> UnigramModel::find(std::string_view piece) const {
   int32_t id = reserved_.find(piece);
   if (id == Trie::kNone) id = automaton_.find(piece);
   return id == Trie::kNone ? std::nullopt : std::optional<int32_t>(id);
+}
+
+std::shared_ptr<const SubwordModel> UnigramModel::without(std::span<const int32_t> tokens) const {
+  if (arithmetic_ == Arithmetic::float32) return nullptr;  // there they have types, and are not looked for
+  std::vector<std::pair<std::string, double>> pieces;
+  for (size_t id = 0; id < tokens_.size(); ++id) pieces.emplace_back(tokens_[id], scores_[id]);
+  for (const int32_t id : tokens) pieces[static_cast<size_t>(id)].first.clear();
+  auto model = std::make_shared<UnigramModel>(std::move(pieces), unk_id_, byte_fallback_);
+  model->byte_ids_ = byte_ids_;
+  return model;
 }
 
 std::shared_ptr<const UnigramModel> UnigramModel::read(const Json& model) {

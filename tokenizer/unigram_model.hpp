@@ -58,6 +58,7 @@ class UnigramModel final : public SubwordModel {
 
   /// The id of a piece, or nothing where there is none.
   std::optional<int32_t> find(std::string_view piece) const override;
+  std::shared_ptr<const SubwordModel> without(std::span<const int32_t> tokens) const override;
 
   const std::vector<double>& scores() const { return scores_; }
   /// Empty where all are normal.

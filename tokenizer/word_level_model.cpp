@@ -66,6 +66,15 @@ Json WordVocabulary::to_json() const {
   return Json::object(std::move(members));
 }
 
+std::optional<WordVocabulary> WordVocabulary::without(std::span<const int32_t> ids) const {
+  std::vector<std::string> left = tokens_;
+  for (const int32_t id : ids) left[static_cast<size_t>(id)].clear();
+  if (left == tokens_) return std::nullopt;
+  WordVocabulary vocabulary(std::move(left));
+  vocabulary.empty_id_ = empty_id_;
+  return vocabulary;
+}
+
 std::optional<int32_t> WordVocabulary::find(std::string_view token) const {
   const int32_t id = token.empty() ? empty_id_ : trie_.find(token);
   return id == Trie::kNone ? std::nullopt : std::optional<int32_t>(id);
@@ -75,6 +84,14 @@ WordLevelModel::WordLevelModel(WordVocabulary vocabulary, std::string unk_token)
     : vocabulary_(std::move(vocabulary)),
       unk_token_(std::move(unk_token)),
       unk_id_(vocabulary_.find(unk_token_)) {}
+
+std::shared_ptr<const SubwordModel> WordLevelModel::without(std::span<const int32_t> tokens) const {
+  auto vocabulary = vocabulary_.without(tokens);
+  if (!vocabulary) return nullptr;
+  auto model = std::make_shared<WordLevelModel>(std::move(*vocabulary), unk_token_);
+  model->unk_id_ = unk_id_;
+  return model;
+}
 
 void WordLevelModel::encode(std::string_view text, std::span<const ByteSpan> words,
                             std::vector<Token>& tokens) const {

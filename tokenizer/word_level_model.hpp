@@ -24,6 +24,8 @@ class WordVocabulary {
   static WordVocabulary read(const Json& vocab);
   /// The tokens and their ids, in the order of the ids.
   Json to_json() const;
+  /// The same without the texts of some tokens, so that nothing finds them; nothing where all have none.
+  std::optional<WordVocabulary> without(std::span<const int32_t> ids) const;
 
   /// The tokens by id.
   const std::vector<std::string>& tokens() const { return tokens_; }
@@ -52,6 +54,7 @@ class WordLevelModel final : public SubwordModel {
               std::vector<Token>& tokens) const override;
   const std::vector<std::string>& tokens() const override { return vocabulary_.tokens(); }
   std::string unknown_token() const override { return unk_token_; }
+  std::shared_ptr<const SubwordModel> without(std::span<const int32_t> tokens) const override;
   Json to_json() const override;
 
   /// The id of a token, or nothing where there is none.

@@ -44,6 +44,14 @@ WordPieceModel::WordPieceModel(WordVocabulary vocabulary, Options options)
   for (const std::string_view text : inner) inner_bytes_.push_back(static_cast<uint32_t>(text.size()));
 }
 
+std::shared_ptr<const SubwordModel> WordPieceModel::without(std::span<const int32_t> tokens) const {
+  auto vocabulary = vocabulary_.without(tokens);
+  if (!vocabulary) return nullptr;
+  auto model = std::make_shared<WordPieceModel>(std::move(*vocabulary), options_);
+  model->unk_id_ = unk_id_;
+  return model;
+}
+
 bool WordPieceModel::too_long(std::string_view word) const {
   const auto most = static_cast<size_t>(options_.max_input_chars_per_word);
   return word.size() > most && count_chars(word) > most;

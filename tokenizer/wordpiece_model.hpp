@@ -38,6 +38,7 @@ class WordPieceModel final : public SubwordModel {
               std::vector<Token>& tokens) const override;
   const std::vector<std::string>& tokens() const override { return vocabulary_.tokens(); }
   std::string unknown_token() const override { return options_.unk_token; }
+  std::shared_ptr<const SubwordModel> without(std::span<const int32_t> tokens) const override;
   Json to_json() const override;
 
   /// The id of a token, or nothing where there is none.

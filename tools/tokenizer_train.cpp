@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "tensor/error.hpp"
+#include "tokenizer/formats/save.hpp"
 #include "tokenizer/training/train.hpp"
 #include "tokenizer/unicode.hpp"
 #include "tools/text_options.hpp"
@@ -67,6 +68,7 @@ int run_tokenizer_train(const Arguments& arguments) {
   std::string out;
   std::string special;
   std::string memory;
+  std::string spaces = "exact";
   TokenizerTraining training;
   training.vocab_size = 8000;
   TextFileOptions text_files;
@@ -83,6 +85,11 @@ int run_tokenizer_train(const Arguments& arguments) {
             "special tokens, separated by commas, or gpt (<|endoftext|>), bert "
             "([PAD],[UNK],[CLS],[SEP],[MASK]), llama "
             "(<unk>,<s>,</s>); left out: those of the kind");
+  args.choice(
+      "--spaces", spaces, {"exact", "sentencepiece"},
+      "of spm-bpe and unigram. exact: tokens hold their spaces, and any text comes back as it was; "
+      "sentencepiece: as in Llama 2 and T5, written \u2581 and with one more before a text, so that the "
+      "tokenizer can become a .model");
   args.text("--memory", memory, "the most that counting and training may take beside the text, such as 2GB");
   args.path("-o,--out", out, "file to write");
   text_files.add(args);
@@ -93,10 +100,15 @@ int run_tokenizer_train(const Arguments& arguments) {
   watch_interrupts();
   check(!out.empty(), "tokenizer train: -o FILE must be given");
   const bool fixed_size = training.kind == "char" || training.kind == "byte";
+  const bool pieces = training.kind == "spm-bpe" || training.kind == "unigram";
   args.no_effect(
       {{fixed_size,
         {"--vocab-size", "--special", "--memory"},
-        "with --kind " + training.kind + ", which has as many tokens as it needs and counts nothing"}});
+        "with --kind " + training.kind + ", which has as many tokens as it needs and counts nothing"},
+       {!pieces,
+        {"--spaces"},
+        "with --kind " + training.kind + ", whose spaces are always exact or left out"}});
+  if (spaces == "sentencepiece") training.spaces = TokenizerTraining::Spaces::sentencepiece;
   training.special = parse_special(special);
   training.memory_bytes = parse_size(memory);
   TextReader reader(paths, text_files.options());
@@ -131,7 +143,7 @@ int run_tokenizer_train(const Arguments& arguments) {
     status("tokenizer  " + std::to_string(static_cast<int>(100 * part)) + " %, " +
            duration_text(elapsed() * (1 - part) / part) + " left");
   });
-  tokenizer.save(out);
+  save_tokenizer_as(tokenizer, out, TokenizerFormat::tokenizer_json);
   if (common.json) {
     print_json(Json::object()
                    .set("file", replace_invalid_utf8(out))

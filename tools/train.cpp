@@ -88,7 +88,7 @@ Tokenizer make_tokenizer(const TrainArguments& a, const Corpus& corpus) {
       }
       whole += corpus.documents[i];
     }
-    return Tokenizer::train_char(whole);
+    return as_tokenizer_json(Tokenizer::train_char(whole), kind);
   }
   if (kind.rfind("bpe:", 0) == 0) {
     int64_t size = 0;
@@ -108,7 +108,7 @@ Tokenizer make_tokenizer(const TrainArguments& a, const Corpus& corpus) {
       }
     });
     if (!tokenizer.training_note().empty() && !a.common.quiet) say("note   " + tokenizer.training_note());
-    return tokenizer;
+    return as_tokenizer_json(tokenizer, kind);
   }
   // The run keeps it as a tokenizer.json, so that is what it is from the beginning.
   if (file_exists(kind)) return as_tokenizer_json(Tokenizer::load(kind), kind);

@@ -14,9 +14,11 @@ constexpr std::string_view kTraining =
     "\u65E5\u672C\u8A9E\u306E\u65E5\u672C \U0001F44D\U0001F44D 12 123 1234\r\n\tdo don't didn't \u2581 "
     "\uFFFD";
 
-Tokenizer train(const char* kind, int64_t size) {
+using Spaces = TokenizerTraining::Spaces;
+
+Tokenizer train(const char* kind, int64_t size, Spaces spaces = Spaces::exact) {
   const std::string_view documents[] = {kTraining};
-  return train_tokenizer(documents, {kind, size, {}, 0});
+  return train_tokenizer(documents, {kind, size, {}, 0, spaces});
 }
 
 // The ranks of a trained vocabulary, whose last token is the special one.
@@ -100,6 +102,8 @@ const std::vector<Tokenizer>& tokenizers() {
       sentencepiece(SentencePieceFile::ModelType::unigram),
       sentencepiece(SentencePieceFile::ModelType::bpe),
       Tokenizer::bytes(),
+      train("spm-bpe", 320, Spaces::sentencepiece),
+      train("unigram", 310, Spaces::sentencepiece),
   };
   return all;
 }

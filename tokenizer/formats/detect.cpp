@@ -113,7 +113,7 @@ bool is_vocab_txt(std::string_view text) {
 }  // namespace
 
 TokenizerFormat detect_tokenizer_format(std::string_view bytes, const std::string& source) {
-  const std::string_view text = without_spaces(bytes);
+  const std::string_view text = without_spaces(without_mark(bytes));
   check_world(!bytes.empty(), source, ": must be one of ", kKnown, "; it is empty");
   if (begins_as_sentencepiece(bytes)) return TokenizerFormat::sentencepiece;
   if (text.starts_with('{')) {

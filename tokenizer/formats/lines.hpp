@@ -5,10 +5,17 @@
 
 namespace gradus {
 
-/// Goes through the lines of a text; "\n" and "\r\n" end a line, and the last line may lack its end.
+/// A text without the byte-order mark that some editors put before it.
+inline std::string_view without_mark(std::string_view text) {
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";
+  return text.substr(text.starts_with(kMark) ? kMark.size() : 0);
+}
+
+/// Goes through the lines of a text; "\n" and "\r\n" end a line, and the last line may lack its end. A byte-order mark at
+/// the beginning is passed over.
 class LineReader {
  public:
-  explicit LineReader(std::string_view text) : rest_(text) {}
+  explicit LineReader(std::string_view text) : rest_(without_mark(text)) {}
 
   /// Goes to the next line; false after the last one.
   bool next() {

@@ -193,17 +193,12 @@ Tokenizer load_tokenizer(const std::string& path) {
     case TokenizerFormat::tiktoken: break;
   }
   const TiktokenFile ranks = read_tiktoken(contents, files.path);
-  const std::vector<const TiktokenEncoding*> encodings = recognise_tiktoken(ranks);
-  check_world(!encodings.empty(), files.path,
+  const TiktokenEncoding* encoding = encoding_of(ranks, files.path);
+  check_world(encoding != nullptr, files.path,
               ": the ranks must be those of a published encoding, as their file does not say "
               "how words are cut; these ",
               ranks.count(), " ranks are of none; convert them to a tokenizer.json with its tools");
-  // Where several share their ranks, the file's name may say which it is.
-  const TiktokenEncoding* chosen = encodings.front();
-  for (const TiktokenEncoding* encoding : encodings) {
-    if (files.path.find(encoding->name) != std::string::npos) chosen = encoding;
-  }
-  return Tokenizer(parts_of(ranks, *chosen));
+  return Tokenizer(parts_of(ranks, *encoding));
 }
 
 }  // namespace gradus

@@ -10,6 +10,7 @@
 #include "tokenizer/byte_alphabet.hpp"
 #include "tokenizer/components.hpp"
 #include "tokenizer/formats/load.hpp"
+#include "tokenizer/formats/shown_text.hpp"
 #include "tokenizer/formats/vocab_txt.hpp"
 #include "tokenizer/unigram_model.hpp"
 #include "tokenizer/wordpiece_model.hpp"
@@ -43,7 +44,7 @@ void check_normalizer(const TokenizerParts& parts, const char* format) {
 }
 
 Conversion to_tiktoken(const Tokenizer& tokenizer, const std::string& path) {
-  TokenizerParts parts = tokenizer.parts();
+  const TokenizerParts& parts = tokenizer.parts();
   const BpeParts& bpe = byte_level_bpe(parts, "a file of ranks").parts();
   check_normalizer(parts, "a file of ranks");
   TiktokenFile ranks;
@@ -55,14 +56,13 @@ Conversion to_tiktoken(const Tokenizer& tokenizer, const std::string& path) {
   }
   while (!ranks.tokens.empty() && ranks.tokens.back().empty()) ranks.tokens.pop_back();
   std::string contents = write_tiktoken(ranks);
-  // The file does not hold how words are cut; that stays as it is.
-  BpeParts by_rank;
-  by_rank.order = BpeParts::Order::ranks;
-  by_rank.ignore_merges = true;
-  for (const std::string& token : read_tiktoken(contents, path).tokens)
-    by_rank.tokens.push_back(bytes_to_text(token));
-  parts.model = std::make_shared<const BpeModel>(std::move(by_rank));
-  return {{{path, std::move(contents)}}, Tokenizer(std::move(parts))};
+  const TiktokenFile read = read_tiktoken(contents, path);
+  const TiktokenEncoding* encoding = encoding_of(read, path);
+  check(encoding != nullptr,
+        "convert: a file of ranks does not say how words are cut, so that only a published encoding can be "
+        "read from it; these ",
+        read.count(), " ranks are of none; write a tokenizer.json, or a vocab.json with its merges.txt");
+  return {{{path, std::move(contents)}}, Tokenizer(parts_of(read, *encoding))};
 }
 
 Conversion to_vocab_txt(const Tokenizer& tokenizer, const std::string& path) {
@@ -92,17 +92,25 @@ Conversion to_vocab_json(const Tokenizer& tokenizer, const std::string& path) {
   return {{{path, std::move(vocab_contents)}, {merges_path, std::move(merges_contents)}}, std::move(result)};
 }
 
-// Whether the parts put a U+2581 before a text and in the place of each space, and do nothing else.
-bool only_marks_spaces(const TokenizerParts& parts) {
+// An error unless the parts put a U+2581 before a text and in the place of each space, and do nothing else.
+void check_marks_spaces(const TokenizerParts& parts) {
   const std::string normalizer = parts.normalizer == nullptr ? "" : parts.normalizer->to_json().dump();
   const std::string words = parts.pre_tokenizer == nullptr ? "" : parts.pre_tokenizer->to_json().dump();
-  return (normalizer == marked_spaces().dump() && words.empty()) ||
-         (normalizer.empty() && words == component(kMetaspaceWords).dump());
+  const char* otherwise = "does something else";
+  if (normalizer.empty() && words == component(kSpacedWords).dump()) {
+    otherwise = "tells spaces from U+2581, and puts none before a text";
+  } else if (normalizer.empty() && words == component(kMetaspaceWords).dump()) {
+    otherwise = "(Metaspace) puts none before a text that begins with a space";
+  }
+  check(normalizer == marked_spaces().dump() && words.empty(),
+        "convert: a SentencePiece model can be written where spaces become U+2581, with one before every "
+        "text, and nothing else is done to it; this tokenizer ",
+        otherwise, "; train one with --spaces sentencepiece, or write a tokenizer.json");
 }
 
 bool is_byte_name(const std::string& token) {
-  return token.size() == 6 && token.starts_with("<0x") && token.back() == '>' &&
-         token.find_first_not_of("0123456789ABCDEF", 3) == 5;
+  const std::optional<char> byte = byte_of_token(token);
+  return byte && byte_token(static_cast<unsigned char>(*byte)) == token;
 }
 
 Conversion to_sentencepiece(const Tokenizer& tokenizer, const std::string& path) {
@@ -112,10 +120,9 @@ Conversion to_sentencepiece(const Tokenizer& tokenizer, const std::string& path)
   check(unigram != nullptr || (bpe != nullptr && !bpe->parts().byte_level),
         "convert: a SentencePiece model can hold only a unigram model or a BPE of characters; this tokenizer "
         "is ",
-        tokenizer.kind(), "; write a tokenizer.json");
-  check(only_marks_spaces(parts),
-        "convert: a SentencePiece model can be written where spaces become U+2581, also before the "
-        "text, and nothing else is done to it; this tokenizer does something else; write a tokenizer.json");
+        tokenizer.kind(),
+        "; train the kind spm-bpe or unigram with --spaces sentencepiece, or write a tokenizer.json");
+  check_marks_spaces(parts);
   using Type = SentencePieceFile::PieceType;
   SentencePieceFile file;
   file.trainer.model_type =
@@ -168,6 +175,12 @@ Conversion to_sentencepiece(const Tokenizer& tokenizer, const std::string& path)
 Conversion to_tokenizer_json(const Tokenizer& tokenizer, const std::string& path) {
   std::string contents = tokenizer.to_json();
   Tokenizer result = Tokenizer::parse(contents, path);
+  for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
+    check_world(id < result.vocab_size() && result.token_text(id) == tokenizer.token_text(id) &&
+                    result.is_special(id) == tokenizer.is_special(id),
+                path, ": not written, for read back its token ", id, " is another than ",
+                shown_text(tokenizer.token_text(id)), "; this format cannot say what the tokenizer does");
+  }
   return {{{path, std::move(contents)}}, std::move(result)};
 }
 
@@ -201,6 +214,14 @@ bool holds_special(const std::string& text, const Tokenizer& tokenizer) {
     if (text.find(tokenizer.token_text(id)) != std::string::npos) return true;
   }
   return tokenizer.id_of("<0x00>").has_value() && text.find("<0x") != std::string::npos;
+}
+
+bool looks_like(std::string_view contents, TokenizerFormat format) {
+  try {
+    return detect_tokenizer_format(contents, "") == format;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
 }
 
 void check_same(const Tokenizer& from, const Tokenizer& to, const std::string& path) {
@@ -239,6 +260,9 @@ Tokenizer as_tokenizer_json(const Tokenizer& tokenizer, const std::string& path)
 std::vector<std::string> save_tokenizer_as(const Tokenizer& tokenizer, const std::string& path,
                                            TokenizerFormat format) {
   const Conversion conversion = convert(tokenizer, path, format);
+  const std::string& contents = conversion.files.front().contents;
+  check_world(looks_like(contents, format), path,
+              ": not written, for its contents look like a file of another format; write a tokenizer.json");
   check_same(tokenizer, conversion.result, path);
   // All are written before the first takes its place.
   std::deque<AtomicFile> written;

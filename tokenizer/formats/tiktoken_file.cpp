@@ -187,4 +187,14 @@ std::vector<const TiktokenEncoding*> recognise_tiktoken(const TiktokenFile& file
   return found;
 }
 
+const TiktokenEncoding* encoding_of(const TiktokenFile& file, std::string_view path) {
+  const std::vector<const TiktokenEncoding*> encodings = recognise_tiktoken(file);
+  if (encodings.empty()) return nullptr;
+  const TiktokenEncoding* chosen = encodings.front();
+  for (const TiktokenEncoding* encoding : encodings) {
+    if (path.find(encoding->name) != std::string_view::npos) chosen = encoding;
+  }
+  return chosen;
+}
+
 }  // namespace gradus

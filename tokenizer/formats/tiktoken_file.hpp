@@ -44,4 +44,8 @@ const TiktokenEncoding* find_tiktoken_encoding(std::string_view name);
 /// note: several can share their ranks (o200k_base and o200k_harmony do): they differ in the special tokens.
 std::vector<const TiktokenEncoding*> recognise_tiktoken(const TiktokenFile& file);
 
+/// The encoding that a file holds; where several share their ranks, the one that its path names, or the first. None:
+/// nullptr.
+const TiktokenEncoding* encoding_of(const TiktokenFile& file, std::string_view path);
+
 }  // namespace gradus

@@ -37,6 +37,9 @@ std::string write_vocab_txt(const std::vector<std::string>& tokens) {
           "write_vocab_txt: a token must fit in one line of its own; token ", id, " does not");
     text += token + '\n';
   }
+  check(without_mark(text).size() == text.size(),
+        "write_vocab_txt: the first token must not begin with U+FEFF, which a reader takes for a byte-order "
+        "mark; it does");
   return text;
 }
 

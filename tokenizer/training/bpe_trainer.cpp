@@ -18,10 +18,11 @@ namespace {
 constexpr int64_t kMostText = int64_t{1} << 30;  // bytes of all tokens
 
 // What both trainers do after the first tokens: merges until the vocabulary is full. spell(left, right) gives the id of
-// the two tokens' join, which is new if it equals the number of tokens made so far.
-template <class Spell>
+// the two tokens' join, which is new if it equals the number of tokens made so far; may_merge(left, right) says whether
+// they may be joined.
+template <class MayMerge, class Spell>
 std::vector<BpeTraining::Merge> learn_merges(bpe::PairMerger& merger, const BpeTrainingOptions& options,
-                                             int64_t first, Spell&& spell) {
+                                             int64_t first, MayMerge&& may_merge, Spell&& spell) {
   std::vector<BpeTraining::Merge> merges;
   int64_t made = first;
   int64_t reported = first;
@@ -35,13 +36,14 @@ std::vector<BpeTraining::Merge> learn_merges(bpe::PairMerger& merger, const BpeT
     if (!best) break;
     const int32_t left = merger.token_of(best->left);
     const int32_t right = merger.token_of(best->right);
+    if (!may_merge(left, right)) continue;
     const auto [token, bytes] = spell(left, right);
     merges.push_back({left, right, token});
     merger.merge(*best, token);
     if (token == made) {
       ++made;
       text += bytes;
-      check_world(text <= kMostText, "train_bpe: the tokens must have fewer than ", kMostText,
+      check_world(text <= kMostText, options.name, ": the tokens must have fewer than ", kMostText,
                   " bytes in all; the first ", made, " have ", text, "; set max_token_length");
     }
     if ((made - reported) * 100 >= options.vocab_size - first) {
@@ -54,17 +56,17 @@ std::vector<BpeTraining::Merge> learn_merges(bpe::PairMerger& merger, const BpeT
 }
 
 void check_options(const BpeTrainingOptions& options, int64_t bytes_of_words) {
-  check(options.vocab_size <= std::numeric_limits<int32_t>::max(),
-        "train_bpe: vocab_size must be below 2^31; it is ", options.vocab_size);
-  check(options.min_frequency >= 0, "train_bpe: min_frequency must not be negative; it is ",
+  check(options.vocab_size <= std::numeric_limits<int32_t>::max(), options.name,
+        ": vocab_size must be below 2^31; it is ", options.vocab_size);
+  check(options.min_frequency >= 0, options.name, ": min_frequency must not be negative; it is ",
         options.min_frequency);
-  check(options.max_token_length >= 0, "train_bpe: max_token_length must not be negative; it is ",
+  check(options.max_token_length >= 0, options.name, ": max_token_length must not be negative; it is ",
         options.max_token_length);
-  check(options.memory_bytes >= 0, "train_bpe: memory_bytes must not be negative; it is ",
+  check(options.memory_bytes >= 0, options.name, ": memory_bytes must not be negative; it is ",
         options.memory_bytes);
-  check_world(options.memory_bytes == 0 || bytes_of_words <= options.memory_bytes,
-              "train_bpe: these words need ", bytes_of_words, " bytes of memory to train on; ",
-              options.memory_bytes, " are given; give more, or drop rare words");
+  check_world(options.memory_bytes == 0 || bytes_of_words <= options.memory_bytes, options.name,
+              ": these words need ", bytes_of_words, " bytes of memory to train on; ", options.memory_bytes,
+              " are given; give more, or drop rare words");
 }
 
 }  // namespace
@@ -81,7 +83,7 @@ BpeTraining train_byte_bpe(std::span<const CountedWord> words, const BpeTraining
   }
   int64_t bytes = 0;
   for (const CountedWord& word : words) bytes += static_cast<int64_t>(word.bytes.size());
-  bpe::PairMerger merger(bpe::lay_out(words, bytes,
+  bpe::PairMerger merger(bpe::lay_out(words, bytes, options,
                                       [&](const CountedWord& word, std::vector<int32_t>& places) {
                                         for (const char byte : word.bytes)
                                           places.push_back(ids[static_cast<uint8_t>(byte)]);
@@ -89,10 +91,17 @@ BpeTraining train_byte_bpe(std::span<const CountedWord> words, const BpeTraining
                          256, options);
   // No two pairs spell the same bytes: wherever these stand with nothing merged across their ends, all merges so far
   // have cut them alike.
-  training.merges = learn_merges(merger, options, 256, [&](int32_t left, int32_t right) {
+  const auto joined = [&](int32_t left, int32_t right) {
+    return training.tokens[static_cast<size_t>(left)] + training.tokens[static_cast<size_t>(right)];
+  };
+  const auto may_merge = [&](int32_t left, int32_t right) {
+    const auto& excluded = options.excluded;
+    return excluded.empty() ||
+           std::find(excluded.begin(), excluded.end(), joined(left, right)) == excluded.end();
+  };
+  training.merges = learn_merges(merger, options, 256, may_merge, [&](int32_t left, int32_t right) {
     const auto id = static_cast<int32_t>(training.tokens.size());
-    training.tokens.push_back(training.tokens[static_cast<size_t>(left)] +
-                              training.tokens[static_cast<size_t>(right)]);
+    training.tokens.push_back(joined(left, right));
     return std::pair(id, static_cast<int64_t>(training.tokens.back().size()));
   });
   return training;
@@ -104,14 +113,14 @@ constexpr size_t kCodePoints = 0x110000;
 
 // Calls visit(character, whether it is the last) for each character of a word.
 template <class Visit>
-void visit_characters(std::string_view word, Visit&& visit) {
+void visit_characters(std::string_view word, const BpeTrainingOptions& options, Visit&& visit) {
   const char* at = word.data();
   const char* const end = at + word.size();
   while (at < end) {
     char32_t c = 0;
     const int length = decode_utf8(at, end, c);
-    check_world(length > 0, "train_bpe: the words must be UTF-8; byte ", at - word.data(), " of \"", word,
-                "\" is not; train on bytes or clean the text");
+    check_world(length > 0, options.name, ": the words must be UTF-8; byte ", at - word.data(), " of \"",
+                word, "\" is not; train on bytes or clean the text");
     at += length;
     visit(c, at == end);
   }
@@ -151,12 +160,12 @@ std::u32string alphabet_of(std::span<const CountedWord> words, const CharBpeOpti
   constexpr int64_t kKept = std::numeric_limits<int64_t>::max();
   std::vector<int64_t> counts(kCodePoints, kAbsent);
   for (const CountedWord& word : words) {
-    visit_characters(word.bytes,
+    visit_characters(word.bytes, options,
                      [&](char32_t c, bool) { counts[c] = std::max(counts[c], int64_t{0}) + word.count; });
   }
   for (const char32_t c : options.initial_alphabet) {
-    check(c < kCodePoints, "train_bpe: the initial alphabet must be characters; ", static_cast<uint32_t>(c),
-          " is none");
+    check(c < kCodePoints, options.name, ": the initial alphabet must be characters; ",
+          static_cast<uint32_t>(c), " is none");
     counts[c] = kKept;
   }
   std::u32string alphabet;
@@ -229,7 +238,7 @@ void erase_repeated(std::vector<BpeTraining::Merge>& merges) {
 
 CharBpeTraining train_char_bpe(std::span<const CountedWord> words, const CharBpeOptions& options) {
   check_options(options, bpe_training_bytes(words, options));
-  check(options.alphabet_limit >= 0, "train_bpe: alphabet_limit must not be negative; it is ",
+  check(options.alphabet_limit >= 0, options.name, ": alphabet_limit must not be negative; it is ",
         options.alphabet_limit);
   CharBpeTraining training;
   Vocabulary vocabulary;
@@ -238,7 +247,7 @@ CharBpeTraining train_char_bpe(std::span<const CountedWord> words, const CharBpe
   int64_t symbols = 0;
   const auto visit_symbols = [&](std::string_view word, auto&& visit) {
     bool first = true;
-    visit_characters(word, [&](char32_t c, bool last) {
+    visit_characters(word, options, [&](char32_t c, bool last) {
       const int32_t symbol = form(c, first, last);
       if (symbol >= 0) visit(symbol);
       first = false;
@@ -246,16 +255,17 @@ CharBpeTraining train_char_bpe(std::span<const CountedWord> words, const CharBpe
   };
   for (const CountedWord& word : words) visit_symbols(word.bytes, [&](int32_t) { ++symbols; });
   const int64_t first = vocabulary.size();
-  check(first <= options.vocab_size, "train_bpe: vocab_size must be at least ", first,
+  check(first <= options.vocab_size, options.name, ": vocab_size must be at least ", first,
         ", the special tokens and the characters; it is ", options.vocab_size,
         "; raise it or set alphabet_limit");
-  bpe::PairMerger merger(bpe::lay_out(words, symbols,
+  bpe::PairMerger merger(bpe::lay_out(words, symbols, options,
                                       [&](const CountedWord& word, std::vector<int32_t>& places) {
                                         visit_symbols(word.bytes,
                                                       [&](int32_t symbol) { places.push_back(symbol); });
                                       }),
                          static_cast<int32_t>(first), options);
-  training.merges = learn_merges(merger, options, first, [&](int32_t left, int32_t right) {
+  const auto may_merge = [](int32_t, int32_t) { return true; };
+  training.merges = learn_merges(merger, options, first, may_merge, [&](int32_t left, int32_t right) {
     std::string_view tail = vocabulary.text(right);
     if (tail.starts_with(options.continuing_subword_prefix))
       tail.remove_prefix(options.continuing_subword_prefix.size());

@@ -20,6 +20,10 @@ struct BpeTrainingOptions {
   int64_t max_token_length = 0;
   /// What training may take beside the words; 0 is no limit. Where it does not suffice, that is an error.
   int64_t memory_bytes = 0;
+  /// What the byte-level trainer must not make a token of, as bytes: the texts of special tokens.
+  std::vector<std::string> excluded;
+  /// What begins every error.
+  std::string name = "train_bpe";
   /// Told of the tokens made, of vocab_size.
   ProgressFn progress;
 };

@@ -42,6 +42,7 @@ PairMerger::PairMerger(Layout layout, int32_t symbols, const BpeTrainingOptions&
       least_(std::max(options.min_frequency, int64_t{1})),
       max_length_(options.max_token_length > 0 ? options.max_token_length : kMostPlaces),
       memory_bytes_(options.memory_bytes),
+      name_(options.name),
       tokens_(static_cast<size_t>(symbols)),
       lengths_(static_cast<size_t>(symbols), 1),
       before_(static_cast<size_t>(symbols)),
@@ -272,7 +273,7 @@ void PairMerger::check_memory(int64_t more) const {
   if (memory_bytes_ == 0) return;
   const int64_t taken =
       bytes_of(layout_.places) + bytes_of(pairs_) + bytes_of(queue_) + index_.bytes() + listed_bytes_ + more;
-  check_world(taken <= memory_bytes_, "train_bpe: the pairs of this text need more than the ", memory_bytes_,
+  check_world(taken <= memory_bytes_, name_, ": the pairs of this text need more than the ", memory_bytes_,
               " bytes of memory given (", taken, " after ", tokens_.size(),
               " tokens); give more, train on less text or ask for a higher min_frequency");
 }

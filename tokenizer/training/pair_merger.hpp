@@ -34,17 +34,18 @@ struct Layout {
 
 /// Lays out words; append(word, places) adds a word's symbols, `symbols` in all.
 template <class Append>
-Layout lay_out(std::span<const CountedWord> words, int64_t symbols, Append&& append) {
-  check_world(symbols + static_cast<int64_t>(words.size()) < kMostPlaces,
-              "train_bpe: the different words must have fewer than ", kMostPlaces,
-              " characters in all; they have ", symbols, "; train on less text or drop rare words");
+Layout lay_out(std::span<const CountedWord> words, int64_t symbols, const BpeTrainingOptions& options,
+               Append&& append) {
+  check_world(symbols + static_cast<int64_t>(words.size()) < kMostPlaces, options.name,
+              ": the different words must have fewer than ", kMostPlaces, " characters in all; they have ",
+              symbols, "; train on less text or drop rare words");
   std::vector<uint32_t> order(words.size());
   std::iota(order.begin(), order.end(), 0);
   std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
     return words[a].count != words[b].count ? words[a].count > words[b].count : a < b;
   });
-  check(order.empty() || words[order.back()].count >= 0, "train_bpe: counts must not be negative; one is ",
-        order.empty() ? 0 : words[order.back()].count);
+  check(order.empty() || words[order.back()].count >= 0, options.name,
+        ": counts must not be negative; one is ", order.empty() ? 0 : words[order.back()].count);
   Layout layout;
   layout.places.reserve(static_cast<size_t>(symbols) + words.size() + 1);
   layout.places.push_back(kEdge);
@@ -207,6 +208,7 @@ class PairMerger {
   int64_t least_;
   int64_t max_length_;
   int64_t memory_bytes_;
+  std::string name_;
   std::vector<int32_t> tokens_;    // by symbol: the token's id
   std::vector<uint32_t> lengths_;  // by symbol: in places
   Neighbours before_;

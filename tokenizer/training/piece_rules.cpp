@@ -4,6 +4,7 @@
 
 #include "tensor/error.hpp"
 #include "tokenizer/training/unicode_script.hpp"
+#include "tokenizer/unicode.hpp"
 
 namespace gradus {
 namespace {
@@ -25,6 +26,18 @@ PieceChecker::PieceChecker(std::span<const char32_t> alphabet, const PieceRules&
     const bool digit = is_decimal(c);
     const bool any = c == kSpaceMark || (digit && !rules.split_by_number);
     traits_.push_back({any ? kAnyScript : piece_script(c), c == kSpaceMark, digit, is_reserved_char(c)});
+  }
+  for (const std::string& text : rules.excluded) {
+    std::vector<int32_t> codes;
+    char32_t c = 0;
+    int length = 0;
+    for (size_t at = 0; at < text.size(); at += static_cast<size_t>(length)) {
+      length = decode_utf8(text.data() + at, text.data() + text.size(), c);
+      const auto found = std::lower_bound(alphabet.begin(), alphabet.end(), c);
+      if (length == 0 || found == alphabet.end() || *found != c) break;
+      codes.push_back(static_cast<int32_t>(found - alphabet.begin()) + 1);
+      if (at + static_cast<size_t>(length) == text.size()) excluded_.push_back(codes);
+    }
   }
 }
 
@@ -56,7 +69,9 @@ bool PieceChecker::valid(std::span<const int32_t> codes) const {
     }
     script_before = script;
   }
-  return true;
+  return std::none_of(excluded_.begin(), excluded_.end(), [&](const std::vector<int32_t>& text) {
+    return std::equal(text.begin(), text.end(), codes.begin(), codes.end());
+  });
 }
 
 bool PieceChecker::cuts(int32_t left, int32_t right) const {

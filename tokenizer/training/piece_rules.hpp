@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace gradus {
@@ -16,6 +17,7 @@ struct PieceRules {
   bool split_digits = false;            // each digit stands alone
   bool whitespace_as_suffix = false;    // U+2581 at the end instead of the beginning
   bool whitespace_only_pieces = false;  // pieces of nothing but U+2581
+  std::vector<std::string> excluded;    // texts that no piece of several characters may be
 };
 
 /// U+2581, which stands for a space.
@@ -25,7 +27,7 @@ inline constexpr char32_t kSpaceMark = 0x2581;
 /// of an unknown character.
 bool is_reserved_char(char32_t c);
 
-/// Answers for an alphabet what PieceRules ask. Characters are given by code: c is alphabet[c - 1], 0 is
+/// Answers for an alphabet, which ascends, what PieceRules ask. Characters are given by code: c is alphabet[c - 1], 0 is
 /// none.
 class PieceChecker {
  public:
@@ -46,7 +48,8 @@ class PieceChecker {
   };
 
   PieceRules rules_;
-  std::vector<Traits> traits_;  // by code
+  std::vector<Traits> traits_;                  // by code
+  std::vector<std::vector<int32_t>> excluded_;  // as codes
 };
 
 }  // namespace gradus

@@ -7,6 +7,7 @@
 #include "tokenizer/byte_alphabet.hpp"
 #include "tokenizer/char_model.hpp"
 #include "tokenizer/components.hpp"
+#include "tokenizer/formats/shown_text.hpp"
 #include "tokenizer/pipeline.hpp"
 #include "tokenizer/space_mark.hpp"
 #include "tokenizer/splitters.hpp"
@@ -88,10 +89,10 @@ std::string join_notes(const std::string& a, const std::string& b) {
   return a.empty() || b.empty() ? a + b : a + "\n" + b;
 }
 
-std::string size_note(int64_t size, int64_t asked, const char* why) {
+std::string size_note(const char* name, int64_t size, int64_t asked, const char* why) {
   if (size >= asked) return {};
-  return detail::join("train_bpe: the vocabulary has ", size, " entries, not the ", asked,
-                      " asked for: ", why, "; give more text or ask for less");
+  return detail::join(name, ": the vocabulary has ", size, " entries, not the ", asked, " asked for: ", why,
+                      "; give more text or ask for less");
 }
 
 std::string characters_note(const std::vector<std::pair<char32_t, int64_t>>& dropped) {
@@ -139,13 +140,16 @@ Tokenizer train_bpe(std::span<const std::string_view> documents, const Tokenizer
   BpeTrainingOptions training_options;
   training_options.vocab_size = options.vocab_size - specials;
   training_options.progress = stages.training();
+  for (const std::string& name : options.special) {
+    if (auto bytes = text_to_bytes(name)) training_options.excluded.push_back(std::move(*bytes));
+  }
   const WordCounts counts =
       count_words(documents, cut_gpt2, part_at_line, options, bpe_training_memory(training_options), stages);
   training_options.memory_bytes = memory_left(options, counts);
   BpeTraining training = train_byte_bpe(counts.words, training_options);
   const auto size = static_cast<int64_t>(training.tokens.size()) + specials;
-  const std::string note =
-      size_note(size, options.vocab_size, "no pair of neighbouring tokens occurs twice any more");
+  const std::string note = size_note("train_bpe", size, options.vocab_size,
+                                     "no pair of neighbouring tokens occurs twice any more");
   BpeParts bpe;
   for (const std::string& token : training.tokens) bpe.tokens.push_back(bytes_to_text(token));
   for (const BpeTraining::Merge& merge : training.merges) {
@@ -162,27 +166,31 @@ Tokenizer train_bpe(std::span<const std::string_view> documents, const Tokenizer
 
 // ---- The SentencePiece kinds ----
 
-// Words as SentencePiece sees them: what stands between white space, with the mark of a space before it.
-void cut_marked(std::string_view text, WordCountTable& words) {
-  std::string word(kSpaceText);
-  const auto take = [&] {
-    if (word.size() > kSpaceText.size()) words.add(word);
-    word.resize(kSpaceText.size());
+// Words as SentencePiece sees them, cut at white space, with the mark of a space before them: each, or, where the text is
+// to come back as it was, those that a space is before; there no word holds the mark itself.
+void cut_marked(std::string_view text, bool exact, WordCountTable& words) {
+  const std::string mark(kSpaceText);
+  std::string word = exact ? "" : mark;
+  const auto take = [&](bool marked) {
+    if (!word.empty() && word != mark) words.add(word);
+    word = marked ? mark : "";
   };
   for (size_t at = 0; at < text.size();) {
     char32_t c = 0;
     const int length = decode_utf8(text.data() + at, text.data() + text.size(), c);
     check_world(length > 0, "train_tokenizer: the text must be UTF-8 for a tokenizer of characters; byte ",
                 at, " of a part of it begins no character; convert the text, or train the kind bpe");
-    if (char_class(c) == CharClass::space) {
-      take();
+    if (char_class(c) == CharClass::space || (exact && c == kSpaceMark)) {
+      take(!exact || c == U' ');
     } else {
       word.append(text, at, static_cast<size_t>(length));
     }
     at += static_cast<size_t>(length);
   }
-  take();
+  take(false);
 }
+
+bool is_exact(const TokenizerTraining& options) { return options.spaces == TokenizerTraining::Spaces::exact; }
 
 // Special tokens, then the 256 bytes, then what was learned.
 struct PieceVocabulary {
@@ -191,20 +199,19 @@ struct PieceVocabulary {
   size_t first_piece = 0;
 };
 
-PieceVocabulary lay_out_pieces(const std::vector<std::string>& special, const PieceTraining& training) {
+PieceVocabulary lay_out_pieces(const TokenizerTraining& options, const PieceTraining& training) {
   PieceVocabulary vocabulary;
   const auto add = [&](std::string token, double score) {
     vocabulary.tokens.push_back(std::move(token));
     vocabulary.scores.push_back(score);
   };
-  for (const std::string& name : special) add(name, 0);
-  for (int byte = 0; byte < 256; ++byte) {
-    char name[8];
-    std::snprintf(name, sizeof name, "<0x%02X>", static_cast<unsigned>(byte));
-    add(name, 0);
-  }
+  for (const std::string& name : options.special) add(name, 0);
+  for (int byte = 0; byte < 256; ++byte) add(byte_token(byte), 0);
   vocabulary.first_piece = vocabulary.tokens.size();
-  for (const ScoredPiece& piece : training.pieces) add(piece.text, static_cast<double>(piece.score));
+  for (const ScoredPiece& piece : training.pieces) {
+    add(is_exact(options) ? replace_all(piece.text, kSpaceText, " ") : piece.text,
+        static_cast<double>(piece.score));
+  }
   return vocabulary;
 }
 
@@ -219,10 +226,12 @@ int64_t piece_places(const TokenizerTraining& options) {
   return options.vocab_size - fixed;
 }
 
-std::string piece_notes(const PieceTraining& training, const WordCounts& counts) {
+std::string piece_notes(const std::string& kind, const PieceTraining& training, const WordCounts& counts) {
   std::vector<std::pair<char32_t, int64_t>> dropped;
   for (const DroppedChar& one : training.dropped) dropped.emplace_back(one.c, one.count);
-  return join_notes(join_notes(training.note, characters_note(dropped)), dropped_note(counts));
+  const std::string name = kind == "unigram" ? "train_unigram: " : "train_spm_bpe: ";
+  const std::string note = training.note.empty() ? "" : name + training.note;
+  return join_notes(join_notes(note, characters_note(dropped)), dropped_note(counts));
 }
 
 void check_memory(int64_t needed, const TokenizerTraining& options) {
@@ -246,11 +255,29 @@ TrainedPieces train_pieces(std::span<const std::string_view> documents, const To
                                                   const ProgressFn&)) {
   Options training_options;
   training_options.places = piece_places(options);
+  const bool exact = is_exact(options);
+  for (const std::string& name : options.special) {
+    if (exact && name.find(kSpaceText) != std::string::npos) continue;  // no piece holds one
+    training_options.rules.excluded.push_back(exact ? replace_all(name, " ", kSpaceText) : name);
+  }
+  const CutFn cut = [exact](std::string_view text, WordCountTable& words) { cut_marked(text, exact, words); };
   const TrainingMemory memory{bytes_needed({}, training_options), per_word, per_byte};
-  const WordCounts counts = count_words(documents, cut_marked, part_at_space, options, memory, stages);
+  const WordCounts counts = count_words(documents, cut, part_at_space, options, memory, stages);
   check_memory(bytes_needed(counts.words, training_options), options);
   const PieceTraining training = train(counts.words, training_options, stages.training());
-  return {lay_out_pieces(options.special, training), piece_notes(training, counts)};
+  return {lay_out_pieces(options, training), piece_notes(options.kind, training, counts)};
+}
+
+Tokenizer assemble_pieces(std::shared_ptr<const SubwordModel> model, std::vector<AddedToken> added,
+                          const Json& post, const TokenizerTraining& options, const std::string& note) {
+  if (is_exact(options)) {
+    return Tokenizer(assemble(std::move(model), std::move(added), {}, component(kSpacedWords), post,
+                              component(kByteFallbackDecoder)),
+                     note);
+  }
+  return Tokenizer(assemble(std::move(model), std::move(added), marked_spaces(), {}, post,
+                            sentencepiece_decoder("", "", true)),
+                   note);
 }
 
 Tokenizer train_spm_bpe_kind(std::span<const std::string_view> documents, const TokenizerTraining& options,
@@ -281,9 +308,8 @@ Tokenizer train_spm_bpe_kind(std::span<const std::string_view> documents, const 
   bpe.in_merges.clear();
   std::vector<AddedToken> added = special_tokens(options.special, 0);
   const Json post = template_json(added, "<s>", "");
-  return Tokenizer(assemble(std::make_shared<const BpeModel>(std::move(bpe)), std::move(added),
-                            marked_spaces(), {}, post, sentencepiece_decoder("", "", true)),
-                   note);
+  return assemble_pieces(std::make_shared<const BpeModel>(std::move(bpe)), std::move(added), post, options,
+                         note);
 }
 
 Tokenizer train_unigram_kind(std::span<const std::string_view> documents, const TokenizerTraining& options,
@@ -298,10 +324,9 @@ Tokenizer train_unigram_kind(std::span<const std::string_view> documents, const 
   const auto unknown =
       std::find(options.special.begin(), options.special.end(), "<unk>") - options.special.begin();
   const Json post = template_json(added, "", "</s>");
-  return Tokenizer(
-      assemble(std::make_shared<const UnigramModel>(std::move(pieces), static_cast<int32_t>(unknown), true),
-               std::move(added), {}, component(kMetaspaceWords), post, sentencepiece_decoder("", "", true)),
-      note);
+  return assemble_pieces(
+      std::make_shared<const UnigramModel>(std::move(pieces), static_cast<int32_t>(unknown), true),
+      std::move(added), post, options, note);
 }
 
 // ---- WordPiece and words ----
@@ -331,6 +356,7 @@ Tokenizer train_wordpiece_kind(std::span<const std::string_view> documents, cons
   WordPieceTrainingOptions training_options;
   training_options.vocab_size = options.vocab_size;
   training_options.special_tokens = options.special;
+  training_options.name = "train_wordpiece";
   training_options.progress = stages.training();
   const WordCounts counts = count_words(documents, cutter(bert_normalizer(true), kBertWords), part_at_line,
                                         options, bpe_training_memory(training_options), stages);
@@ -340,8 +366,8 @@ Tokenizer train_wordpiece_kind(std::span<const std::string_view> documents, cons
   for (const DroppedCharacter& one : training.dropped) dropped.emplace_back(one.character, one.count);
   std::sort(dropped.begin(), dropped.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
   const auto size = static_cast<int64_t>(training.tokens.size());
-  std::string note =
-      size_note(size, options.vocab_size, "no pair of neighbouring pieces occurs twice any more");
+  std::string note = size_note("train_wordpiece", size, options.vocab_size,
+                               "no pair of neighbouring pieces occurs twice any more");
   note = join_notes(note, join_notes(characters_note(dropped), dropped_note(counts)));
   std::vector<AddedToken> added = special_tokens(options.special, 0);
   const Json post = template_json(added, "[CLS]", "[SEP]");
@@ -374,7 +400,7 @@ Tokenizer train_words(std::span<const std::string_view> documents, const Tokeniz
       unknown += word.count;
     }
   }
-  std::string note = size_note(static_cast<int64_t>(tokens.size()), options.vocab_size,
+  std::string note = size_note("train_words", static_cast<int64_t>(tokens.size()), options.vocab_size,
                                "the text has no more different words");
   if (unknown > 0) {
     note = join_notes(note, detail::join("train_tokenizer: ", unknown, " of ", counts.occurrences,
@@ -384,6 +410,27 @@ Tokenizer train_words(std::span<const std::string_view> documents, const Tokeniz
   return Tokenizer(
       assemble(std::move(model), special_tokens(options.special, 0), {}, component(kWhitespaceWords), {}, {}),
       join_notes(note, dropped_note(counts)));
+}
+
+// What the vocabulary of a kind begins with cannot be a special token as well: text is made of it.
+void check_special(const std::string& kind, const std::string& name) {
+  const auto is_character = [](std::string_view text) {
+    char32_t c = 0;
+    const int length = decode_utf8(text.data(), text.data() + text.size(), c);
+    return length > 0 && static_cast<size_t>(length) == text.size();
+  };
+  const auto refuse = [&](const char* what) {
+    fail("train_tokenizer: a special token must not be what text is made of; '", name, "' is ", what,
+         " in a vocabulary of the kind ", kind, "; give it another text, such as <|", name, "|>");
+  };
+  check(all_utf8(name), "train_tokenizer: special tokens must be UTF-8; '", name, "' is not");
+  if (kind == "bpe" && text_to_bytes(name).value_or("").size() == 1) refuse("a byte");
+  const bool pieces = kind == "spm-bpe" || kind == "unigram";
+  if (pieces && byte_of_token(name)) refuse("a byte");
+  if (pieces && is_character(name)) refuse("a character");
+  if (kind != "wordpiece") return;
+  const bool inside = name.starts_with("##") && name.size() > 2;
+  if (is_character(inside ? std::string_view(name).substr(2) : name)) refuse("a character");
 }
 
 }  // namespace
@@ -409,6 +456,7 @@ Tokenizer train_tokenizer(std::span<const std::string_view> documents, const Tok
                                                   filled.special[i]) == begin + static_cast<int64_t>(i),
           "train_tokenizer: special tokens must differ and have a text; '", filled.special[i],
           "' stands twice or is empty");
+    check_special(kind, filled.special[i]);
   }
   Stages stages(progress, documents);
   if (kind == "bpe") return train_bpe(documents, filled, stages);

@@ -19,10 +19,18 @@ struct TokenizerTraining {
   /// All tokens together. note: char and byte have as many as they need.
   int64_t vocab_size = 2048;
   /// The special tokens; empty: those that the kind usually has. See special_token_preset().
+  /// note: none may be what the vocabulary begins with, such as a byte or a character; nothing else becomes one of them.
   std::vector<std::string> special;
   /// The most that counting words and training may take (0: no limit); the rarest words are dropped to keep it, which
   /// the tokenizer's training_note() says. The text itself is not in it.
   int64_t memory_bytes = 0;
+  /// What spm-bpe and unigram do with spaces.
+  enum class Spaces {
+    exact,  // tokens hold them: any text comes back as it was
+    sentencepiece,  // written U+2581, one more before a text, which decoding drops: so U+2581 itself becomes a space, but
+                    // the tokenizer can be written as a .model
+  };
+  Spaces spaces = Spaces::exact;
 };
 
 /// The special tokens that go by the name "gpt", "bert" or "llama"; empty for any other name.

@@ -8,8 +8,8 @@ namespace gradus {
 
 WordPieceTraining train_wordpiece(std::span<const CountedWord> words,
                                   const WordPieceTrainingOptions& options) {
-  check(!options.continuing_subword_prefix.empty(),
-        "train_wordpiece: continuing_subword_prefix must not be empty, else tokens inside words are lost; "
+  check(!options.continuing_subword_prefix.empty(), options.name,
+        ": continuing_subword_prefix must not be empty, else tokens inside words are lost; "
         "\"##\" is usual");
   CharBpeOptions bpe;
   static_cast<BpeTrainingOptions&>(bpe) = options;
