@@ -54,6 +54,46 @@ equal 'tokenizer show, char' '0-1 1-2 2-3 3-4' "$(awk '{ print $2 }' out | xargs
 equal 'tokenizer show, char' 'k i n g' "$(awk '{ print $3 }' out | xargs)"
 ok 'tokenizer show: pieces, ids and byte ranges that cover the text'
 
+# Samples with tokenizers of every kind, those without a line end among them; the line of a step is before its sample.
+tr '\n' ' ' < text > flat
+for kind in words wordpiece unigram spm-bpe char byte; do
+  from=text
+  [ $kind != char ] || from=flat
+  vocab='--vocab-size 300'
+  [ $kind != char ] && [ $kind != byte ] || vocab=
+  # shellcheck disable=SC2086
+  succeeds "tokenizer $kind" "$GRADUS" tokenizer train $from --kind $kind $vocab -o $kind.json -q
+  # shellcheck disable=SC2086
+  succeeds "train $kind" "$GRADUS" train $from -o sampled.$kind --tokenizer $kind.json --n-layer 1 --n-head 2 --n-embd 16 \
+    --block-size 16 --batch-size 2 --max-iters 6 --warmup 1 --eval-interval 4 --sample-every 3
+  equal "train $kind: steps and samples" 'step 3/6 sample step 4/6 step 6/6 sample' \
+    "$(sed -n 's/^\(step *[0-9]*\/6\).*/\1/p; s/^\(sample\) .*/\1/p' err | xargs)"
+  succeeds "resume $kind" "$GRADUS" resume sampled.$kind --max-iters 9
+  grep -q '^sample ' err || fail "resume $kind" 'a sample' "$(cat err)"
+done
+# A sample that cannot begin: nothing but the unknown token is there to begin with.
+cat > bare.json << 'END'
+{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+ "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": null, "decoder": null,
+ "model": {"type": "WordLevel", "vocab": {"<unk>": 0, "no word": 1}, "unk_token": "<unk>"}}
+END
+succeeds 'train without a beginning' "$GRADUS" train text -o bare --tokenizer bare.json --n-layer 1 --n-head 2 --n-embd 16 \
+  --block-size 16 --batch-size 2 --max-iters 6 --warmup 1 --eval-interval 2
+equal 'train without a beginning: said once' 1 "$(grep -c '^note .*no samples are shown' err)"
+grep -q '^warning .*100.0 % of the tokens of the text are unknown' err || fail 'a text of unknown tokens' 'a warning' "$(cat err)"
+equal 'train without a beginning: the whole run' 6 "$(lines bare/metrics.jsonl)"
+ok 'samples: each behind its step, with every kind of tokenizer, at train and at resume'
+
+# What the tokenizer does not know counts with its bytes.
+printf '\347\216\213\345\233\275 the \347\216\213 king\n%.0s' 1 2 3 4 5 6 7 8 > chinese
+succeeds 'eval of unknown words' "$GRADUS" eval sampled.words --input chinese --json
+equal 'eval of unknown words: bytes' $(($(wc -c < chinese) - 6)) "$(json out bytes)"
+equal 'eval of unknown words: half of them' 1 "$(awk -v rate="$(json out unknown_rate)" 'BEGIN { print (rate > 0.4 && rate < 0.6) }')"
+grep -q '^warning .*of the tokens of chinese are unknown' err || fail 'eval of unknown words' 'a warning' "$(cat err)"
+succeeds 'eval of known words' "$GRADUS" eval sampled.words --input text
+grep -q unknown out err && fail 'eval of known words' 'nothing unknown' "$(cat out err)"
+ok 'bits per byte count the bytes of unknown tokens, whose share is printed'
+
 # Generation.
 generate() { "$GRADUS" generate "$@" 2> err || fail "generate $*" 'exit 0' "$(cat err)"; }
 generate bpe -p 'the king' -n 40 --temp 0 -q > greedy

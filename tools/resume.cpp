@@ -95,7 +95,7 @@ int run_resume(const Arguments& arguments) {
   if (interrupted()) throw Interrupted{};
 
   Transformer model(config);
-  Trainer trainer(model, options, tokenizer, text.training.ids, text.bytes_per_token(), text.held_out.ids);
+  Trainer trainer(model, options, tokenizer, text.training.ids, text.bytes_per_token(), text.held_out);
   trainer.restore(folder);
   RunProgress progress(folder, model, tokenizer, options, trainer.step(), plan,
                        common.quiet || options.max_iters <= step);
