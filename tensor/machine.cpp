@@ -4,6 +4,7 @@
 #include <chrono>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tensor/kernels/kernels.hpp"
@@ -42,10 +43,28 @@ uint64_t kilobytes_of(const char* path, const std::string& key) {
 }
 
 /// The number in a file, or `otherwise` where there is no number in it.
-uint64_t number_in(const char* path, uint64_t otherwise) {
+uint64_t number_in(const std::string& path, uint64_t otherwise) {
   std::ifstream file(path);
   uint64_t value = 0;
   return file >> value ? value : otherwise;
+}
+
+/// The number after `key` in a file of "key number" lines; 0 where there is none.
+uint64_t number_after(const std::string& path, const std::string& key) {
+  std::ifstream file(path);
+  std::string name;
+  for (uint64_t value = 0; file >> name >> value;) {
+    if (name == key) return value;
+  }
+  return 0;
+}
+
+/// The least of what the control groups around this process say.
+uint64_t least_of_groups(uint64_t least, uint64_t GroupMemory::*part) {
+  for (const std::string& folder : control_group_folders("memory")) {
+    least = std::min(least, group_memory(folder).*part);
+  }
+  return least;
 }
 
 /// The most rounds a second that `threads` threads together get out of run(rounds), within about `seconds`: the best of
@@ -131,20 +150,59 @@ double measure_read_bandwidth(int threads, std::size_t bytes, int passes) {
   return speeds[speeds.size() / 2] * 1e-9;
 }
 
+bool has_fused_multiply_add() {
+  const std::string_view name = kernels::table<float>().name;
+  return name != "scalar" && name != "sse2";
+}
+
 uint64_t resident_bytes() { return kilobytes_of("/proc/self/status", "VmRSS:"); }
 
 uint64_t peak_resident_bytes() { return kilobytes_of("/proc/self/status", "VmHWM:"); }
 
 uint64_t total_memory_bytes() {
-  const uint64_t machine = kilobytes_of("/proc/meminfo", "MemTotal:");
-  return std::min(machine, number_in("/sys/fs/cgroup/memory.max", machine));
+  return least_of_groups(kilobytes_of("/proc/meminfo", "MemTotal:"), &GroupMemory::limit);
 }
 
 uint64_t available_memory_bytes() {
-  const uint64_t machine = kilobytes_of("/proc/meminfo", "MemAvailable:");
-  const uint64_t limit = number_in("/sys/fs/cgroup/memory.max", UINT64_MAX);
-  const uint64_t used = number_in("/sys/fs/cgroup/memory.current", 0);
-  return limit == UINT64_MAX ? machine : std::min(machine, limit > used ? limit - used : 0);
+  return least_of_groups(kilobytes_of("/proc/meminfo", "MemAvailable:"), &GroupMemory::available);
+}
+
+GroupMemory group_memory(const std::string& folder) {
+  const bool v2 = std::ifstream(folder + "/memory.current").good();
+  GroupMemory memory;
+  memory.limit = number_in(folder + (v2 ? "/memory.max" : "/memory.limit_in_bytes"), UINT64_MAX);
+  if (memory.limit == UINT64_MAX) return memory;
+  // The page cache counts as used; what of it is inactive gives way before anything is refused.
+  const uint64_t used = number_in(folder + (v2 ? "/memory.current" : "/memory.usage_in_bytes"), 0);
+  const uint64_t cache = number_after(folder + "/memory.stat", v2 ? "inactive_file" : "total_inactive_file");
+  const uint64_t held = used > cache ? used - cache : 0;
+  memory.available = memory.limit > held ? memory.limit - held : 0;
+  return memory;
+}
+
+std::vector<std::string> control_group_folders(const std::string& controller) {
+  std::vector<std::string> folders;
+  std::ifstream file("/proc/self/cgroup");
+  // hierarchy:controllers:path; version 2 has hierarchy 0 and no controllers.
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t first = line.find(':');
+    const std::size_t second = first == std::string::npos ? first : line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    std::string controllers(1, ',');
+    controllers.append(line, first + 1, second - first - 1).push_back(',');
+    const bool v2 = controllers == ",,";
+    if (!v2 && controllers.find("," + controller + ",") == std::string::npos) continue;
+    const std::string root = v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/" + controller;
+    std::string path = line.substr(second + 1);
+    for (;;) {
+      if (path == "/") path.clear();
+      folders.push_back(root + path);
+      const std::size_t slash = path.rfind('/');
+      if (slash == std::string::npos) break;
+      path.resize(slash);
+    }
+  }
+  return folders;
 }
 
 }  // namespace gradus

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace gradus {
 
@@ -25,11 +27,27 @@ double measure_clock_ghz(int threads, double seconds = 0.1);
 /// Reads `bytes` of memory, as a stream, by `threads` threads at once; GB/s, the median of several passes.
 double measure_read_bandwidth(int threads, std::size_t bytes = std::size_t{512} << 20, int passes = 5);
 
+/// Whether the instruction set in use has fused multiply-add: results are the same bits on all that have it, and others on
+/// those that have not.
+bool has_fused_multiply_add();
+
 /// Resident memory of this process now, and the most so far, in bytes.
 uint64_t resident_bytes();
 uint64_t peak_resident_bytes();
 /// Memory that this process may still take: the machine's available memory, or less where a control group says so.
 uint64_t available_memory_bytes();
 uint64_t total_memory_bytes();
+
+/// What a control group says of its memory, read from its folder.
+struct GroupMemory {
+  uint64_t limit = UINT64_MAX;  ///< UINT64_MAX: none
+  uint64_t available =
+      UINT64_MAX;  ///< the limit less what is used; pages of files that nobody uses are given back
+};
+GroupMemory group_memory(const std::string& folder);
+
+/// The folders of this process's control group and of those around it, the nearest first: of `controller` ("memory") in
+/// version 1, of all in version 2. Empty where there are none.
+std::vector<std::string> control_group_folders(const std::string& controller);
 
 }  // namespace gradus

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "tensor/error.hpp"
+#include "tensor/machine.hpp"
 #include "tensor/storage.hpp"
 
 #if defined(__linux__)
@@ -23,6 +24,7 @@
 #endif
 #ifndef GRADUS_NO_THREADS
 #include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/info.h>
 #include <oneapi/tbb/task_arena.h>
 
 #include <memory>
@@ -74,51 +76,21 @@ int quota_cores(double quota, double period) {
   return quota > 0 && period > 0 ? std::max(1, static_cast<int>((quota + period - 1) / period)) : 0;
 }
 
-int read_quota_v2(const std::string& folder) {
-  std::ifstream file(folder + "/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (!(file >> quota >> period) || quota == "max") return 0;
-  return quota_cores(std::strtod(quota.c_str(), nullptr), period);
-}
-
-int read_quota_v1(const std::string& folder) {
-  double quota = 0;
-  double period = 0;
-  std::ifstream quota_file(folder + "/cpu.cfs_quota_us");
-  std::ifstream period_file(folder + "/cpu.cfs_period_us");
-  if (!(quota_file >> quota) || !(period_file >> period)) return 0;
-  return quota_cores(quota, period);
-}
-
 /// The tightest quota of this process's control group and of those around it; 0 where there is none.
 int group_cores() {
   int least = 0;
-  const auto take = [&least](int cores) {
+  const auto take = [&least](double quota, double period) {
+    const int cores = quota_cores(quota, period);
     if (cores > 0 && (least == 0 || cores < least)) least = cores;
   };
-  std::ifstream file("/proc/self/cgroup");
-  // hierarchy:controllers:path; version 2 has hierarchy 0 and no controllers.
-  for (std::string line; std::getline(file, line);) {
-    const std::size_t first = line.find(':');
-    const std::size_t second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    std::string controllers(1, ',');
-    controllers.append(line, first + 1, second - first - 1).push_back(',');
-    std::string path = line.substr(second + 1);
-    const bool v2 = controllers == ",,";
-    if (!v2 && controllers.find(",cpu,") == std::string::npos) continue;
-    for (;;) {
-      if (path == "/") path.clear();
-      if (v2) {
-        take(read_quota_v2("/sys/fs/cgroup" + path));
-      } else {
-        take(read_quota_v1("/sys/fs/cgroup/cpu" + path));
-      }
-      const std::size_t slash = path.rfind('/');
-      if (slash == std::string::npos) break;
-      path.resize(slash);
-    }
+  for (const std::string& folder : control_group_folders("cpu")) {
+    std::string quota;
+    double period = 0;
+    std::ifstream v2(folder + "/cpu.max");
+    if (v2 >> quota >> period && quota != "max") take(std::strtod(quota.c_str(), nullptr), period);
+    std::ifstream v1(folder + "/cpu.cfs_quota_us");
+    std::ifstream v1_period(folder + "/cpu.cfs_period_us");
+    if (v1 >> quota && v1_period >> period) take(std::strtod(quota.c_str(), nullptr), period);
   }
   return least;
 }
@@ -243,6 +215,7 @@ class Gang {
         std::this_thread::yield();
       }
     }
+    limit_.reset();
   }
 
   int64_t sum_finished() const {
@@ -259,11 +232,13 @@ class Gang {
     helpers_.fetch_add(missing);
     try {
       if (arenas_.empty() || arenas_.back()->max_concurrency() < wanted) {
-        const int helpers = std::max(wanted, threads() - 1);
-        limit_.reset();  // the least limit of all counts
+        arenas_.push_back(std::make_unique<tbb::task_arena>(std::max(wanted, threads() - 1), 0));
+      }
+      // The limit is the host program's. Only where more threads are asked for than TBB would run does the library set
+      // its own, while a job runs.
+      if (threads() > tbb::info::default_concurrency() && limit_ == nullptr) {
         limit_ = std::make_unique<tbb::global_control>(tbb::global_control::max_allowed_parallelism,
-                                                       static_cast<std::size_t>(helpers) + 1);
-        arenas_.push_back(std::make_unique<tbb::task_arena>(helpers, 0));
+                                                       static_cast<std::size_t>(threads()));
       }
       for (; missing > 0; --missing) arenas_.back()->enqueue([] { instance().help(); });
     } catch (...) {
@@ -344,8 +319,8 @@ class Gang {
 
   std::mutex mutex_;  // of the thread whose job runs; guards what is no atomic
   std::atomic<int> threads_;
-  std::atomic<int> helpers_{0};  // called or awake
-  std::unique_ptr<tbb::global_control> limit_;
+  std::atomic<int> helpers_{0};                 // called or awake
+  std::unique_ptr<tbb::global_control> limit_;  // while a job runs on more threads than TBB would give
   std::vector<std::unique_ptr<tbb::task_arena>> arenas_;  // the last is used; the others may hold helpers yet
   uint64_t job_ = 0;
   int64_t finished_ = 0;  // chunks of all jobs so far

@@ -1,5 +1,7 @@
 #include "models/training/checkpoint.hpp"
 
+#include <stdlib.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <string>
@@ -8,6 +10,7 @@
 #include "models/transformer/files.hpp"
 #include "tensor/io/file.hpp"
 #include "tests/catch.hpp"
+#include "tests/synced_paths.hpp"
 #include "tests/temporary_folder.hpp"
 
 /// Checkpoints through every moment at which a process can die: each is arranged by hand from the files of two whole ones.
@@ -186,6 +189,58 @@ TEST_CASE("a checkpoint that cannot be written leaves the one before as it was")
   }
   checkpoint(folder.path(), 20);
   CHECK(whole_step(folder.path()) == 20);
+}
+
+TEST_CASE("of older checkpoints the one of the lowest step goes first, not the one of the first name") {
+  const TemporaryFolder folder;
+  for (const int64_t step : {20, 100, 110, 1000}) checkpoint(folder.path(), step, 2);
+  CHECK(listing(folder / "checkpoints") == "step-100 step-110");
+  checkpoint(folder.path(), 1010, 1);
+  CHECK(listing(folder / "checkpoints") == "step-1000");
+}
+
+TEST_CASE("a checkpoint of the step that stands replaces it and is not kept beside it") {
+  const TemporaryFolder folder;
+  for (const int64_t step : {10, 20, 20}) checkpoint(folder.path(), step, 5);
+  CHECK(listing(folder / "checkpoints") == "step-10");
+  const HeldCheckpoints held = held_checkpoints(folder.path());
+  CHECK(held.kept == 1);
+  CHECK(held.bytes == 2 * (file_bytes(folder / kWeightsFile) + file_bytes(folder / kStateFile)));
+}
+
+TEST_CASE("a kept checkpoint is synced, file by file and name by name, as a link and as a copy") {
+  const TemporaryFolder folder;
+  checkpoint(folder.path(), 10, 2);
+  const std::string old = folder / "checkpoints";
+  // On another file system there are no links.
+  std::string far = "/dev/shm/gradus-test-XXXXXX";
+  const bool copied = GENERATE(false, true);
+  if (copied) {
+    if (::mkdtemp(far.data()) == nullptr) {
+      WARN("SKIPPED: /dev/shm is no other file system to copy to");
+      return;
+    }
+    fs::create_directory_symlink(far, old);
+  }
+  const test::SyncedPaths synced;
+  checkpoint(folder.path(), 20, 2);
+  const std::vector<std::string> paths = synced.paths();
+  const auto holds = [&](const std::string& part) {
+    return std::any_of(paths.begin(), paths.end(),
+                       [&](const std::string& path) { return path.ends_with(part); });
+  };
+  const std::string where = copied ? far : old;
+  CHECK(holds(where));
+  CHECK(holds(where + "/.next"));
+  CHECK(holds(folder.path()));
+  if (copied) {
+    int files = 0;
+    for (const std::string& path : paths) files += path.find("/.next/") != std::string::npos ? 1 : 0;
+    CHECK(files == 2);
+  }
+  CHECK(whole_step(old + "/step-10") == 10);
+  CHECK(listing(old) == "step-10");
+  if (copied) fs::remove_all(far);
 }
 
 TEST_CASE("older checkpoints stay as long as keep says, each whole") {

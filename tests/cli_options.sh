@@ -193,6 +193,22 @@ training_rows() {
   base='run --quiet'
   changes resume --max-iters 33
   changes resume --time 0.01s
+  base='run --quiet --max-iters 33'
+  changes resume --learning-rate 1e-3
+  changes resume --min-lr 1e-3
+  changes resume --schedule linear
+  row resume --text
+  cp given/text given/moved
+  digest resume "$base --text given/moved"
+  grep -qaF 'given/moved' "$place/run/state.safetensors" || fail 'resume --text' 'the new place in the state' "$(head -c 900 "$place/run/state.safetensors")"
+  row resume --force
+  case $("$GRADUS" doctor --json) in
+    *sse2*avx2*)
+      cp -r given/model place.other
+      (export GRADUS_ISA=sse2 && refuses 1 'give --force' "$GRADUS" resume place.other --max-iters 33 &&
+        succeeds 'resume --force' "$GRADUS" resume place.other --max-iters 33 --force) || exit 1
+      ;;
+  esac
   common resume
 }
 

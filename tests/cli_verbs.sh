@@ -62,6 +62,78 @@ equal 'tokenizer show, char' '0-1 1-2 2-3 3-4' "$(awk '{ print $2 }' out | xargs
 equal 'tokenizer show, char' 'k i n g' "$(awk '{ print $3 }' out | xargs)"
 ok 'tokenizer show: pieces, ids and byte ranges that cover the text'
 
+# Samples with tokenizers of every kind, those without a line end among them; the line of a step is before its sample.
+tr '\n' ' ' < text > flat
+for kind in words wordpiece unigram spm-bpe char byte; do
+  from=text
+  [ $kind != char ] || from=flat
+  vocab='--vocab-size 300'
+  [ $kind != char ] && [ $kind != byte ] || vocab=
+  # shellcheck disable=SC2086
+  succeeds "tokenizer $kind" "$GRADUS" tokenizer train $from --kind $kind $vocab -o $kind.json -q
+  # shellcheck disable=SC2086
+  succeeds "train $kind" "$GRADUS" train $from -o sampled.$kind --tokenizer $kind.json --n-layer 1 --n-head 2 --n-embd 16 \
+    --block-size 16 --batch-size 2 --max-iters 6 --warmup 1 --eval-interval 4 --sample-every 3
+  equal "train $kind: steps and samples" 'step 3/6 sample step 4/6 step 6/6 sample' \
+    "$(sed -n 's/^\(step *[0-9]*\/6\).*/\1/p; s/^\(sample\) .*/\1/p' err | xargs)"
+  succeeds "resume $kind" "$GRADUS" resume sampled.$kind --max-iters 9
+  grep -q '^sample ' err || fail "resume $kind" 'a sample' "$(cat err)"
+done
+# A sample that cannot begin: nothing but the unknown token is there to begin with.
+cat > bare.json << 'END'
+{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+ "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": null, "decoder": null,
+ "model": {"type": "WordLevel", "vocab": {"<unk>": 0, "no word": 1}, "unk_token": "<unk>"}}
+END
+succeeds 'train without a beginning' "$GRADUS" train text -o bare --tokenizer bare.json --n-layer 1 --n-head 2 --n-embd 16 \
+  --block-size 16 --batch-size 2 --max-iters 6 --warmup 1 --eval-interval 2
+equal 'train without a beginning: said once' 1 "$(grep -c '^note .*no samples are shown' err)"
+grep -q '^warning .*100.0 % of the tokens of the text are unknown' err || fail 'a text of unknown tokens' 'a warning' "$(cat err)"
+equal 'train without a beginning: the whole run' 6 "$(lines bare/metrics.jsonl)"
+ok 'samples: each behind its step, with every kind of tokenizer, at train and at resume'
+
+# What the tokenizer does not know counts with its bytes.
+printf '\347\216\213\345\233\275 the \347\216\213 king\n%.0s' 1 2 3 4 5 6 7 8 > chinese
+succeeds 'eval of unknown words' "$GRADUS" eval sampled.words --input chinese --json
+equal 'eval of unknown words: bytes' $(($(wc -c < chinese) - 6)) "$(json out bytes)"
+equal 'eval of unknown words: half of them' 1 "$(awk -v rate="$(json out unknown_rate)" 'BEGIN { print (rate > 0.4 && rate < 0.6) }')"
+grep -q '^warning .*of the tokens of chinese are unknown' err || fail 'eval of unknown words' 'a warning' "$(cat err)"
+succeeds 'eval of known words' "$GRADUS" eval sampled.words --input text
+grep -q unknown out err && fail 'eval of known words' 'nothing unknown' "$(cat out err)"
+ok 'bits per byte count the bytes of unknown tokens, whose share is printed'
+
+# A model records whether it was trained with the special tokens that its tokenizer adds; one from elsewhere has them.
+succeeds 'tokenizer train' "$GRADUS" tokenizer train text --kind wordpiece --vocab-size 60 -o wordpiece.json -q
+# shellcheck disable=SC2086
+succeeds 'train wordpiece' "$GRADUS" train text -o wordpiece $size --tokenizer wordpiece.json --max-iters 5 --warmup 1 -q
+grep -q '"add_special": false' wordpiece/config.json || fail 'config.json' 'add_special: false' "$(cat wordpiece/config.json)"
+grep -q add_special char/config.json bpe/config.json && fail 'config.json where nothing is added' 'no word of it' "$(cat char/config.json)"
+mkdir elsewhere older
+cp wordpiece/model.safetensors wordpiece/tokenizer.json elsewhere
+cp -r wordpiece/. older
+python_free() { tr -d '\n' < wordpiece/config.json | sed 's/,  *"gradus": {[^}]*}//' ; }
+python_free > elsewhere/config.json
+grep -q gradus elsewhere/config.json && fail 'config.json from elsewhere' 'no key gradus' "$(cat elsewhere/config.json)"
+for model in wordpiece elsewhere; do
+  succeeds "embed $model" "$GRADUS" embed $model 'the king' --level token -o tokens.npz -q
+  head -n 1 tokens.npz.tokens.jsonl > $model.first
+  tail -n 1 tokens.npz.tokens.jsonl > $model.last
+  succeeds "embed $model by words" "$GRADUS" embed $model 'the king' --level word -o tokens.npz -q
+  equal "rows of $model by words" 2 "$(lines tokens.npz.tokens.jsonl)"
+  succeeds "generate $model" "$GRADUS" generate $model -p 'the king' -n 1 --json -q
+  json out prompt_tokens > $model.prompt
+  succeeds "eval $model" "$GRADUS" eval $model --input text --json -q
+  json out tokens > $model.tokens
+  json out bytes > $model.bytes
+done
+equal 'the first row of a model from elsewhere' '{"text":0,"token":"[CLS]","id":2,"start":0,"end":0,"word":-1}' "$(cat elsewhere.first)"
+equal 'the last row of a model from elsewhere' '{"text":0,"token":"[SEP]","id":3,"start":8,"end":8,"word":-1}' "$(cat elsewhere.last)"
+grep -q '"the"' wordpiece.first || fail 'the first row of a model trained here' '"the"' "$(cat wordpiece.first)"
+equal 'prompt of a model from elsewhere' $(($(cat wordpiece.prompt) + 1)) "$(cat elsewhere.prompt)"
+equal 'tokens that eval predicts' $(($(cat wordpiece.tokens) + 1)) "$(cat elsewhere.tokens)"
+equal 'bytes that eval predicts, the first token among them' "$(wc -c < text)" "$(cat elsewhere.bytes)"
+ok 'special tokens: a model trained here goes on as it was trained, one from elsewhere gets what its tokenizer adds'
+
 # Generation.
 generate() { "$GRADUS" generate "$@" 2> err || fail "generate $*" 'exit 0' "$(cat err)"; }
 generate bpe -p 'the king' -n 40 --temp 0 -q > greedy
@@ -77,6 +149,12 @@ generate bpe -p 'the king' -n 40 --seed 6 -q > six
 cmp -s five six && fail 'another seed' 'another text' "$(cat six)"
 generate bpe -p 'the king' -n 40 --seed 5 --json > out
 has_keys 'generate --json' out text tokens stop_reason prompt_tokens
+for seed in 1 2 3; do
+  # Random bytes: inside a character, and none.
+  generate bpe -p 'the' -n 40 --temp 100 --top-k 0 --top-p 1 --min-p 0 --seed $seed --json > out
+  has_keys 'generate --json of any bytes' out text ids tokens
+  grep -q '"text":"' out || fail 'generate --json of any bytes' 'a text' "$(cat out)"
+done
 generate bpe -p 'the' -n 3 --show-probs 2 > out
 equal '--show-probs: a line a token' 3 "$(lines out)"
 generate bpe -p '' -n 3 -q > out

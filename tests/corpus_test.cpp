@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "tests/catch.hpp"
 #include "tests/small_model.hpp"
 #include "tests/temporary_folder.hpp"
+#include "tokenizer/training/train.hpp"
 
 /// What training reads: texts and how they are cut, windows of tokens, and the options of a run.
 
@@ -133,6 +135,51 @@ TEST_CASE("documents are joined by <|endoftext|>, which text itself can never gi
   const TokenText bytes = tokenize_documents(Tokenizer::bytes(), {"ab", "c"});
   CHECK(bytes.ids == std::vector<int32_t>{'a', 'b', 'c'});
   CHECK(bytes.bytes == 3);
+}
+
+TEST_CASE(
+    "the bytes of all tokens are those of the text, also where a tokenizer drops or changes some of it") {
+  const std::vector<std::string_view> known = {"The king went up the hill. The king came down."};
+  // Capitals, doubled spaces, an accent, a character of three bytes that is unknown, spaces at both ends.
+  const std::vector<std::string_view> documents = {"  The  K\xc3\xaeng ", "", "   ", "\xe7\x8e\x8b hill",
+                                                   "up\n\n"};
+  int64_t bytes = 0;
+  for (const std::string_view document : documents) bytes += static_cast<int64_t>(document.size());
+  for (const char* kind : {"words", "wordpiece", "unigram", "spm-bpe", "bpe", "byte"}) {
+    TokenizerTraining options;
+    options.kind = kind;
+    options.vocab_size = 300;
+    const Tokenizer tokenizer = options.kind == "byte" ? Tokenizer::bytes() : train_tokenizer(known, options);
+    const TokenText text = tokenize_documents(tokenizer, documents);
+    CAPTURE(kind, text.ids, text.bytes_of);
+    CHECK(text.bytes == bytes);
+    REQUIRE(text.bytes_of.size() == text.ids.size());
+    CHECK(std::accumulate(text.bytes_of.begin(), text.bytes_of.end(), int64_t{0}) == bytes);
+    CHECK(std::all_of(text.bytes_of.begin(), text.bytes_of.end(), [](int32_t n) { return n >= 0; }));
+    for (std::size_t i = 0; i < text.ids.size(); ++i) {
+      if (tokenizer.is_special(text.ids[i]) && text.ids[i] == tokenizer.end_of_text())
+        CHECK(text.bytes_of[i] == 0);
+      if (tokenizer.lossless() && !tokenizer.is_special(text.ids[i])) {
+        CHECK(text.bytes_of[i] == static_cast<int32_t>(tokenizer.token_bytes(text.ids[i]).size()));
+      }
+    }
+  }
+}
+
+TEST_CASE("a text that is learned is not cut or padded as its tokenizer.json would have single texts") {
+  TokenizerTraining options;
+  options.kind = "words";
+  const std::vector<std::string_view> documents = {"one two three four five six"};
+  std::string json = train_tokenizer(documents, options).to_json();
+  const auto set = [&](const std::string& key, const std::string& value) {
+    const std::size_t at = json.find("\"" + key + "\": null");
+    REQUIRE(at != std::string::npos);
+    json.replace(at, key.size() + 8, "\"" + key + "\": " + value);
+  };
+  set("truncation", R"({"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0})");
+  const TokenText text = tokenize_documents(Tokenizer::parse(json, "cut"), documents);
+  CHECK(text.ids.size() == 6);
+  CHECK(std::accumulate(text.bytes_of.begin(), text.bytes_of.end(), 0) == 27);
 }
 
 TEST_CASE("a character that a tokenizer does not know is an error naming its document") {
@@ -291,7 +338,7 @@ TEST_CASE("each training option has a range, and its error names option and valu
   refused("--min-lr", [&](auto& o) { o.min_lr = nan; });
   refused("--warmup", [](auto& o) { o.warmup = -1; });
   refused("--weight-decay", [](auto& o) { o.weight_decay = -0.1; });
-  refused("--beta1", [](auto& o) { o.beta1 = 1; });
+  refused("--beta1 must be in [0, 1); it is 1", [](auto& o) { o.beta1 = 1; });
   refused("--beta2", [](auto& o) { o.beta2 = 1; });
   refused("--grad-clip", [](auto& o) { o.grad_clip = -1; });
   refused("--val-fraction", [](auto& o) { o.val_fraction = 0.6; });
@@ -300,4 +347,36 @@ TEST_CASE("each training option has a range, and its error names option and valu
   refused("--checkpoint-every", [](auto& o) { o.checkpoint_every = 0; });
   refused("--keep", [](auto& o) { o.keep = -1; });
   refused("--schedule", [](auto& o) { o.schedule = "cosin"; });
+  refused("--min-lr must not be above --learning-rate; they are 0.0001 and 5e-05",
+          [](auto& o) { o.learning_rate = 5e-5; });
+  refused("--warmup and the fall of wsd must fit into the steps; they are 100 and 60 of 150", [](auto& o) {
+    o.schedule = "wsd";
+    o.max_iters = 150;
+  });
+}
+
+TEST_CASE("the lowest learning rate is a ten-thousandth, or a tenth of the highest where that is less") {
+  const TrainingOptions options;
+  CHECK(default_min_lr(options.learning_rate) == options.min_lr);  // to the bit
+  CHECK(default_min_lr(0.1) == 1e-4);
+  CHECK(default_min_lr(5e-5) == 5e-5 / 10);
+  CHECK(default_min_lr(0) == 0);
+}
+
+TEST_CASE("a run checkpoints its start, every so many steps, and its end") {
+  TrainingOptions options;
+  options.checkpoint_every = 40;
+  const auto count = [&](int64_t steps, int64_t begin) {
+    options.max_iters = steps;
+    return checkpoints_after(options, begin);
+  };
+  CHECK(count(0, -1) == 1);
+  CHECK(count(39, -1) == 2);
+  CHECK(count(40, -1) == 2);
+  CHECK(count(41, -1) == 3);
+  CHECK(count(100, 0) == 3);
+  CHECK(count(100, 39) == 3);
+  CHECK(count(100, 40) == 2);
+  CHECK(count(100, 99) == 1);
+  CHECK(count(100, 100) == 0);
 }

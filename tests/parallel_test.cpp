@@ -12,6 +12,9 @@
 #include "tests/catch.hpp"
 #include "tests/use_threads.hpp"
 
+#ifndef GRADUS_NO_THREADS
+#include <oneapi/tbb/global_control.h>
+#endif
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -31,6 +34,13 @@ std::vector<double> partial_sums(int64_t chunks) {
   });
   return sums;
 }
+
+#ifndef GRADUS_NO_THREADS
+std::size_t tbb_limit() {
+  return tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
+}
+const std::size_t limit_at_start = tbb_limit();
+#endif
 
 }  // namespace
 
@@ -186,6 +196,20 @@ TEST_CASE("Helpers that come and go between jobs go on helping") {
     });
   }
   CHECK(met);
+}
+
+TEST_CASE("TBB's limit of threads is after a job what it was before, whatever the job ran on") {
+  const std::size_t before = limit_at_start;  // that of now might be what another job left behind
+  for (const int threads : {2, available_cores() + 2}) {
+    const UseThreads scope(threads);
+    CHECK(partial_sums(100).size() == 100);
+    CHECK(tbb_limit() == before);
+  }
+  // A limit of the host program holds.
+  const tbb::global_control least(tbb::global_control::max_allowed_parallelism, 1);
+  const UseThreads scope(available_cores() + 2);
+  CHECK(partial_sums(100).size() == 100);
+  CHECK(tbb_limit() == 1);
 }
 
 TEST_CASE("The threads that were set are really used, also beyond the number of cores") {

@@ -8,22 +8,20 @@
 #include <vector>
 
 #include "models/training/corpus.hpp"
-#include "models/training/planner.hpp"
 #include "models/training/trainer.hpp"
 #include "models/transformer/files.hpp"
 #include "models/transformer/weights.hpp"
 #include "tensor/autodiff.hpp"
 #include "tensor/io/file.hpp"
-#include "tensor/machine.hpp"
 #include "tensor/ops.hpp"
 #include "tensor/ops/product.hpp"
-#include "tensor/storage.hpp"
 #include "tests/catch.hpp"
 #include "tests/op_cases.hpp"
-#include "tests/small_model.hpp"
+#include "tests/small_training.hpp"
 #include "tests/temporary_folder.hpp"
+#include "tokenizer/training/train.hpp"
 
-/// Training from the outside: steps, their bits, checkpoints of a whole run, evaluation, and the planner.
+/// Training from the outside: steps, their bits, checkpoints of a whole run, and evaluation.
 
 using namespace gradus;
 using namespace gradus::testing;
@@ -32,64 +30,17 @@ using gradus::test::TemporaryFolder;
 
 namespace {
 
-constexpr int64_t kVocab = 29;
-
-/// A tokenizer with the small models' vocabulary; its characters have 1, 2 and 3 bytes.
-const Tokenizer& letters() {
-  static const Tokenizer tokenizer = [] {
-    std::string text = "\xe2\x82\xac\xc3\xa9 ";
-    for (char c = 'a'; c <= 'z'; ++c) text += c;
-    return Tokenizer::train_char(text);
-  }();
-  return tokenizer;
-}
-
 Config dropout_config(Arch arch) {
   Config config = small_config(arch, kVocab, 16);
   config.dropout = 0.1;
   return config;
 }
 
-/// Few steps in which everything has an effect: clipping, decay, a rising and a falling rate.
-TrainingOptions few_steps(int64_t steps) {
-  TrainingOptions options;
-  options.batch_size = 8;
-  options.max_iters = steps;
-  options.learning_rate = 1e-2;
-  options.min_lr = 1e-3;
-  options.warmup = 2;
-  options.grad_clip = 0.5;
-  options.eval_interval = 0;
-  options.seed = 42;
-  return options;
+Evaluation evaluated(const Transformer& model, std::span<const int32_t> ids,
+                     const std::function<void(int64_t, int64_t)>& progress = {}) {
+  const TokenText text = text_of({ids.begin(), ids.end()});
+  return evaluate(model, letters(), text.ids, text.bytes_of, progress);
 }
-
-/// A model in training on a text of its own.
-struct Training {
-  std::vector<int32_t> ids = some_ids(400, kVocab, 1);
-  std::vector<int32_t> held_out = some_ids(60, kVocab, 2);
-  Transformer model;
-  Trainer trainer;
-  Training(const Config& config, const TrainingOptions& options)
-      : model(small_model(config)), trainer(model, options, letters(), ids, 1.5, held_out) {}
-
-  void steps(int count) {
-    for (int i = 0; i < count; ++i) trainer.train_step();
-  }
-  /// The bytes of all that a checkpoint holds.
-  std::string files() const {
-    const TemporaryFolder folder;
-    trainer.save(folder.path(), {});
-    std::string all = read_file(folder / kWeightsFile);
-    const SafetensorsFile state = SafetensorsFile::open(folder / kStateFile);
-    for (const std::string& name : state.names()) {
-      const RawTensor array = state.array(name);
-      all += name;
-      all.append(static_cast<const char*>(array.data), array.bytes);
-    }
-    return all;
-  }
-};
 
 /// Model and moments after some steps.
 std::string trained(const Config& config, const TrainingOptions& options, int steps = 4) {
@@ -97,25 +48,6 @@ std::string trained(const Config& config, const TrainingOptions& options, int st
   training.steps(steps);
   return training.files();
 }
-
-class Recorder : public TrainingObserver {
- public:
-  std::vector<StepEvent> steps;
-  std::vector<int64_t> checkpoints, samples;
-  std::function<void(int64_t)> after_step = [](int64_t) {};
-
-  void on_step(const StepEvent& event) override {
-    steps.push_back(event);
-    after_step(event.step);
-  }
-  void on_checkpoint(const CheckpointEvent& event) override { checkpoints.push_back(event.step); }
-  void on_sample(int64_t step, const Transformer& model) override {
-    samples.push_back(step);
-    NoGrad quiet;
-    const std::vector<int32_t> ids = some_ids(5, kVocab);
-    model.logits(model.forward(ids_tensor(ids), Context::of_batch(1, 5)));
-  }
-};
 
 /// Mean surprise of `window` by a float forward pass of it alone and a softmax in double.
 double window_nats(const Transformer& model, const std::vector<int32_t>& window) {
@@ -250,6 +182,71 @@ TEST_CASE("every option that is part of a training changes its bits") {
   CHECK((trained(without, few_steps(6)) != base));
 }
 
+TEST_CASE("loss and gradient norm of a step do not depend on how it is cut into batches, to the last bit") {
+  // Six and three are no powers of two: halves of a sum would be exact, and hide another order.
+  for (const bool tie : {true, false}) {
+    Config config = dropout_config(Arch::gpt);
+    config.tie = tie;
+    const auto events = [&](int64_t batch, int64_t parts) {
+      TrainingOptions options = few_steps(6);
+      options.batch_size = batch;
+      options.grad_accum = parts;
+      Training training(config, options);
+      std::vector<double> values;
+      for (int i = 0; i < 4; ++i) {
+        const StepEvent event = training.trainer.train_step();
+        values.insert(values.end(), {event.loss, event.bits_per_byte, event.grad_norm});
+      }
+      return values;
+    };
+    const std::vector<double> whole = events(6, 1);
+    CHECK(events(2, 3) == whole);
+    CHECK(events(3, 2) == whole);
+    CHECK(events(1, 6) == whole);
+  }
+}
+
+TEST_CASE("however few rows of the token table may wait for the last batch, the bits are the same") {
+  for (const Arch arch : {Arch::gpt, Arch::llama}) {
+    Config config = dropout_config(arch);
+    config.tie = true;
+    TrainingOptions options = few_steps(6);
+    options.batch_size = 1;
+    options.grad_accum = 6;
+    const int64_t rows = config.block_size * config.n_embd * 4;
+    const auto run = [&](int64_t kept) {
+      Training training(config, options);
+      training.trainer.keep_rows(kept);
+      const StepEvent event = training.trainer.train_step();
+      training.steps(2);
+      return std::pair(training.files(), std::pair(event.loss, event.grad_norm));
+    };
+    const auto all = run(6 * rows);
+    for (const int64_t kept : {int64_t{0}, rows - 1, rows, 3 * rows}) {
+      CAPTURE(kept);
+      CHECK((run(kept) == all));
+    }
+    CHECK(batches_read_twice(config, options, 0) == 5);
+    CHECK(batches_read_twice(config, options, rows) == 4);
+    CHECK(batches_read_twice(config, options) == 0);
+    config.tie = false;
+    CHECK(batches_read_twice(config, options, 0) == 0);
+  }
+}
+
+TEST_CASE("wsd begins to fall where 40 % of the steps are left") {
+  TrainingOptions options = few_steps(20);
+  options.schedule = "wsd";
+  Training training(small_config(Arch::gpt, kVocab, 16), options);
+  for (int64_t step = 1; step <= 20; ++step) {
+    const double rate = training.trainer.train_step().learning_rate;
+    CAPTURE(step);
+    if (step > 2 && step <= 13) CHECK(rate == 1e-2);
+    // From step 13 to one beyond the last the rate is a line from the highest to the lowest.
+    if (step > 13) CHECK(rate == Approx(1e-2 - 9e-3 * static_cast<double>(step - 13) / 8));
+  }
+}
+
 TEST_CASE("a reducer sees the gradient of the whole step, once") {
   TrainingOptions options = few_steps(6);
   options.batch_size = 4;
@@ -360,6 +357,8 @@ TEST_CASE("a run evaluates, samples and checkpoints when they are due, and at it
   CHECK(training.trainer.run(folder.path(), {{"paths", "[]"}}, recorder, never));
   CHECK(recorder.checkpoints == std::vector<int64_t>{0, 4, 7});
   CHECK(recorder.samples == std::vector<int64_t>{2, 4, 6});
+  // A sample may fail: what it could cost is checkpointed before.
+  CHECK(recorder.order == "csstssctsstsc");
   REQUIRE(recorder.steps.size() == 7);
   for (int64_t i = 0; i < 7; ++i) {
     const StepEvent& event = recorder.steps[static_cast<std::size_t>(i)];
@@ -443,7 +442,7 @@ TEST_CASE("an evaluation predicts every token but the first once, each within it
         bytes += static_cast<int64_t>(letters().token_bytes(ids[static_cast<std::size_t>(i)]).size());
       }
       int64_t told_done = 0, told_all = 0;
-      const Evaluation result = evaluate(model, letters(), ids, [&](int64_t done, int64_t all) {
+      const Evaluation result = evaluated(model, ids, [&](int64_t done, int64_t all) {
         CHECK(done > told_done);
         told_done = done;
         told_all = all;
@@ -465,10 +464,26 @@ TEST_CASE("an evaluation does not depend on what is evaluated with it") {
   const std::vector<int32_t> ids = some_ids(16 * 9 + 1, kVocab, 6);
   double nats = 0;
   for (std::size_t first = 0; first + 1 < ids.size(); first += 16) {
-    nats += 16 * evaluate(model, letters(), std::span(ids).subspan(first, 17)).loss;
+    nats += 16 * evaluated(model, std::span(ids).subspan(first, 17)).loss;
   }
   // Only the sum over windows is rounded differently.
-  CHECK(evaluate(model, letters(), ids).loss == Approx(nats / (16 * 9)).epsilon(1e-13));
+  CHECK(evaluated(model, ids).loss == Approx(nats / (16 * 9)).epsilon(1e-13));
+}
+
+TEST_CASE("bits per byte count the text that unknown tokens stand for, and the unknown tokens are counted") {
+  const std::vector<std::string_view> known = {"the king went up the hill"};
+  const std::vector<std::string_view> unknown = {"\xe5\x9b\xbd\xe7\x8e\x8b the \xe7\x8e\x8b\xe5\x9b\xbd"};
+  TokenizerTraining options;
+  options.kind = "words";
+  const Tokenizer words = train_tokenizer(known, options);
+  const Transformer model = small_model(small_config(Arch::gpt, words.vocab_size(), 16));
+  const TokenText text = tokenize_documents(words, unknown);
+  const Evaluation result = evaluate(model, words, text.ids, text.bytes_of);
+  CHECK(result.tokens == 2);
+  CHECK(result.unknown == 1);
+  CHECK(result.unknown_rate() == 0.5);
+  CHECK(result.bytes == 11);  // " the" and the last word with its space
+  CHECK(result.bits_per_byte == Approx(result.loss * 2 / std::log(2.0) / 11));
 }
 
 TEST_CASE("an evaluation reads fewer windows at once where the vocabulary is large, but always a whole one") {
@@ -489,7 +504,7 @@ TEST_CASE("special tokens are predicted, and count no bytes") {
   Config config = small_config(Arch::gpt, bpe.vocab_size(), 16);
   const Transformer model = small_model(config);
   const TokenText text = tokenize_documents(bpe, documents);
-  const Evaluation result = evaluate(model, bpe, text.ids);
+  const Evaluation result = evaluate(model, bpe, text.ids, text.bytes_of);
   CHECK(result.tokens == 12);
   CHECK(result.bytes == 11);  // without the first token, which nothing predicts, and the separator
   CHECK(result.bits_per_byte == Approx(result.loss * 12 / std::log(2.0) / 11));
@@ -499,100 +514,21 @@ TEST_CASE("an evaluation needs two tokens, stops when progress throws, and leave
   Transformer model = small_model(small_config(Arch::gpt, kVocab, 16));
   model.set_requires_grad(true);
   const std::vector<int32_t> ids = some_ids(40, kVocab);
-  CHECK_THROWS_WITH(evaluate(model, letters(), std::span(ids).first(1)),
+  CHECK_THROWS_WITH(evaluated(model, std::span(ids).first(1)),
                     ContainsSubstring("must have at least 2 tokens; it has 1"));
   struct Stop {};
-  CHECK_THROWS_AS(evaluate(model, letters(), ids, [](int64_t, int64_t) { throw Stop(); }), Stop);
-  evaluate(model, letters(), ids);
+  CHECK_THROWS_AS(evaluated(model, ids, [](int64_t, int64_t) { throw Stop(); }), Stop);
+  evaluated(model, ids);
   for (const NamedTensor& parameter : model.parameters()) CHECK_FALSE(parameter.tensor.grad().defined());
 }
 
-TEST_CASE("the planner knows the memory of a training within a tenth") {
-  struct Shape {
-    Arch arch;
-    bool tie;
-    int64_t layers, width, block, vocab, batch, accum;
-  };
-  for (const Shape& shape :
-       {Shape{Arch::gpt, true, 2, 64, 64, 1000, 8, 1}, Shape{Arch::gpt, false, 4, 96, 32, 300, 12, 2},
-        Shape{Arch::llama, true, 3, 128, 48, 500, 4, 1}, Shape{Arch::llama, false, 2, 64, 64, 2000, 6, 1}}) {
-    Config config = default_config(shape.arch);
-    config.n_layer = shape.layers;
-    config.n_embd = shape.width;
-    config.n_head = 4;
-    config.block_size = shape.block;
-    config.vocab_size = shape.vocab;
-    config.tie = shape.tie;
-    config.dropout = 0.1;
-    config = config.resolved();
-    TrainingOptions options = few_steps(4);
-    options.batch_size = shape.batch;
-    options.grad_accum = shape.accum;
-    options.eval_interval = 4;
-    const std::vector<int32_t> ids = some_ids(3000, std::min<int64_t>(shape.vocab, 256));
-
-    release_free_memory();
-    const auto before = static_cast<double>(memory_statistics().reserved);
-    const auto rest = static_cast<double>(resident_bytes()) - before;
-    const double planned = static_cast<double>(plan_memory(config, options, 3000)) - rest - before;
-    CHECK(static_cast<double>(memory_statistics().reserved) == before);  // it took nothing itself
-
-    reset_memory_peaks();
-    {
-      const TemporaryFolder folder;
-      const std::atomic<bool> never{false};
-      Recorder recorder;
-      Transformer model(config);
-      model.init(1);
-      const Tokenizer tokenizer = Tokenizer::bytes();
-      Trainer trainer(model, options, tokenizer, ids, 1.0, ids);
-      trainer.run(folder.path(), {}, recorder, never);
-    }
-    const double peak = static_cast<double>(memory_statistics().peak_reserved) - before;
-    CAPTURE(name_of(shape.arch), shape.tie, planned, peak, before);
-    CHECK(planned > 0.9 * peak);
-    CHECK(planned < 1.1 * peak);
+TEST_CASE("a checkpoint records whether its steps were taken with fused multiply-add") {
+  for (const std::string& isa : available_isas()) {
+    const UseIsa use(isa);
+    const TemporaryFolder folder;
+    Training training(small_config(Arch::gpt, kVocab, 16), few_steps(6));
+    training.trainer.save(folder.path(), {});
+    CHECK(SafetensorsFile::open(folder / kStateFile).metadata().at(kFusedKey) ==
+          (has_fma(isa) ? "yes" : "no"));
   }
-}
-
-TEST_CASE("a model larger than any memory is planned without taking it") {
-  TrainingOptions options;
-  options.batch_size = 1;
-  Config config = default_config(Arch::gpt);
-  config.vocab_size = 50257;
-  config.block_size = 2048;
-  SECTION("100 billion parameters") {
-    config.n_layer = 96;
-    config.n_head = 96;
-    config.n_embd = 9216;
-    config = config.resolved();
-    CHECK(parameter_count(config) > 95'000'000'000);
-  }
-  SECTION("a billion") {
-    config.n_layer = 24;
-    config.n_head = 16;
-    config.n_embd = 2048;
-    config = config.resolved();
-  }
-  const uint64_t held = memory_statistics().reserved;
-  const uint64_t peak_before = peak_resident_bytes();
-  const uint64_t bytes = plan_memory(config, options, 100000);
-  // Weights, gradients and two moments at least.
-  CHECK(bytes >= static_cast<uint64_t>(parameter_count(config)) * 16);
-  CHECK(memory_statistics().reserved == held);
-  CHECK(peak_resident_bytes() - peak_before < (uint64_t{256} << 20));
-}
-
-TEST_CASE("a training's operations are six for each matrix weight and 6 L C T for attention") {
-  Config config = default_config(Arch::gpt);
-  config.n_layer = 2;
-  config.n_head = 4;
-  config.n_embd = 64;
-  config.block_size = 32;
-  config.vocab_size = 100;
-  config = config.resolved();
-  const double block = 64 * 192 + 64 * 64 + 2 * 64 * 256;
-  CHECK(training_flops_per_token(config) == 6 * (2 * block + 100 * 64) + 6 * 2 * 64 * 32);
-  config.tie = false;  // the table that is only looked up costs nothing
-  CHECK(training_flops_per_token(config) == 6 * (2 * block + 100 * 64) + 6 * 2 * 64 * 32);
 }

@@ -1,5 +1,7 @@
 // gradus eval: how well a model predicts a file.
 
+#include <cmath>
+
 #include "models/training/corpus.hpp"
 #include "models/training/evaluate.hpp"
 #include "models/transformer/files.hpp"
@@ -7,6 +9,7 @@
 #include "tools/common.hpp"
 #include "tools/open_model.hpp"
 #include "tools/text_options.hpp"
+#include "tools/training.hpp"
 
 namespace gradus::tools {
 
@@ -36,25 +39,29 @@ int run_eval(const Arguments& arguments) {
   if (!common.quiet && !corpus.passed_over.empty()) say("note   " + corpus.passed_over);
   LanguageModel loaded = open_model(folder, common);
   loaded.model.pack(weights.value());
-  const TokenText tokens = tokenize_documents(loaded.tokenizer, corpus.training, corpus.names);
+  const TokenText tokens = tokenize_documents(loaded.tokenizer, corpus.training, corpus.names,
+                                              {.add_special = loaded.add_special});
   const Evaluation result =
-      evaluate(loaded.model, loaded.tokenizer, tokens.ids, [&](int64_t done, int64_t total) {
+      evaluate(loaded.model, loaded.tokenizer, tokens.ids, tokens.bytes_of, [&](int64_t done, int64_t total) {
         if (interrupted()) throw Interrupted{};
         if (!common.quiet)
           status("eval   " + std::to_string(done) + "/" + std::to_string(total) + " windows");
       });
   check_unchanged(loaded);
+  warn_of_unknown(result.unknown_rate(), input);
   if (common.json) {
     Json json = Json::object();
     json.set("loss", result.loss)
-        .set("perplexity", result.perplexity)
+        .set("perplexity", std::isfinite(result.perplexity) ? Json(result.perplexity) : Json())
         .set("bits_per_byte", result.bits_per_byte);
     json.set("tokens", result.tokens).set("bytes", result.bytes);
+    json.set("unknown_rate", result.unknown_rate());
     print_json(json);
   } else {
     print_out("loss " + fixed(result.loss, 4) + "  perplexity " + fixed(result.perplexity, 2) +
               "  bits/byte " + fixed(result.bits_per_byte, 4) + "  over " + std::to_string(result.tokens) +
-              " tokens, " + std::to_string(result.bytes) + " bytes\n");
+              " tokens, " + std::to_string(result.bytes) + " bytes" +
+              (result.unknown > 0 ? ", " + fixed(100 * result.unknown_rate(), 2) + " % unknown" : "") + "\n");
     flush_out();
   }
   return 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <optional>
 
 #include "models/transformer/files.hpp"
 #include "models/transformer/weights.hpp"
@@ -26,6 +27,7 @@ struct TrainArguments {
   std::string init;
   bool dry_run = false;
   int64_t profile = 0;
+  std::optional<int64_t> sample_every;
   ModelOptions model;
   TrainingOptions training;
   TextFileOptions files;
@@ -55,7 +57,8 @@ void bind(Args& args, TrainArguments& a) {
             "instead of --max-iters: as many steps as fit, e.g. 3m; decided before the first step");
   args.integer("--grad-accum", t.grad_accum, "batches of one step");
   args.number("--learning-rate", t.learning_rate, "the highest learning rate");
-  args.number("--min-lr", t.min_lr, "the learning rate at the end");
+  args.number("--min-lr", t.min_lr,
+              "the learning rate at the end; where it is not given, at most a tenth of --learning-rate");
   args.integer("--warmup", t.warmup, "steps in which the learning rate rises");
   args.choice("--schedule", t.schedule, {"cosine", "linear", "constant", "wsd"}, "how it falls");
   args.number("--weight-decay", t.weight_decay, "of matrices, embeddings included");
@@ -67,7 +70,8 @@ void bind(Args& args, TrainArguments& a) {
   args.number("--val-fraction", t.val_fraction, "part of the text, at its end, that is held out");
   args.integer("--eval-interval", t.eval_interval,
                "steps between evaluations of the held-out part; 0: never");
-  args.integer("--sample-every", t.sample_every, "steps between samples of text; 0: never");
+  args.integer("--sample-every", a.sample_every,
+               "steps between samples of text; 0: never; default: as --eval-interval");
   args.integer("--checkpoint-every", t.checkpoint_every, "steps between checkpoints");
   args.integer("--keep", t.keep, "older checkpoints to keep");
   a.files.add(args);
@@ -210,8 +214,13 @@ int run_train(const Arguments& arguments) {
   a.model.config(512);  // wrong sizes are said before any work is done
   TrainingOptions& options = a.training;
   options.batch_size = a.model.batch();
-  if (!args.given("--sample-every")) options.sample_every = options.eval_interval;
-  options.validate();
+  options.sample_every = a.sample_every.value_or(options.eval_interval);
+  if (!args.given("--min-lr")) options.min_lr = default_min_lr(options.learning_rate);
+  // How many steps --time comes to is not known yet, and so whether the warm-up fits into them.
+  TrainingOptions untimed = options;
+  if (!a.time.empty()) untimed.warmup = 0;
+  untimed.validate();
+  const double seconds = a.time.empty() ? 0 : parse_duration(a.time, "--time");
   args.no_effect({
       a.model.preset_without_effect(),
       {options.val_fraction == 0 && options.eval_interval > 0,
@@ -257,27 +266,28 @@ int run_train(const Arguments& arguments) {
   // Where there is nothing to add there is nothing to say.
   if (tokenizer.added_around().empty()) config.add_special.reset();
 
-  const RunText text = encode_corpus(std::move(corpus), tokenizer);
+  const RunText text = encode_corpus(std::move(corpus), tokenizer, config.add_special.value_or(false));
   check(static_cast<int64_t>(text.training.ids.size()) > config.block_size,
         "train: the text must be longer than a block; ", "its training part has ", text.training.ids.size(),
         " tokens and --block-size is ", config.block_size, "; give more text or a smaller --block-size");
   const int64_t held_out_tokens = static_cast<int64_t>(text.held_out.ids.size());
+  const double unknown = text.unknown_rate(tokenizer);
   if (!a.common.quiet) {
     say("text   " + a.paths.front() +
         (a.paths.size() > 1 ? " and " + std::to_string(a.paths.size() - 1) + " more" : "") + ", " +
         bytes_text(static_cast<double>(text.corpus.bytes)) + ": " +
         count_text(static_cast<double>(text.training.ids.size())) + " tokens to learn from, " +
         count_text(static_cast<double>(held_out_tokens)) + " held out, " + fixed(text.bytes_per_token(), 2) +
-        " bytes a token");
+        " bytes a token" + (unknown > 0 ? ", " + fixed(100 * unknown, 2) + " % unknown" : ""));
   }
+  warn_of_unknown(unknown, "the text");
   // Memory is known without running anything: what cannot fit is refused before anything large is allocated.
   Plan plan;
   plan.parameters = parameter_count(config);
-  plan.peak_memory_bytes = plan_memory(config, options, held_out_tokens);
-  if (!a.dry_run) check_plan_fits(plan, std::filesystem::path(folder).is_absolute() ? "/" : ".");
-  plan = plan_training(config, options, held_out_tokens);
+  plan.peak_memory_bytes = plan_memory(config, untimed, held_out_tokens);
+  if (!a.dry_run) check_plan_fits(plan, folder);
+  plan = plan_training(config, untimed, held_out_tokens);
   if (!a.time.empty()) {
-    const double seconds = parse_duration(a.time, "--time");
     const double evaluations = options.eval_interval > 0
                                    ? plan.seconds_per_evaluation / static_cast<double>(options.eval_interval)
                                    : 0;
@@ -285,6 +295,8 @@ int run_train(const Arguments& arguments) {
         std::max<int64_t>(1, static_cast<int64_t>(seconds / (plan.seconds_per_step + evaluations)));
     plan.tokens = plan.tokens / std::max<int64_t>(plan.steps, 1) * options.max_iters;
     plan.steps = options.max_iters;
+    plan.disk_bytes = plan_disk(config, options);
+    options.validate();
     plan.seconds = static_cast<double>(plan.steps) * (plan.seconds_per_step + evaluations);
   }
   for (const auto& stream : text.corpus.streams) plan.disk_bytes += stream.second.size();
@@ -305,11 +317,11 @@ int run_train(const Arguments& arguments) {
     return 0;
   }
   if (interrupted()) throw Interrupted{};
+  check_plan_fits(plan, folder);
 
   create_directories(folder);
   const FolderLock lock(folder);
   check_folder_is_free(folder);  // another process may have begun here while this one planned
-  check_plan_fits(plan, folder);
   Transformer model = a.init.empty() ? Transformer(config) : base.model;
   if (a.init.empty()) {
     model.init(options.seed);
@@ -341,7 +353,7 @@ int run_train(const Arguments& arguments) {
   tokenizer.save(folder + "/" + kTokenizerFile);
   write_file_atomic(folder + "/" + kConfigFile, config_to_json(config).dump(2) + "\n");
 
-  Trainer trainer(model, options, tokenizer, text.training.ids, text.bytes_per_token(), text.held_out.ids);
+  Trainer trainer(model, options, tokenizer, text.training.ids, text.bytes_per_token(), text.held_out);
   RunProgress progress(folder, model, tokenizer, options, 0, plan, a.common.quiet);
   progress.profile_steps(a.profile);
   return finish_run(trainer, progress, folder, source_metadata(source), a.common);

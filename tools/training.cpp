@@ -42,31 +42,55 @@ const std::string& opened_metrics(const std::string& path, int64_t first_step) {
   return path;
 }
 
-/// Where a sample starts: the text's own beginning would be learned by heart, a line end is neutral.
+}  // namespace
+
 std::string sample_prompt(const Tokenizer& tokenizer) {
-  try {
-    tokenizer.encode("\n");
-    return "\n";
-  } catch (const std::invalid_argument&) {
-    return tokenizer.token_bytes(0);
+  const auto begins = [&](const std::string& text) {
+    try {
+      const std::vector<int32_t> ids = tokenizer.encode(text);
+      return !ids.empty() && ids.front() != tokenizer.unknown_id();
+    } catch (const std::invalid_argument&) {
+      return false;  // a character that the tokenizer does not know
+    }
+  };
+  if (begins("\n")) return "\n";
+  if (tokenizer.end_of_text()) return "";
+  for (int64_t i = 0; i < tokenizer.vocab_size(); ++i) {
+    const auto id = static_cast<int32_t>(i);
+    if (tokenizer.is_special(id) || id == tokenizer.unknown_id()) continue;
+    if (begins(tokenizer.token_bytes(id))) return tokenizer.token_bytes(id);
   }
+  return "";
 }
 
-}  // namespace
+void warn_of_unknown(double rate, const std::string& what) {
+  if (rate <= 0.01) return;
+  say("warning  " + fixed(100 * rate, 1) + " % of the tokens of " + what +
+      " are unknown: a model cannot tell apart what they stand for; use a tokenizer that knows such text, or "
+      "one of "
+      "bytes (bpe, byte)");
+}
 
 double RunText::bytes_per_token() const {
   return static_cast<double>(training.bytes) /
          static_cast<double>(std::max<std::size_t>(training.ids.size(), 1));
 }
 
-RunText encode_corpus(Corpus corpus, const Tokenizer& tokenizer) {
+double RunText::unknown_rate(const Tokenizer& tokenizer) const {
+  const int64_t unknown = count_unknown(tokenizer, training.ids) + count_unknown(tokenizer, held_out.ids);
+  return static_cast<double>(unknown) /
+         static_cast<double>(std::max<std::size_t>(training.ids.size() + held_out.ids.size(), 1));
+}
+
+RunText encode_corpus(Corpus corpus, const Tokenizer& tokenizer, bool add_special) {
   RunText text;
-  text.training = tokenize_documents(tokenizer, corpus.training, corpus.names);
+  text.training = tokenize_documents(tokenizer, corpus.training, corpus.names,
+                                     {.add_special = add_special, .bytes_of = false});
   // What is held out is the end of the last documents.
   std::vector<std::string> names(corpus.names.end() - static_cast<std::ptrdiff_t>(corpus.held_out.size()),
                                  corpus.names.end());
   if (!names.empty()) names.front() += " (from where it is held out)";
-  text.held_out = tokenize_documents(tokenizer, corpus.held_out, names);
+  text.held_out = tokenize_documents(tokenizer, corpus.held_out, names, {.add_special = add_special});
   text.corpus = std::move(corpus);
   return text;
 }
@@ -142,7 +166,12 @@ Corpus load_run_corpus(const std::string& folder, const RunSource& source, doubl
   for (const std::string& path : source.paths)
     paths.push_back(path.starts_with('/') ? path : folder + "/" + path);
   TextOptions options{.json_lines = source.json_lines, .key = source.text_key, .force = source.force_text};
-  Corpus corpus = load_corpus(paths, held_out, options);
+  Corpus corpus;
+  try {
+    corpus = load_corpus(paths, held_out, options);
+  } catch (const std::runtime_error& error) {
+    fail_world(error.what(), "; ", advice);
+  }
   check_world(corpus.sha256 == source.corpus_sha256, paths.front(),
               paths.size() > 1 ? detail::join(" and ", paths.size() - 1, " more") : "",
               ": must be the text that the run was started with; it has changed; ", advice);
@@ -210,12 +239,13 @@ void RunProgress::on_step(const StepEvent& event) {
   metrics_.append(line.dump() + "\n");
   if (quiet_) return;
   // A line for each evaluation and sample, and every ten seconds; in between a status line on a terminal.
-  const bool milestone = event.held_out || now - last_line_ > 10 || event.step == options_.max_iters;
+  const bool sampled = samples_ && options_.sample_every > 0 && event.step % options_.sample_every == 0;
+  const bool milestone =
+      event.held_out || sampled || now - last_line_ > 10 || event.step == options_.max_iters;
   const std::string text = step_line(event) + "  " + (left > 0 ? duration_text(left) + " left" : "done");
   if (milestone) {
     last_line_ = now;
-    say(text + (sample_.empty() ? "" : "  \"" + sample_ + "\""));
-    sample_.clear();
+    say(text);
   } else {
     status(text);
   }
@@ -236,11 +266,17 @@ std::string RunProgress::step_line(const StepEvent& event) const {
 }
 
 void RunProgress::on_sample(int64_t, const Transformer& model) {
-  if (quiet_) return;
+  if (quiet_ || !samples_) return;
   GenerateOptions options;
   options.max_tokens = 16;
   options.seed = options_.seed;
-  sample_ = one_line(generate(model, tokenizer_, sample_prompt(tokenizer_), options).text, 40);
+  try {
+    say("sample  \"" + one_line(generate(model, tokenizer_, sample_prompt(tokenizer_), options).text, 40) +
+        "\"");
+  } catch (const std::exception& error) {
+    samples_ = false;
+    say(std::string("note   no samples are shown: ") + error.what());
+  }
 }
 
 int finish_run(Trainer& trainer, RunProgress& progress, const std::string& folder, const Metadata& metadata,
@@ -252,20 +288,31 @@ int finish_run(Trainer& trainer, RunProgress& progress, const std::string& folde
   const auto& held_out = trainer.last_evaluation();
   if (common.json) {
     Json result = Json::object();
-    result.set("steps", trainer.step()).set("train_loss", trainer.last_loss());
+    // Before the first step there is no loss.
+    result.set("steps", trainer.step());
+    result.set("train_loss", trainer.step() > 0 ? Json(trainer.last_loss()) : Json());
     result.set("val_loss", held_out ? Json(held_out->loss) : Json());
     result.set("val_bits_per_byte", held_out ? Json(held_out->bits_per_byte) : Json());
+    result.set("unknown_rate", held_out ? Json(held_out->unknown_rate()) : Json());
     result.set("seconds", progress.seconds()).set("tokens_per_second", progress.tokens_per_second());
     result.set("peak_rss_bytes", static_cast<int64_t>(peak_resident_bytes()));
     result.set("run_hash", hash).set("complete", complete);
     print_json(result);
   }
   if (!common.quiet) {
-    if (complete) {
+    if (complete && trainer.step() == 0) {
+      say("done   step 0: the folder holds the initial weights, which no step has changed");
+      say("bits   run hash " + hash.substr(0, 16) + ", the same for any number of threads");
+      say("next   gradus resume " + folder + " --max-iters N");
+    } else if (complete) {
       say("done   step " + std::to_string(trainer.step()) + ", training loss " +
           fixed(trainer.last_loss(), 4) +
           (held_out ? ", held out " + fixed(held_out->loss, 4) + " (" + fixed(held_out->bits_per_byte, 3) +
-                          " bits/byte)"
+                          " bits/byte" +
+                          (held_out->unknown > 0
+                               ? ", " + fixed(100 * held_out->unknown_rate(), 2) + " % of its tokens unknown"
+                               : "") +
+                          ")"
                     : "") +
           (trainer.step() > first ? " in " + duration_text(progress.seconds()) : ", finished before"));
       say("bits   run hash " + hash.substr(0, 16) + ", the same for any number of threads");

@@ -22,8 +22,10 @@ struct RunText {
   TokenText training;
   TokenText held_out;
   double bytes_per_token() const;
+  /// The part of all its tokens that is unknown.
+  double unknown_rate(const Tokenizer& tokenizer) const;
 };
-RunText encode_corpus(Corpus corpus, const Tokenizer& tokenizer);
+RunText encode_corpus(Corpus corpus, const Tokenizer& tokenizer, bool add_special);
 
 /// What a run's state remembers of its text, so that resuming finds and checks it.
 struct RunSource {
@@ -39,7 +41,7 @@ struct RunSource {
 };
 Metadata source_metadata(const RunSource& source);
 RunSource source_from_metadata(const Metadata& metadata, const std::string& file);
-/// The text that a run was started with, read again; an error that ends with `advice` where it has changed.
+/// The text that a run was started with, read again; an error that ends with `advice` where that fails.
 Corpus load_run_corpus(const std::string& folder, const RunSource& source, double held_out,
                        const std::string& advice);
 
@@ -51,9 +53,10 @@ class RunProgress : public TrainingObserver {
               const TrainingOptions& options, int64_t first_step, const Plan& plan, bool quiet);
 
   void on_step(const StepEvent& event) override;
+  /// A sample that cannot be made is said, and no other is tried: it is no reason for a training to end.
+  void on_sample(int64_t step, const Transformer& model) override;
   /// A checkpoint that survives a loss of power has the lines of its steps.
   void before_checkpoint() override { metrics_.sync(); }
-  void on_sample(int64_t step, const Transformer& model) override;
 
   /// Profiles the next so many steps; after the last of them the table is printed and the trace written.
   void profile_steps(int64_t steps);
@@ -82,11 +85,18 @@ class RunProgress : public TrainingObserver {
   double last_event_ = 0;
   double last_line_ = 0;
   int64_t steps_ = 0;
-  std::string sample_;
+  bool samples_ = true;
   std::string folder_;
   int64_t profile_steps_ = 0;
   std::unique_ptr<Profile> profile_;
 };
+
+/// Where a sample starts: a line end, which is neutral where the text's own beginning would be learned by heart; else the
+/// beginning of a document; else the first token that a text can give.
+std::string sample_prompt(const Tokenizer& tokenizer);
+
+/// Says it where more than 1 % of the tokens of `what` are unknown to the tokenizer.
+void warn_of_unknown(double rate, const std::string& what);
 
 /// Runs a trainer to its end and reports: the last lines or the JSON object. Returns the exit code.
 int finish_run(Trainer& trainer, RunProgress& progress, const std::string& folder, const Metadata& metadata,

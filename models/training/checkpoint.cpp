@@ -16,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kStaged = ".next";
+constexpr const char* kKeptFolder = "checkpoints";
 
 /// A file of a folder, behind whatever link somebody has put there.
 std::string in(const std::string& folder, const std::string& name) {
@@ -34,21 +35,11 @@ int64_t step_of(const SafetensorsFile& file) {
   return step;
 }
 
-/// Older checkpoints are hard links (copies where the file system has none): publishing replaces names, not contents.
-void keep_current(const std::string& folder, int64_t keep) {
-  if (!file_exists(in(folder, kWeightsFile)) || !file_exists(in(folder, kStateFile))) return;
-  const int64_t step = step_of(SafetensorsFile::open(in(folder, kStateFile)));
-  const std::string old = in(folder, "checkpoints/step-" + std::to_string(step));
-  create_directories(old);
-  for (const char* name : {kWeightsFile, kStateFile}) {
-    std::error_code error;
-    fs::remove(in(old, name), error);
-    fs::create_hard_link(in(folder, name), in(old, name), error);
-    if (error) fs::copy_file(in(folder, name), in(old, name), fs::copy_options::overwrite_existing, error);
-    check_world(!error, in(old, name), ": cannot keep the older checkpoint; ", error.message());
-  }
+/// The older checkpoints of a run folder, the oldest first.
+std::vector<std::pair<int64_t, fs::path>> kept_checkpoints(const std::string& folder) {
   std::vector<std::pair<int64_t, fs::path>> kept;
-  for (const auto& entry : fs::directory_iterator(in(folder, "checkpoints"))) {
+  std::error_code none;  // no folder, none kept
+  for (const auto& entry : fs::directory_iterator(in(folder, kKeptFolder), none)) {
     const std::string name = entry.path().filename().string();
     int64_t number = 0;
     if (name.starts_with("step-") &&
@@ -58,10 +49,45 @@ void keep_current(const std::string& folder, int64_t keep) {
     }
   }
   std::sort(kept.begin(), kept.end());
+  return kept;
+}
+
+void remove_all(const std::string& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  check_world(!error, path, ": cannot be removed; ", error.message());
+}
+
+/// Lets a file stand under a second name too, through a loss of power: as a hard link, since publishing replaces names, not
+/// contents, or as a copy where the file system has none.
+void link_or_copy(const std::string& from, const std::string& to) {
+  const std::string staged = to + kStaged;
+  std::error_code error;
+  fs::create_hard_link(from, staged, error);
+  if (!error) return rename_synced(staged, to);
+  const MappedFile contents(from);
+  AtomicFile copy(to);
+  copy.write(contents.data(), contents.size());
+  copy.commit();
+}
+
+/// The checkpoint that stands becomes an older one, unless it is of the step that is about to be written.
+void keep_current(const std::string& folder, int64_t next_step, int64_t keep) {
+  if (!file_exists(in(folder, kWeightsFile)) || !file_exists(in(folder, kStateFile))) return;
+  const int64_t step = step_of(SafetensorsFile::open(in(folder, kStateFile)));
+  if (step == next_step) return;
+  // Made under another name, so that a folder step-N is never half of a checkpoint.
+  const std::string kept_folder = in(folder, kKeptFolder);
+  const std::string staged = in(kept_folder, kStaged);
+  const std::string old = in(kept_folder, "step-" + std::to_string(step));
+  remove_all(staged);
+  create_directories(staged);
+  for (const char* name : {kWeightsFile, kStateFile}) link_or_copy(in(folder, name), in(staged, name));
+  remove_all(old);
+  rename_synced(staged, old);
+  const auto kept = kept_checkpoints(folder);
   for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < kept.size(); ++i) {
-    std::error_code error;
-    fs::remove_all(kept[i].second, error);
-    check_world(!error, kept[i].second.string(), ": cannot remove the oldest checkpoint; ", error.message());
+    remove_all(kept[i].second.string());
   }
 }
 
@@ -72,7 +98,7 @@ void write_checkpoint(const std::string& folder, int64_t step, CheckpointFiles f
   files.state_metadata["step"] = std::to_string(step);
   const std::string model = in(folder, kWeightsFile);
   const std::string state = in(folder, kStateFile);
-  if (keep > 0) keep_current(folder, keep);
+  if (keep > 0) keep_current(folder, step, keep);
   // A staged file of an earlier, failed attempt must not survive the first rename below: it would pass for this one's.
   remove_file(state + kStaged);
   AtomicFile model_file(model);
@@ -116,6 +142,22 @@ int64_t recover_checkpoint(const std::string& folder) {
               model_step, "; it belongs to step ", staged_step);
   rename_synced(state + kStaged, state);
   return finish();
+}
+
+HeldCheckpoints held_checkpoints(const std::string& folder) {
+  HeldCheckpoints held;
+  for (const char* name : {kWeightsFile, kStateFile}) held.bytes += file_bytes(in(folder, name));
+  for (const auto& [step, path] : kept_checkpoints(folder)) {
+    ++held.kept;
+    for (const char* name : {kWeightsFile, kStateFile}) {
+      std::error_code missing;
+      // After a crash the checkpoint that stands may have a second name here.
+      if (fs::equivalent(path / name, in(folder, name), missing)) continue;
+      const auto bytes = fs::file_size(path / name, missing);
+      if (!missing) held.bytes += bytes;
+    }
+  }
+  return held;
 }
 
 }  // namespace gradus

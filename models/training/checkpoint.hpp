@@ -24,12 +24,24 @@ struct CheckpointFiles {
   Metadata state_metadata;  ///< gets "step"
 };
 
-/// Publishes a checkpoint. With keep > 0 the last `keep` older ones stay as checkpoints/step-N/.
+/// A key of the state's metadata: whether the steps were taken with fused multiply-add ("yes" or "no"), on which their bits
+/// depend.
+inline constexpr const char* kFusedKey = "fused_multiply_add";
+
+/// Publishes a checkpoint. With keep > 0 the last `keep` older ones stay as checkpoints/step-N/, as safe from a loss of
+/// power as the new one. A checkpoint of the step that stands replaces it.
 /// note: an error (a full disk, for instance) leaves the previous checkpoint as it was.
 void write_checkpoint(const std::string& folder, int64_t step, CheckpointFiles files, int64_t keep);
 
 /// Finishes a publication that was cut off, removes what is left of one that had not begun to take effect, and returns the
 /// step of the checkpoint that stands. An error names the file and what is wrong with it.
 int64_t recover_checkpoint(const std::string& folder);
+
+/// The checkpoints that a run folder holds: the one that stands and the older ones that were kept.
+struct HeldCheckpoints {
+  int64_t kept = 0;
+  uint64_t bytes = 0;  ///< of all together
+};
+HeldCheckpoints held_checkpoints(const std::string& folder);
 
 }  // namespace gradus

@@ -7,6 +7,7 @@
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/hash.hpp"
+#include "tokenizer/pipeline.hpp"
 
 namespace gradus {
 
@@ -79,22 +80,67 @@ Corpus load_corpus(const std::vector<std::string>& paths, double held_out, const
   return corpus;
 }
 
+namespace {
+
+/// Appends a document's tokens with their bytes; `before` is the text that has no token yet.
+void append_tokens(const Tokenizer& tokenizer, std::string_view document, int64_t& before,
+                   TokenText& result) {
+  const auto append = [&](int32_t id, int64_t bytes) {
+    result.ids.push_back(id);
+    result.bytes_of.push_back(static_cast<int32_t>(bytes));
+  };
+  if (tokenizer.lossless()) {
+    for (const int32_t id : tokenizer.encode(document)) {
+      append(id, static_cast<int64_t>(tokenizer.token_bytes(id).size()));
+    }
+    return;
+  }
+  int64_t at = 0;
+  for (const Piece& piece : tokenizer.encode_pieces(document, {.whole = true})) {
+    // Several tokens may stand for one character.
+    const int64_t end = std::max(at, piece.end);
+    append(piece.id, before + end - at);
+    before = 0;
+    at = end;
+  }
+  before += static_cast<int64_t>(document.size()) - at;
+}
+
+}  // namespace
+
 TokenText tokenize_documents(const Tokenizer& tokenizer, const std::vector<std::string_view>& documents,
-                             const std::vector<std::string>& names) {
+                             const std::vector<std::string>& names, const TokenizeOptions& options) {
+  const std::vector<int32_t> first =
+      options.add_special ? tokenizer.added_around().before : std::vector<int32_t>{};
   TokenText result;
+  int64_t before = 0;
   for (std::size_t i = 0; i < documents.size(); ++i) {
     if (i > 0) {
       if (const auto separator = tokenizer.end_of_text()) result.ids.push_back(*separator);
     }
+    result.ids.insert(result.ids.end(), first.begin(), first.end());
+    result.bytes_of.resize(options.bytes_of ? result.ids.size() : 0);
     try {
-      const std::vector<int32_t> ids = tokenizer.encode(documents[i]);
-      result.ids.insert(result.ids.end(), ids.begin(), ids.end());
+      if (options.bytes_of) {
+        append_tokens(tokenizer, documents[i], before, result);
+      } else {
+        const std::vector<int32_t> ids = tokenizer.encode(documents[i]);
+        result.ids.insert(result.ids.end(), ids.begin(), ids.end());
+      }
     } catch (const std::exception& error) {
       fail(i < names.size() ? names[i] : "document " + std::to_string(i), ": ", error.what());
     }
     result.bytes += static_cast<int64_t>(documents[i].size());
   }
+  if (!result.bytes_of.empty()) result.bytes_of.back() += static_cast<int32_t>(before);
   return result;
+}
+
+int64_t count_unknown(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
+  const auto unknown = tokenizer.unknown_id();
+  // Some files name the token between documents as the unknown one, which then stands for nothing unknown.
+  if (!unknown || unknown == tokenizer.end_of_text()) return 0;
+  return std::count(ids.begin(), ids.end(), *unknown);
 }
 
 }  // namespace gradus

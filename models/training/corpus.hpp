@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,15 +38,28 @@ struct Corpus {
 /// shape: held_out in [0, 0.5]
 Corpus load_corpus(const std::vector<std::string>& paths, double held_out, const TextOptions& options = {});
 
-/// Token ids, with the bytes that each stands for, so that a loss can be given per byte.
+/// Token ids, with the bytes of text that each stands for, so that a loss can be given per byte.
+/// note: what a tokenizer drops (spaces, say) belongs to the token behind it, or to the last one; an unknown token stands for
+///       the bytes that it takes the place of. So the bytes of all tokens are those of the text, whatever of it is lost.
 struct TokenText {
   std::vector<int32_t> ids;
-  int64_t bytes = 0;  ///< of the text
+  std::vector<int32_t> bytes_of;  ///< one for each id, where asked for
+  int64_t bytes = 0;              ///< of the text
+};
+
+struct TokenizeOptions {
+  /// Whether each document begins with the special tokens that the tokenizer puts before a text.
+  bool add_special = false;
+  /// Whether to tell the bytes of each token, which takes time and memory where a tokenizer rewrites texts.
+  bool bytes_of = true;
 };
 
 /// The ids of documents with `<|endoftext|>` between them where the tokenizer has one (which counts no bytes).
 /// note: an error names the document of `names` (or its number) in which a character is unknown.
 TokenText tokenize_documents(const Tokenizer& tokenizer, const std::vector<std::string_view>& documents,
-                             const std::vector<std::string>& names = {});
+                             const std::vector<std::string>& names = {}, const TokenizeOptions& options = {});
+
+/// How many of the ids are the tokenizer's unknown token.
+int64_t count_unknown(const Tokenizer& tokenizer, std::span<const int32_t> ids);
 
 }  // namespace gradus

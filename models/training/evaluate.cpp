@@ -1,8 +1,10 @@
 #include "models/training/evaluate.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
+#include "models/training/corpus.hpp"
 #include "tensor/autodiff.hpp"
 #include "tensor/error.hpp"
 #include "tensor/math.hpp"
@@ -18,8 +20,11 @@ int64_t evaluation_tokens(const Config& config) {
 }
 
 Evaluation evaluate(const Transformer& model, const Tokenizer& tokenizer, std::span<const int32_t> ids,
+                    std::span<const int32_t> bytes_of,
                     const std::function<void(int64_t, int64_t)>& progress) {
   check(ids.size() >= 2, "eval: the text must have at least 2 tokens; it has ", ids.size());
+  check(bytes_of.size() == ids.size(), "eval: there must be a number of bytes for each token; there are ",
+        bytes_of.size(), " for ", ids.size(), "; give those of the TokenText");
   const NoGrad no_grad;
   const int64_t predicted = static_cast<int64_t>(ids.size()) - 1;
   const int64_t block = model.config().block_size;
@@ -41,11 +46,13 @@ Evaluation evaluate(const Transformer& model, const Tokenizer& tokenizer, std::s
     for (const float loss : losses.to_vector<float>()) nats += static_cast<double>(loss);
     if (progress) progress(last, windows);
   }
+  check_world(
+      std::isfinite(nats),
+      "eval: the loss must be finite; it is not; the model's weights are damaged, or its training diverged");
   Evaluation result;
   result.tokens = predicted;
-  for (const int32_t id : ids.subspan(1)) {
-    if (!tokenizer.is_special(id)) result.bytes += static_cast<int64_t>(tokenizer.token_bytes(id).size());
-  }
+  for (const int32_t bytes : bytes_of.subspan(1)) result.bytes += bytes;
+  result.unknown = count_unknown(tokenizer, ids.subspan(1));
   result.loss = nats / static_cast<double>(predicted);
   result.perplexity = math::exp(result.loss);
   constexpr double kLn2 = 0.693147180559945309417;

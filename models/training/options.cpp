@@ -1,5 +1,6 @@
 #include "models/training/options.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 #include <system_error>
@@ -62,8 +63,8 @@ void TrainingOptions::validate() const {
   in_range("min-lr", min_lr, 0.0, 100.0);
   in_range("warmup", warmup, int64_t{0}, kMany);
   in_range("weight-decay", weight_decay, 0.0, 100.0);
-  in_range("beta1", beta1, 0.0, 0.9999999);
-  in_range("beta2", beta2, 0.0, 0.9999999);
+  check(beta1 >= 0 && beta1 < 1, "train: --beta1 must be in [0, 1); it is ", beta1);
+  check(beta2 >= 0 && beta2 < 1, "train: --beta2 must be in [0, 1); it is ", beta2);
   in_range("grad-clip", grad_clip, 0.0, 1e30);
   in_range("val-fraction", val_fraction, 0.0, 0.5);
   in_range("eval-interval", eval_interval, int64_t{0}, kMany);
@@ -72,6 +73,34 @@ void TrainingOptions::validate() const {
   in_range("keep", keep, int64_t{0}, int64_t{1000000});
   check(schedule == "cosine" || schedule == "linear" || schedule == "constant" || schedule == "wsd",
         "train: --schedule must be cosine, linear, constant or wsd; it is '", schedule, "'");
+  check(schedule == "constant" || min_lr <= learning_rate,
+        "train: --min-lr must not be above --learning-rate; they are ", min_lr, " and ", learning_rate,
+        "; lower the one or raise the other");
+  const int64_t decay = schedule_of(*this).decay;
+  check(schedule != "wsd" || max_iters == 0 || warmup + decay <= max_iters,
+        "train: --warmup and the fall of wsd must fit into the steps; they are ", warmup, " and ", decay,
+        " of ", max_iters, " steps; use a smaller --warmup or more steps");
+}
+
+double default_min_lr(double learning_rate) { return std::min(1e-4, learning_rate / 10); }
+
+Schedule schedule_of(const TrainingOptions& options) {
+  // ref: Hu et al., MiniCPM (2024), which finds 10 % of the steps and more to suffice
+  const int64_t decay = options.max_iters * 2 / 5;
+  return {schedule_kind(options.schedule),
+          options.learning_rate,
+          options.min_lr,
+          options.warmup,
+          options.max_iters,
+          decay};
+}
+
+int64_t checkpoints_after(const TrainingOptions& options, int64_t begin) {
+  if (begin >= options.max_iters) return 0;
+  // Of the multiples of checkpoint_every up to a step, 0 among them.
+  const auto multiples = [&](int64_t step) { return step < 0 ? 0 : step / options.checkpoint_every + 1; };
+  return multiples(options.max_iters) - multiples(begin) +
+         (options.max_iters % options.checkpoint_every != 0 ? 1 : 0);
 }
 
 Json options_to_json(const TrainingOptions& options) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "models/transformer/config.hpp"
+#include "nn/schedule.hpp"
 #include "tensor/io/json.hpp"
 
 namespace gradus {
@@ -34,9 +35,18 @@ struct TrainingOptions {
 
   /// Sequences of one step.
   int64_t sequences_per_step() const { return batch_size * grad_accum; }
-  /// An error naming the option, its value and its range.
+  /// An error naming the option, its value and its range, or the options that do not go together.
   void validate() const;
 };
+
+/// --min-lr where none is given: 1e-4, or a tenth of the learning rate where that is less.
+double default_min_lr(double learning_rate);
+
+/// The learning rates of a training.   note: wsd falls over the last 40 % of the steps.
+Schedule schedule_of(const TrainingOptions& options);
+
+/// Checkpoints that a run writes after that of step `begin`; -1: all, for a run begins with one of step 0.
+int64_t checkpoints_after(const TrainingOptions& options, int64_t begin);
 
 Json options_to_json(const TrainingOptions& options);
 /// note: an unknown or missing key is an error.

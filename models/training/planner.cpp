@@ -39,14 +39,19 @@ uint64_t walk(const Config& config, const TrainingOptions& options, int64_t held
   // The model sees its own vocabulary; the tokenizer only counts bytes, and in ghost memory no id has a value.
   const std::vector<int32_t> ids(static_cast<std::size_t>(config.block_size) + 2, 0);
   Transformer model(config);
-  Trainer trainer(model, options, tokenizer, ids, 1.0, {});
+  TrainingOptions few = options;
+  few.warmup = 0;
+  // Once no more rows wait, batches repeat each other.
+  few.grad_accum -= std::max<int64_t>(0, batches_read_twice(config, options) - 2);
+  if (!config.tie) few.grad_accum = std::min<int64_t>(few.grad_accum, 3);
+  Trainer trainer(model, few, tokenizer, ids, 1.0, {});
   for (int step = 0; step < 3; ++step) trainer.train_step();
   if (held_out_tokens >= 2 && options.eval_interval > 0) {
     // An evaluation repeats itself until its last windows.
     const int64_t at_once = evaluation_tokens(config);
     const int64_t length = std::min(held_out_tokens, 2 * at_once + (held_out_tokens - 1) % at_once + 1);
     const std::vector<int32_t> text(static_cast<std::size_t>(length), 0);
-    evaluate(model, tokenizer, text);
+    evaluate(model, tokenizer, text, text);
   }
   return ghost.statistics().peak_reserved;
 }
@@ -81,7 +86,7 @@ Timing time_steps(const Config& config, const TrainingOptions& options, double b
     updates.push_back(event.update_seconds);
   } while (now_seconds() - begin < budget * 0.8 && steps.size() < 50);
   const double evaluation_begin = now_seconds();
-  const Evaluation evaluation = evaluate(model, tokenizer, ids);
+  const Evaluation evaluation = evaluate(model, tokenizer, ids, ids);
   return {median(steps), median(updates),
           (now_seconds() - evaluation_begin) / static_cast<double>(evaluation.tokens)};
 }
@@ -104,6 +109,18 @@ uint64_t plan_memory(const Config& config, const TrainingOptions& options, int64
   return walk(config, options, held_out_tokens) + (resident > reserved ? resident - reserved : resident);
 }
 
+uint64_t plan_disk(const Config& config, const TrainingOptions& options, int64_t begin, int64_t kept) {
+  // Weights and two moments, the files' heads and the metrics.
+  const uint64_t checkpoint = static_cast<uint64_t>(parameter_count(config)) * 12 + (uint64_t{1} << 20);
+  const int64_t standing = begin < 0 ? 0 : 1;
+  const int64_t written = checkpoints_after(options, begin);
+  if (written == 0) return 0;
+  // What stands stays while the next one is written.
+  const int64_t fullest =
+      std::min<int64_t>(2, standing + written) + std::min(options.keep, kept + standing + written - 1);
+  return checkpoint * static_cast<uint64_t>(std::max<int64_t>(0, fullest - standing - kept));
+}
+
 Plan plan_training(const Config& config, const TrainingOptions& options, int64_t held_out_tokens) {
   const Config full = config.resolved();
   full.validate();
@@ -113,19 +130,20 @@ Plan plan_training(const Config& config, const TrainingOptions& options, int64_t
   plan.steps = options.max_iters;
   plan.tokens = options.max_iters * options.sequences_per_step() * full.block_size;
   plan.peak_memory_bytes = plan_memory(full, options, held_out_tokens);
-  // Weights and two moments, twice while a checkpoint replaces the last one, and once for each that is kept.
-  const uint64_t checkpoint = static_cast<uint64_t>(plan.parameters) * 12 + (uint64_t{1} << 20);
-  plan.disk_bytes = checkpoint * static_cast<uint64_t>(2 + options.keep);
+  plan.disk_bytes = plan_disk(full, options);
 
   const double peak = measure_peak(thread_count(), 0.05).f32_gflops * 1e9;
   const double likely = step_flops(full, options.batch_size) / (0.4 * peak);
+  // A forward pass is a third of a step.
+  const double batches =
+      static_cast<double>(options.grad_accum) + static_cast<double>(batches_read_twice(full, options)) / 3;
   double evaluation_per_token = 0;
   const uint64_t room = available_memory_bytes() / 2;
   if (likely < 0.7 && plan.peak_memory_bytes < room) {
     TrainingOptions one = options;
     one.grad_accum = 1;
     const Timing timing = time_steps(full, one, 3.0);
-    plan.seconds_per_step = timing.step * static_cast<double>(options.grad_accum) + timing.update;
+    plan.seconds_per_step = timing.step * batches + timing.update;
     evaluation_per_token = timing.evaluation;
   } else {
     // One and two layers of the same width, one sequence, a smaller vocabulary: the difference is a layer, the rest is
@@ -162,7 +180,7 @@ Plan plan_training(const Config& config, const TrainingOptions& options, int64_t
         layer * static_cast<double>(full.n_layer) * layer_flops(full) / layer_flops(small);
     const double update =
         two.update * static_cast<double>(plan.parameters) / static_cast<double>(parameter_count(small));
-    plan.seconds_per_step = sequence * static_cast<double>(options.sequences_per_step()) + update;
+    plan.seconds_per_step = sequence * static_cast<double>(options.batch_size) * batches + update;
     evaluation_per_token = two.evaluation * training_flops_per_token(full) / training_flops_per_token(small);
   }
   // The blocks of these trials have other sizes than the training's.

@@ -28,6 +28,12 @@ double training_flops_per_token(const Config& config);
 /// behaves as it will, for models of any size; added to what the process holds already.
 uint64_t plan_memory(const Config& config, const TrainingOptions& options, int64_t held_out_tokens);
 
+/// Bytes that a run adds to its folder at its fullest, from its start or from the checkpoint of step `begin` on, beside
+/// which `kept` older ones stand already.
+/// note: two checkpoints while one replaces the other, and of older ones as many as are kept and there are.
+uint64_t plan_disk(const Config& config, const TrainingOptions& options, int64_t begin = -1,
+                   int64_t kept = 0);
+
 /// Predicts memory and time, the latter from a few steps of the model itself, or, where one takes long, of a smaller one
 /// scaled part by part (blocks, output layer, optimiser). Takes less than 10 seconds and writes nothing.
 Plan plan_training(const Config& config, const TrainingOptions& options, int64_t held_out_tokens);

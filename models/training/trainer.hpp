@@ -11,6 +11,7 @@
 
 #include "models/training/batches.hpp"
 #include "models/training/checkpoint.hpp"
+#include "models/training/corpus.hpp"
 #include "models/training/evaluate.hpp"
 #include "models/training/options.hpp"
 #include "models/transformer/transformer.hpp"
@@ -46,9 +47,15 @@ class TrainingObserver {
   virtual void before_checkpoint() {}
   /// After a checkpoint of this step has been published.
   virtual void on_checkpoint(const CheckpointEvent&) {}
-  /// Every sample_every steps: the model may be read, for instance to generate from it.
+  /// Every sample_every steps, after the step's checkpoint: the model may be read, for instance to generate from it.
   virtual void on_sample(int64_t /*step*/, const Transformer&) {}
 };
+
+/// The default of Trainer::keep_rows(): little beside what a model takes whose rows would come to more.
+inline constexpr int64_t kKeptRowBytes = int64_t{64} << 20;
+/// Batches of a step that go through the model twice; see Trainer.
+int64_t batches_read_twice(const Config& config, const TrainingOptions& options,
+                           int64_t kept_row_bytes = kKeptRowBytes);
 
 /// Stands between backward and the optimiser: a place to combine gradients of several processes. Today the identity.
 using Reducer = std::function<void(const std::vector<NamedTensor>& parameters)>;
@@ -59,15 +66,20 @@ using Reducer = std::function<void(const std::vector<NamedTensor>& parameters)>;
 ///
 /// note: the model, tokenizer and ids must outlive the trainer. The divisor of the loss is the number of tokens of the
 ///       whole step, and dropout counts sequences of the whole run: cutting a step into batches changes no bit.
+/// note: the gradient of a tied token table is a chain over what the output layer gives for all tokens of the step, then over
+///       the rows that were looked up. So rows wait for the last batch; where those of many batches would take more memory
+///       than keep_rows() allows, the later batches go through the model twice: forward for the output layer alone, and
+///       then, when the rows before them are added, for everything else.
 class Trainer {
  public:
   Trainer(Transformer& model, const TrainingOptions& options, const Tokenizer& tokenizer,
-          std::span<const int32_t> training_ids, double bytes_per_token,
-          std::span<const int32_t> held_out_ids);
+          std::span<const int32_t> training_ids, double bytes_per_token, const TokenText& held_out);
 
   int64_t step() const { return step_; }
   const TrainingOptions& options() const { return options_; }
   void set_reducer(Reducer reducer) { reducer_ = std::move(reducer); }
+  /// Bytes of rows that may wait while a batch's gradient is made. No bit depends on it.
+  void keep_rows(int64_t bytes) { kept_row_bytes_ = bytes; }
 
   /// One step.
   StepEvent train_step();
@@ -90,17 +102,29 @@ class Trainer {
   double last_loss() const { return last_loss_; }
 
  private:
+  /// A batch of the present step, and what the model has to know of it.
+  struct Part {
+    Batches::Batch batch;
+    Context context;
+  };
+  Part part(int64_t number) const;
+  /// The loss of the present step; its gradient is then with the parameters.
+  double accumulate_gradient();
+
   Transformer& model_;
   TrainingOptions options_;
   const Tokenizer& tokenizer_;
   std::span<const int32_t> held_out_;
+  std::span<const int32_t> held_out_bytes_;
   double bytes_per_token_;
   Batches batches_;
   std::vector<NamedTensor> parameters_;
   AdamW optimizer_;
   Schedule schedule_;
   Reducer reducer_;
+  int64_t kept_row_bytes_ = kKeptRowBytes;
   int64_t step_ = 0;
+  int64_t saved_step_ = -1;  // of the checkpoint in the run's folder
   double last_loss_ = 0;
   std::optional<Evaluation> last_evaluation_;
 };

@@ -5,6 +5,7 @@
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/ops.hpp"
 #include "tensor/ops/common.hpp"
+#include "tensor/ops/loss.hpp"
 
 namespace gradus {
 namespace {
@@ -61,6 +62,12 @@ std::pair<Tensor, Tensor> row_losses(const char* op, const Tensor& logits, const
 }  // namespace
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, double divisor) {
+  double nothing_before = 0;
+  return detail::cross_entropy_part(logits, targets, divisor, nothing_before);
+}
+
+Tensor detail::cross_entropy_part(const Tensor& logits, const Tensor& targets, double divisor,
+                                  double& running) {
   check_logits("cross_entropy", logits, targets);
   check(divisor >= 0 && std::isfinite(divisor),
         "cross_entropy: the divisor must be positive, or 0 for the rows that count; "
@@ -75,14 +82,13 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, double divisor
 
   const Tensor input = logits.to_contiguous();
   const std::pair<Tensor, Tensor> losses = row_losses("cross_entropy", input, ids);
-  double total = 0;
   visit_floating(input.dtype(), "cross_entropy", [&]<class T>() {
     const T* loss_data = losses.second.data<T>();
     parallel_for(1, [&, rows = input.size(0)](int64_t) {
-      for (int64_t n = 0; n < rows; ++n) total += static_cast<double>(loss_data[n]);
+      for (int64_t n = 0; n < rows; ++n) running += static_cast<double>(loss_data[n]);
     });
   });
-  const Tensor y = Tensor::full({}, total / divisor, input.dtype());
+  const Tensor y = Tensor::full({}, running / divisor, input.dtype());
 
   return record("cross_entropy", y, {logits},
                 [classes, divisor, saved_logits = Saved("cross_entropy", input),

@@ -23,14 +23,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Folders by their path in the run, "" for itself; names in them, and which file or folder each is.
-using Entries = std::map<std::string, std::map<std::string, ino_t>>;
+/// Of each folder the names in it, and which file or folder each is: by number, for names change.
+using Entries = std::map<ino_t, std::map<std::string, ino_t>>;
 
 /// What of the watched folder would survive.
 struct Disk {
   std::string folder;
+  ino_t root = 0;
   std::map<ino_t, std::string> contents;  // of each file, when it was last synced
   Entries names;                          // of each folder, when it was last synced
+  std::set<ino_t> folders;                // synced or not
 };
 Disk* disk = nullptr;              // while a run is watched
 std::function<void()> lose_power;  // called before each change
@@ -71,10 +73,9 @@ std::map<std::string, ino_t> listing(const std::string& folder) {
 
 Entries listing_of_all(const std::string& folder) {
   Entries all;
-  all[""] = listing(folder);
+  all[status_of(folder).st_ino] = listing(folder);
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.is_directory())
-      all[fs::relative(entry.path(), folder).string()] = listing(entry.path().string());
+    if (entry.is_directory()) all[status_of(entry.path().string()).st_ino] = listing(entry.path().string());
   }
   return all;
 }
@@ -83,6 +84,9 @@ Entries listing_of_all(const std::string& folder) {
 void before_change(const std::string& path) {
   if (!watched(path)) return;
   looking = true;
+  // What is replaced or removed keeps its number, which would else soon be another file's.
+  (void)::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  for (const auto& [folder, names] : listing_of_all(disk->folder)) disk->folders.insert(folder);
   lose_power();
   looking = false;
 }
@@ -92,8 +96,7 @@ void after_sync(int descriptor) {
   if (!watched(path)) return;
   looking = true;
   if (fs::is_directory(path)) {
-    const std::string inside = fs::relative(path, disk->folder).string();
-    disk->names[inside == "." ? "" : inside] = listing(path);
+    disk->names[status_of(path).st_ino] = listing(path);
   } else {
     struct stat status {};
     ::fstat(descriptor, &status);
@@ -112,14 +115,13 @@ void expect(bool holds, const std::string& what) {
 }
 
 /// Makes the folder that would be found after the power came back.
-void put_together(const Entries& names, const std::string& inside, const std::string& target) {
+void put_together(const Entries& names, ino_t number, const std::string& target) {
   fs::create_directories(target);
-  const auto folder = names.find(inside);
+  const auto folder = names.find(number);
   if (folder == names.end()) return;
   for (const auto& [name, inode] : folder->second) {
-    const std::string below = inside.empty() ? name : inside + "/" + name;
-    if (names.contains(below)) {
-      put_together(names, below, target + "/" + name);
+    if (disk->folders.contains(inode)) {
+      put_together(names, inode, target + "/" + name);
       continue;
     }
     const auto content = disk->contents.find(inode);
@@ -139,6 +141,10 @@ int rename(const char* from, const char* to) {
 int unlink(const char* path) {
   before_change(path);
   return real<int(const char*)>("unlink")(path);
+}
+int unlinkat(int folder, const char* path, int flags) {
+  if (disk != nullptr && !looking) before_change(path[0] == '/' ? path : path_of(folder) + "/" + path);
+  return real<int(int, const char*, int)>("unlinkat")(folder, path, flags);
 }
 int link(const char* from, const char* to) {
   before_change(to);
@@ -195,7 +201,7 @@ int64_t under_way = -1;
 void check_survives(const Entries& names, const std::string& target, const char* what) {
   ++states;
   fs::remove_all(target);
-  put_together(names, "", target);
+  put_together(names, disk->root, target);
   const std::string where = std::string(what) + ", while the checkpoint of step " +
                             std::to_string(under_way) + " was written after that of step " +
                             std::to_string(acknowledged);
@@ -227,7 +233,8 @@ int main() {
   const std::string run = fs::canonical(folder).string() + "/run";
   const std::string left = fs::canonical(folder).string() + "/left";
   fs::create_directory(run);
-  Disk watched_disk{run, {}, {{"", {}}}};
+  const ino_t root = status_of(run).st_ino;
+  Disk watched_disk{run, root, {}, {{root, {}}}, {root}};
   disk = &watched_disk;
   lose_power = [&] {
     check_survives(disk->names, left, "only what was synced is there");
