@@ -8,6 +8,7 @@
 #include "tensor/io/file.hpp"
 #include "tests/catch.hpp"
 #include "tests/temporary_folder.hpp"
+#include "tokenizer/bpe_model.hpp"
 #include "tokenizer/components.hpp"
 #include "tokenizer/formats/load.hpp"
 #include "tokenizer/formats/save.hpp"
@@ -172,12 +173,23 @@ TEST_CASE("what cannot become a .model says why, and what to train instead") {
   CHECK_THROWS_WITH(save(trained("words", 10)), ContainsSubstring("train the kind spm-bpe or unigram"));
 }
 
-TEST_CASE("nothing is written in another format that could not be read back") {
+TEST_CASE("nothing is written that could not be read back") {
   const test::TemporaryFolder folder;
   const std::string ranks = folder.path() + "/t.tiktoken";
   CHECK_THROWS_WITH(save_tokenizer_as(trained("bpe", 280), ranks, TokenizerFormat::tiktoken),
                     ContainsSubstring("these 279 ranks are of none; write a tokenizer.json"));
   CHECK(!file_exists(ranks));
+  // Two tokens of one name.
+  TokenizerParts twice = trained("bpe", 280).parts();
+  BpeParts bpe = static_cast<const BpeModel&>(*twice.model).parts();
+  bpe.tokens.back() = "e";
+  twice.added_tokens = special_tokens({"e"}, 279);
+  twice.model = std::make_shared<const BpeModel>(std::move(bpe));
+  const std::string json = folder.path() + "/t.json";
+  CHECK_THROWS_WITH(
+      save_tokenizer_as(Tokenizer(std::move(twice)), json, TokenizerFormat::tokenizer_json),
+      ContainsSubstring("t.json: $.model.vocab.e") && ContainsSubstring("the key stands twice"));
+  CHECK(!file_exists(json));
   // As the first line of a vocab.txt this looks like JSON.
   TokenizerParts parts;
   parts.model =
