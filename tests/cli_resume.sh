@@ -139,13 +139,77 @@ equal 'lines after resume --max-iters' $((steps + 3)) "$(lines run/metrics.jsonl
 refuses 2 "--max-iters must not lie before the checkpoint, which is at step $((steps + 3))" "$GRADUS" resume run --max-iters 5
 ok 'resume --max-iters continues a finished run'
 
+# What is given anew at resume: said with both rates, and remembered.
+rate() { sed -n "s/^{\"step\":$2,.*\"lr\":\([^,]*\),.*/\1/p" "$1/metrics.jsonl"; }
+succeeds 'a run to go on with' "$GRADUS" train text -o on --tokenizer char --n-layer 1 --n-head 2 --n-embd 16 --block-size 16 \
+  --batch-size 2 --warmup 2 --max-iters 20 --eval-interval 0 -q
+equal 'the lowest rate of a default run' 1e-04 "$(sed 's/.*min_lr\\":\([^,]*\),.*/\1/' <(head -c 2000 on/state.safetensors) | head -n 1)"
+cp -r on longer
+succeeds 'a longer run' "$GRADUS" resume longer --max-iters 40
+grep -q "^note .*learning rate goes from 0.000107 at step 20 to 0.0005.* at step 21" err ||
+  fail 'a longer run' 'both learning rates' "$(cat err)"
+cp -r on lower
+succeeds 'a lower rate' "$GRADUS" resume lower --max-iters 22 --learning-rate 5e-5 --schedule constant -q
+equal 'the rate of step 21' 5e-05 "$(rate lower 21)"
+cp -r lower remembered
+succeeds 'a lower rate, later' "$GRADUS" resume lower --max-iters 24 -q
+equal 'the rate of step 24' 5e-05 "$(rate lower 24)"
+# The schedule is constant, so what was remembered of the lowest rate shows when another is named.
+succeeds 'the lowest rate' "$GRADUS" resume remembered --max-iters 24 --schedule linear --min-lr 1e-5 -q
+equal 'the rate of step 24, linear' 1 "$(awk -v rate="$(rate remembered 24)" 'BEGIN { print (rate > 1e-5 && rate < 2e-5) }')"
+refuses 2 '--min-lr must not be above --learning-rate' "$GRADUS" resume on --max-iters 22 --min-lr 1
+refuses 2 "--learning-rate: must be a number; it is 'low'" "$GRADUS" resume on --max-iters 22 --learning-rate low
+refuses 2 "--schedule: must be one of" "$GRADUS" resume on --schedule stairs
+refuses 2 '--warmup and the fall of wsd must fit' "$GRADUS" train text -o timed --tokenizer char --n-layer 1 --n-head 2 --n-embd 16 \
+  --block-size 16 --batch-size 2 --time 1s --schedule wsd --warmup 1000000000 -q
+[ ! -e timed ] || fail 'a schedule that does not fit --time' 'nothing written' "$(ls timed)"
+ok 'resume takes another learning rate and schedule, says what the rate does, and remembers'
+
+# A run of no steps.
+succeeds 'no step' "$GRADUS" train text -o none --tokenizer char --n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 2 \
+  --max-iters 0 --json
+equal 'no step: training loss' null "$(json out train_loss)"
+grep -q 'step 0: the folder holds the initial weights' err || fail 'no step' 'to say so' "$(cat err)"
+succeeds 'resume of no step' "$GRADUS" resume none --max-iters 3 --json -q
+equal 'resume of no step' 3 "$(json out steps)"
+ok 'a run of no steps holds the initial weights, and goes on'
+
+# An instruction set that rounds otherwise.
+if "$GRADUS" doctor --json | grep -q '"isa_available":.*"sse2".*avx2'; then
+  refuses 1 'must round as the run|sse2|--force' env GRADUS_ISA=sse2 "$GRADUS" resume on --max-iters 21
+  succeeds 'another instruction set, same class' env GRADUS_ISA=avx2 "$GRADUS" resume on --max-iters 21 -q
+  succeeds 'another instruction set, forced' env GRADUS_ISA=sse2 "$GRADUS" resume on --max-iters 22 --force
+  grep -q '^note .*with fused multiply-add' err || fail 'another instruction set, forced' 'to say so' "$(cat err)"
+  refuses 1 'without fused multiply-add' "$GRADUS" resume on --max-iters 23
+fi
+ok 'an instruction set with other bits needs --force'
+
+# A run that keeps what fills the disk needs no more room than its next checkpoints.
+succeeds 'a run that keeps' "$GRADUS" train text -o keeping --tokenizer char --n-layer 1 --n-head 2 --n-embd 16 --block-size 16 \
+  --batch-size 2 --max-iters 20 --checkpoint-every 1 --keep 100000 --eval-interval 0
+grep -q '^plan .* 2[0-9].[0-9] MB on disk' err || fail '--keep 100000 of 21 checkpoints' 'a plan of 21 checkpoints' "$(cat err)"
+if [ "$(id -u)" -eq 0 ] && mkdir small && mount -t tmpfs -o size=4m tmpfs small 2> mount_error; then
+  cleanups+=("umount $work/small")
+  cp -r keeping small/run
+  succeeds 'resume of a run whose kept checkpoints would not fit again' "$GRADUS" resume small/run --max-iters 21 -q
+fi
+ok 'the disk that is asked for is what the checkpoints to come take'
+
 # The text and the tokenizer must be those of the run.
 cp text text.kept
 printf 'x' >> text
 refuses 1 'text: must be the text that the run was started with; it has changed' "$GRADUS" resume run
 rm text
-refuses 1 'text: cannot be opened' "$GRADUS" resume run
-mv text.kept text
+refuses 1 'text: cannot be opened|named by --text' "$GRADUS" resume run
+mv text.kept moved
+printf 'another' > text
+refuses 1 'text: must be the text that the run was started with' "$GRADUS" resume run --text text
+rm text
+succeeds 'a text that has moved' "$GRADUS" resume run --text moved -q
+succeeds 'a text that has moved, later' "$GRADUS" resume run -q
+succeeds 'and for other verbs' "$GRADUS" neighbors run king -q -k 1
+mv moved text
+succeeds 'back again' "$GRADUS" resume run --text text -q
 sed 's/"k":/"j":/' run/tokenizer.json > tokenizer.other
 mv tokenizer.other run/tokenizer.json
 refuses 1 'run/tokenizer.json|must be the tokenizer that the run was started with' "$GRADUS" resume run
