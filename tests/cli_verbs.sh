@@ -98,6 +98,10 @@ succeeds 'eval of unknown words' "$GRADUS" eval sampled.words --input chinese --
 equal 'eval of unknown words: bytes' $(($(wc -c < chinese) - 6)) "$(json out bytes)"
 equal 'eval of unknown words: half of them' 1 "$(awk -v rate="$(json out unknown_rate)" 'BEGIN { print (rate > 0.4 && rate < 0.6) }')"
 grep -q '^warning .*of the tokens of chinese are unknown' err || fail 'eval of unknown words' 'a warning' "$(cat err)"
+for verb in 'generate -p zebra -n 1' 'embed zebra -o zebra.npz' 'neighbors the --text chinese'; do
+  "$GRADUS" ${verb%% *} sampled.words ${verb#* } > out 2> err
+  grep -q '^warning .*of the tokens of .* are unknown' err || fail "$verb, of unknown words" 'a warning' "$(cat err)"
+done
 succeeds 'eval of known words' "$GRADUS" eval sampled.words --input text
 grep -q unknown out err && fail 'eval of known words' 'nothing unknown' "$(cat out err)"
 ok 'bits per byte count the bytes of unknown tokens, whose share is printed'

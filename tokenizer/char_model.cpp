@@ -19,8 +19,8 @@ int read_char(const char* op, std::string_view text, size_t at, char32_t& c) {
   if (length == 0) [[unlikely]] {
     char byte[8];
     std::snprintf(byte, sizeof byte, "0x%02X", static_cast<unsigned>(static_cast<unsigned char>(text[at])));
-    fail(op, ": a tokenizer of characters needs text in UTF-8; byte ", byte, " at offset ", at,
-         " begins no character; convert the text, or use byte or bpe:N");
+    fail_world(op, ": a tokenizer of characters needs text in UTF-8; byte ", byte, " at offset ", at,
+               " begins no character; convert the text, or use byte or bpe:N");
   }
   return length;
 }
@@ -76,10 +76,10 @@ void CharModel::encode(std::string_view text, std::span<const ByteSpan> words,
       tokens.push_back({id, word.begin, word.end});
       continue;
     }
-    fail("encode: every character must be one of the tokenizer's ", tokens_.size(), "; ", describe_char(c),
-         " at byte ", word.begin,
-         " is not; change the text, or train a tokenizer of the kind byte or bpe:N, which knows every "
-         "character");
+    fail_world("encode: every character must be one of the tokenizer's ", tokens_.size(), "; ",
+               describe_char(c), " at byte ", word.begin,
+               " is not; change the text, or train a tokenizer of the kind byte or bpe:N, which knows every "
+               "character");
   }
 }
 

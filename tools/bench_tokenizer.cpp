@@ -13,15 +13,16 @@ namespace gradus::tools {
 namespace {
 
 // Encodes all texts, the threads sharing them in fixed parts; gives how many tokens there were.
-int64_t encode_all(const Tokenizer& tokenizer, const std::vector<std::string_view>& texts, bool offsets) {
+int64_t encode_all(const Tokenizer& tokenizer, const std::vector<TextItem>& texts, bool offsets) {
   constexpr size_t kAtOnce = 64;
   std::vector<int64_t> tokens((texts.size() + kAtOnce - 1) / kAtOnce);
   parallel_for_throwing(std::ssize(tokens), [&](int64_t part) {
     const size_t begin = static_cast<size_t>(part) * kAtOnce;
-    const std::span<const std::string_view> all = texts;
-    for (const std::string_view text : all.subspan(begin, std::min(kAtOnce, texts.size() - begin))) {
-      tokens[static_cast<size_t>(part)] += static_cast<int64_t>(
-          offsets ? tokenizer.encode_full(text).ids.size() : tokenizer.encode(text).size());
+    const std::span<const TextItem> all = texts;
+    for (const TextItem& item : all.subspan(begin, std::min(kAtOnce, texts.size() - begin))) {
+      tokens[static_cast<size_t>(part)] += naming(item, [&] {
+        return std::ssize(offsets ? tokenizer.encode_full(item.text).ids : tokenizer.encode(item.text));
+      });
     }
   });
   int64_t all = 0;
@@ -55,13 +56,13 @@ int bench_tokenizer(const Arguments& arguments) {
   check_lines(input, by_lines);
   TextReader reader({input}, files.options(by_lines));
   files.check_effect(args, reader.files());
-  std::vector<std::string_view> texts;
+  std::vector<TextItem> texts;
   for (const TextItem& item : reader.all()) {
-    texts.push_back(item.text);
-    if (item.pair) texts.push_back(*item.pair);
+    texts.push_back(item);
+    if (item.pair) texts.push_back({.text = *item.pair, .file = item.file, .line = item.line});
   }
   double bytes = 0;
-  for (const std::string_view text : texts) bytes += static_cast<double>(text.size());
+  for (const TextItem& item : texts) bytes += static_cast<double>(item.text.size());
   check_world(bytes > 0, input, ": must hold a text; it is empty");
   const double load_begin = now_seconds();
   const Tokenizer tokenizer = load_tokenizer_at(path);

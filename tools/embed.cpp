@@ -14,6 +14,7 @@
 #include "tools/common.hpp"
 #include "tools/open_model.hpp"
 #include "tools/text_options.hpp"
+#include "tools/training.hpp"
 
 namespace gradus::tools {
 namespace {
@@ -128,6 +129,7 @@ int run_embed(const Arguments& arguments) {
     if (!out.empty()) check_outputs(out, folder, {});
   }
   for (const std::string& text : texts) views.push_back(text);
+  check_world(!views.empty() || input.empty(), input, ": there must be texts; there is none in it");
   check(!views.empty(), "embed: at least one text must be given");
   check(compare.empty() || views.size() > 1,
         "embed: --compare needs two texts or more, between which the word is compared; one was given");
@@ -137,6 +139,7 @@ int run_embed(const Arguments& arguments) {
   options.level = compare.empty() ? parse_level(level) : Level::word;
   options.pooling = parse_pooling(pooling);
   options.add_special = loaded.add_special;
+  warn_of_unknown(loaded.tokenizer, views, input.empty() ? "the texts" : input);
   loaded.model.pack(weights.value());
   const EmbeddingSet set =
       embed_texts(loaded.model, loaded.tokenizer, views, options, [&](int64_t done, int64_t total) {

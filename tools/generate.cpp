@@ -8,6 +8,7 @@
 #include "tokenizer/unicode.hpp"
 #include "tools/common.hpp"
 #include "tools/open_model.hpp"
+#include "tools/training.hpp"
 
 namespace gradus::tools {
 namespace {
@@ -68,6 +69,7 @@ int run_generate(const Arguments& arguments) {
 
   LanguageModel loaded = open_model(folder, common);
   options.add_special = loaded.add_special;
+  warn_of_unknown(loaded.tokenizer, std::vector<std::string_view>{prompt}, "the prompt");
   loaded.model.pack(weights.value());
   if (!common.quiet && options.sampler.temperature == 0)
     say("note   --temp 0: greedy, the most probable token each time");

@@ -74,9 +74,10 @@ int run_neighbors(const Arguments& arguments) {
     const Corpus corpus = path.empty() ? training_text(folder) : load_corpus({path}, 0, files.options());
     if (!path.empty()) files.check_effect(args, corpus.files);
     if (!common.quiet && !corpus.passed_over.empty()) say("note   " + corpus.passed_over);
+    warn_of_unknown(loaded.tokenizer, corpus.training, path.empty() ? "the training text" : path);
     table = make_word_table(
-        loaded.model, loaded.tokenizer, corpus.training, {.add_special = loaded.add_special},
-        [&](int64_t done, int64_t total) {
+        loaded.model, loaded.tokenizer, corpus.training,
+        {.add_special = loaded.add_special, .names = corpus.names}, [&](int64_t done, int64_t total) {
           if (interrupted()) throw Interrupted{};
           if (!common.quiet)
             status("words  " + std::to_string(done) + "/" + std::to_string(total) + " windows");

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "models/training/texts.hpp"
+#include "tensor/error.hpp"
 #include "tools/args.hpp"
 
 namespace gradus::tools {
@@ -26,6 +27,17 @@ inline constexpr const char* kTextPaths =
 
 /// An error where --lines is given for a .jsonl, whose lines are texts in any case.
 void check_lines(const std::string& input, bool by_lines);
+
+/// What `work` gives of a text; an error of it begins with the file and line where the text was found.
+template <class Work>
+auto naming(const TextItem& item, const Work& work) {
+  try {
+    return work();
+  } catch (const std::exception& error) {
+    if (item.file == nullptr) throw;
+    fail_world(item.where(), ": ", error.what());
+  }
+}
 
 /// An error where a file to write is one of those that are read: by whatever name, it would be replaced by the output.
 void check_not_input(const std::string& out, const std::vector<std::string>& inputs);

@@ -373,7 +373,8 @@ int run_tokenizer_show(const Arguments& arguments) {
   const Tokenizer tokenizer = load_tokenizer_at(path);
   const auto take = [&](const std::vector<TextItem>& items) {
     for (const TextItem& item : items) {
-      const Encoding encoding = tokenizer.encode_full(item.text, item.pair, encode.options());
+      const Encoding encoding =
+          naming(item, [&] { return tokenizer.encode_full(item.text, item.pair, encode.options()); });
       if (common.json) {
         print_out(json_line(encoding, item, encode.offset_unit == "char", TokenNames(tokenizer)));
         continue;

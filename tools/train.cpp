@@ -87,8 +87,8 @@ Tokenizer make_tokenizer(const TrainArguments& a, const Corpus& corpus) {
     for (std::size_t i = 0; i < corpus.documents.size(); ++i) {
       try {
         Tokenizer::train_char(corpus.documents[i]);  // says which file is not UTF-8, and where
-      } catch (const std::invalid_argument& error) {
-        fail(corpus.names[i], ": ", error.what());
+      } catch (const std::exception& error) {
+        fail_world(corpus.names[i], ": ", error.what());
       }
       whole += corpus.documents[i];
     }

@@ -49,8 +49,8 @@ std::string sample_prompt(const Tokenizer& tokenizer) {
     try {
       const std::vector<int32_t> ids = tokenizer.encode(text);
       return !ids.empty() && ids.front() != tokenizer.unknown_id();
-    } catch (const std::invalid_argument&) {
-      return false;  // a character that the tokenizer does not know
+    } catch (const std::exception&) {
+      return false;  // a character that the tokenizer does not know, or a byte that is none
     }
   };
   if (begins("\n")) return "\n";
@@ -69,6 +69,23 @@ void warn_of_unknown(double rate, const std::string& what) {
       " are unknown: a model cannot tell apart what they stand for; use a tokenizer that knows such text, or "
       "one of "
       "bytes (bpe, byte)");
+}
+
+void warn_of_unknown(const Tokenizer& tokenizer, std::span<const std::string_view> texts,
+                     const std::string& what) {
+  if (!tokenizer.unknown_id()) return;
+  int64_t unknown = 0;
+  int64_t tokens = 0;
+  for (const std::string_view text : texts) {
+    try {
+      const std::vector<int32_t> ids = tokenizer.encode(text);
+      unknown += count_unknown(tokenizer, ids);
+      tokens += std::ssize(ids);
+    } catch (const std::exception&) {
+      return;
+    }
+  }
+  warn_of_unknown(static_cast<double>(unknown) / static_cast<double>(std::max<int64_t>(tokens, 1)), what);
 }
 
 double RunText::bytes_per_token() const {

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/training/corpus.hpp"
@@ -97,6 +99,9 @@ std::string sample_prompt(const Tokenizer& tokenizer);
 
 /// Says it where more than 1 % of the tokens of `what` are unknown to the tokenizer.
 void warn_of_unknown(double rate, const std::string& what);
+/// The same of texts that are given to a model; a text that cannot be read is left to whoever reads it.
+void warn_of_unknown(const Tokenizer& tokenizer, std::span<const std::string_view> texts,
+                     const std::string& what);
 
 /// Runs a trainer to its end and reports: the last lines or the JSON object. Returns the exit code.
 int finish_run(Trainer& trainer, RunProgress& progress, const std::string& folder, const Metadata& metadata,

@@ -128,7 +128,7 @@ TokenText tokenize_documents(const Tokenizer& tokenizer, const std::vector<std::
         result.ids.insert(result.ids.end(), ids.begin(), ids.end());
       }
     } catch (const std::exception& error) {
-      fail(i < names.size() ? names[i] : "document " + std::to_string(i), ": ", error.what());
+      fail_world(i < names.size() ? names[i] : "document " + std::to_string(i), ": ", error.what());
     }
     result.bytes += static_cast<int64_t>(documents[i].size());
   }

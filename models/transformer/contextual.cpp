@@ -60,9 +60,7 @@ void check_model(const Transformer& model, const Tokenizer& tokenizer, int64_t b
 std::vector<Piece> pieces_of(const Tokenizer& tokenizer, std::string_view text, const std::string& name) {
   try {
     return tokenizer.encode_pieces(text, {.whole = true});
-  } catch (const std::invalid_argument& error) {
-    fail(name, ": ", error.what());
-  } catch (const std::runtime_error& error) {
+  } catch (const std::exception& error) {
     fail_world(name, ": ", error.what());
   }
 }
@@ -238,7 +236,9 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
   const std::vector<int32_t> before =
       options.add_special ? tokenizer.added_around().before : std::vector<int32_t>{};
   for (size_t d = 0; d < documents.size(); ++d) {
-    std::vector<Piece> pieces = pieces_of(tokenizer, documents[d], "document " + std::to_string(d));
+    std::vector<Piece> pieces =
+        pieces_of(tokenizer, documents[d],
+                  d < options.names.size() ? options.names[d] : "document " + std::to_string(d));
     surround(pieces, {before, {}}, documents[d]);
     const std::vector<WordSpan> words = find_words(documents[d]);
     const std::vector<RowRange> ranges = align_words(words, pieces);

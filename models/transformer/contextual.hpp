@@ -43,6 +43,8 @@ struct WordTableOptions {
   int64_t batch_tokens = 4096;
   bool add_special =
       false;  ///< whether windows that begin a document begin with the tokens that the tokenizer adds
+  std::vector<std::string>
+      names;  ///< what errors call each document; where there is none, "document 0" and so on
 };
 
 /// A vector for each frequent word of a text, at every layer: the mean over the word's first occurrences of the mean of
