@@ -144,6 +144,13 @@ tokenizer encode wordpiece.json --input pair.jsonl --json > out
 has_keys 'a pair' out ids pieces offsets type_ids
 equal 'a pair' '[CLS] [SEP] [SEP]' "$(grep -o '\[[A-Z]*\]' out | xargs)"
 equal '--special on' '[CLS],the,king,[SEP]' "$(tokenizer encode wordpiece.json 'the king' --json | sed 's/.*pieces":\[\([^]]*\(\][^]]*\)\{2\}\)\],"off.*/\1/; s/"//g')"
+# Whatever is asked for, `encode` cuts and pads as the file says.
+sed 's/"truncation": null/"truncation": {"direction":"Right","max_length":4,"strategy":"LongestFirst","stride":0}/' wordpiece.json > cutting.json
+for special in on off; do
+  equal "a tokenizer that cuts, --special $special" 4 "$(tokenizer encode cutting.json --special $special 'the king went to the sea' -q | wc -w)"
+  equal "show of it, --special $special" 4 "$(tokenizer show cutting.json --special $special 'the king went to the sea' -q | wc -l)"
+done
+equal 'show: a line a token' 'e \n e' "$(tokenizer show char.json $'e\ne' -q | awk '{ print $3 }' | xargs -d '\n')"
 equal '--special off' 'the king' "$(tokenizer show wordpiece.json 'the king' --special off -q | awk '{ print $3 }' | xargs)"
 equal '--parse-special on' 329 "$(tokenizer encode bpe.json '<|endoftext|>' -q)"
 [ "$(tokenizer encode bpe.json '<|endoftext|>' --parse-special off -q | wc -w)" -gt 1 ] || fail '--parse-special off' 'several tokens' one
@@ -268,6 +275,9 @@ for kind in unigram spm-bpe; do
     --spaces sentencepiece -o marked.json -q
   converted marked.json llama/tokenizer.model
 done
+grep -q '^note .*does not say which special tokens stand around a text' <("$GRADUS" convert marked.json -o noted.model 2>&1) ||
+  fail 'convert to .model' 'to tell what is left out' nothing
+! grep -q '^note' <("$GRADUS" convert bpe.json -o noted.json 2>&1) || fail 'convert to .json' 'nothing to tell' 'a note'
 converted llama back.json
 converted llama/tokenizer.model again.model
 converted again.model third.model

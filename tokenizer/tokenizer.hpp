@@ -81,8 +81,9 @@ class Tokenizer {
   /// note: the same tokenizer always gives the same text, so its hash names the tokenizer.
   std::string to_json() const;
 
+  /// note: where no special tokens are added, neither cut nor padded, whatever a tokenizer.json says.
   std::vector<int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
-  /// The same ids, each with its bytes in the text. note: a token may end inside a character.
+  /// The ids, each with its bytes in the text, cut and padded unless `whole`. note: a token may end inside a character.
   std::vector<Piece> encode_pieces(std::string_view text, EncodeOptions options = {}) const;
   /// All that is known of the tokens of a text, or of a pair of texts, cut and padded as the tokenizer says.
   Encoding encode_full(std::string_view text, std::optional<std::string_view> pair = std::nullopt,

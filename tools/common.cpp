@@ -124,6 +124,20 @@ std::string for_terminal(std::string_view text) {
   return shown;
 }
 
+std::string in_one_line(std::string_view text) {
+  std::string shown;
+  for (const char c : for_terminal(text)) {
+    if (c == '\n') {
+      shown += "\\n";
+    } else if (c == '\t') {
+      shown += "\\t";
+    } else {
+      shown += c;
+    }
+  }
+  return shown;
+}
+
 void stop_where_interrupted() {
   if (interrupted()) throw Interrupted{};
 }

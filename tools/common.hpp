@@ -73,6 +73,8 @@ struct ClosedPipe {};
 /// What a terminal may be sent: of a name, a text or a tensor, control characters (C0 but line end and tab, DEL, C1)
 /// and bytes that are not UTF-8 are written like \x1b, for they could move the cursor, or set the terminal's title.
 std::string for_terminal(std::string_view text);
+/// The same, with line ends and tabs written like \n: a token as a line of a table shows it.
+std::string in_one_line(std::string_view text);
 
 /// Prints to stderr. A status line overwrites itself on a terminal; elsewhere it is left out.
 /// note: on a terminal, what these and print_out() print goes through for_terminal(); elsewhere it stays byte for byte.

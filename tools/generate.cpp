@@ -86,10 +86,10 @@ int run_generate(const Arguments& arguments) {
         } else if (token.id >= 0) {
           Json top = Json::array();
           std::string line =
-              fixed(token.probability, 3) + "  " + printable(loaded.tokenizer, token.id) + "  |";
+              fixed(token.probability, 3) + "  " + in_one_line(printable(loaded.tokenizer, token.id)) + "  |";
           for (const Candidate& candidate : token.top) {
             const std::string text = printable(loaded.tokenizer, candidate.id);
-            line += "  " + text + " " + fixed(candidate.probability, 3);
+            line += "  " + in_one_line(text) + " " + fixed(candidate.probability, 3);
             top.push(Json::object()
                          .set("id", int64_t{candidate.id})
                          .set("token", text)

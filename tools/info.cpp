@@ -164,7 +164,7 @@ Description describe_tokenizer(const std::string& path) {
     if (!tokenizer.is_special(id)) continue;
     ++count;
     special.push(Json::object().set("id", int64_t{id}).set("token", tokenizer.token_text(id)));
-    list += "  " + std::to_string(id) + "  " + tokenizer.token_text(id) + "\n";
+    list += "  " + std::to_string(id) + "  " + in_one_line(tokenizer.token_text(id)) + "\n";
   }
   Description found;
   found.json.set("kind", "tokenizer").set("tokenizer", tokenizer.kind()).set("format", format);

@@ -9,6 +9,7 @@
 #include "tensor/error.hpp"
 #include "tensor/io/npy.hpp"
 #include "tensor/parallel.hpp"
+#include "tokenizer/pipeline.hpp"
 #include "tokenizer/unicode.hpp"
 #include "tools/text_options.hpp"
 #include "tools/tokenizer.hpp"
@@ -240,6 +241,8 @@ int run_tokenizer_encode(const Arguments& arguments) {
   const TokenNames names(common.json ? tokenizer : Tokenizer::bytes());
   IdWriter ids(out, tokenizer.vocab_size());
   const EncodeOptions options = encode.options();
+  // Ids alone come sooner, but neither cut nor padded.
+  const bool cuts = tokenizer.parts().truncation || tokenizer.parts().padding;
   int64_t bytes = 0;
   int64_t count = 0;
   const auto take = [&](const std::vector<TextItem>& items) {
@@ -253,7 +256,7 @@ int run_tokenizer_encode(const Arguments& arguments) {
         if (common.json) {
           const Encoding encoding = tokenizer.encode_full(items[i].text, items[i].pair, options);
           lines[i] = json_line(encoding, items[i], encode.offset_unit == "char", names);
-        } else if (items[i].pair) {
+        } else if (items[i].pair || cuts) {
           lists[i] = tokenizer.encode_full(items[i].text, items[i].pair, options).ids;
         } else {
           lists[i] = tokenizer.encode(items[i].text, options);
@@ -389,7 +392,7 @@ int run_tokenizer_show(const Arguments& arguments) {
         if (encoding.special[i] != 0) range = "added";
         id.insert(0, id.size() < 7 ? 7 - id.size() : 0, ' ');
         range.resize(std::max<std::size_t>(range.size(), 11), ' ');
-        print_out(id + "  " + range + "  " + tokenizer.token_text(encoding.ids[i]) + "\n");
+        print_out(id + "  " + range + "  " + in_one_line(tokenizer.token_text(encoding.ids[i])) + "\n");
       }
       flush_out();
       if (!common.quiet) {
