@@ -134,6 +134,16 @@ succeeds 'resume after half a line' "$GRADUS" resume run -q
 same_run 'resume after half a line of metrics' run
 ok 'half a line at the end of metrics.jsonl is cut off'
 
+cp -r run damaged
+head -c 300 /dev/zero | cat damaged/metrics.jsonl - > damaged.metrics
+echo >> damaged.metrics
+mv damaged.metrics damaged/metrics.jsonl
+succeeds 'resume beside a damaged log' "$GRADUS" resume damaged --max-iters $((steps + 1))
+grep -q 'metrics.jsonl: 1 lines cannot be read' err || fail 'a damaged log' 'to be said' "$(cat err)"
+succeeds 'info beside a damaged log' "$GRADUS" info damaged
+grep -q "^history  $((steps + 1)) steps, .*, 1 lines cannot be read" out || fail 'info of a damaged log' 'the other lines' "$(cat out)"
+ok 'a damaged log keeps nobody from resuming, and is left as it is'
+
 # More steps than the run was started with.
 succeeds 'resume --max-iters' "$GRADUS" resume run --max-iters $((steps + 3)) --json -q
 equal 'steps after resume --max-iters' $((steps + 3)) "$(json out steps)"

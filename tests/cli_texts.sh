@@ -258,7 +258,16 @@ for name in pair.npz pair.safetensors; do
     [ -z "$(find . -maxdepth 1 -name '*.partial')" ] || fail 'two writers' 'nothing left' "$(ls)"
   done
 done
-ok 'of two writers of one output one wins, whole'
+for name in pair.npz pair.safetensors; do
+  succeeds "embed $name" "$GRADUS" embed one --input list -o $name -q
+  succeeds "info $name" "$GRADUS" info $name
+  grep -q "^rows .*$name.tokens.jsonl describes them" out || fail "info $name" 'that the rows belong to it' "$(cat out)"
+  "$GRADUS" embed one --input many -o other.$name -q
+  cp other.$name.tokens.jsonl $name.tokens.jsonl
+  succeeds "info $name" "$GRADUS" info $name
+  grep -q "^rows .*is missing or of another writer" out || fail "info $name" 'that the rows are not its own' "$(cat out)"
+done
+ok 'of two writers of one output one wins, whole, and a reader can tell whose rows stand beside it'
 
 # ---- Links ----
 

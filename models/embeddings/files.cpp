@@ -51,6 +51,11 @@ void check_embeddings_path(const std::string& path) {
         "embeddings: the file must be named .npz or .safetensors; it is '", path, "'");
 }
 
+bool rows_belong(const std::string& path, const std::string& tokens_sha256) {
+  const std::string rows = path + ".tokens.jsonl";
+  return file_exists(rows) && sha256_file(rows) == tokens_sha256;
+}
+
 void save_embeddings(const std::string& path, const EmbeddingSet& set,
                      const std::map<std::string, std::string>& metadata) {
   check_embeddings_path(path);

@@ -36,14 +36,20 @@ Trainer::Trainer(Transformer& model, const TrainingOptions& options, const Token
       parameters_((model.set_requires_grad(true), model.parameters())),
       optimizer_(parameters_,
                  {.beta1 = options.beta1, .beta2 = options.beta2, .weight_decay = options.weight_decay}),
-      schedule_(schedule_of(options)) {}
+      schedule_(schedule_of(options)),
+      kept_row_bytes_(kept_row_bytes(model.config())) {}
 
-int64_t batches_read_twice(const Config& config, const TrainingOptions& options, int64_t kept_row_bytes) {
+int64_t kept_row_bytes(const Config& config) {
+  return std::max(int64_t{64} << 20,
+                  config.vocab_size * config.n_embd * static_cast<int64_t>(dtype_bytes(config.dtype)));
+}
+
+int64_t batches_read_twice(const Config& config, const TrainingOptions& options, int64_t kept) {
   if (!config.tie) return 0;
   const int64_t rows = options.batch_size * config.block_size;
   const int64_t bytes = rows * config.n_embd * static_cast<int64_t>(dtype_bytes(config.dtype));
   // While the first batch's gradient is made no rows wait yet.
-  return std::max<int64_t>(0, options.grad_accum - 1 - kept_row_bytes / bytes);
+  return std::max<int64_t>(0, options.grad_accum - 1 - kept / bytes);
 }
 
 Trainer::Part Trainer::part(int64_t number) const {
