@@ -25,7 +25,7 @@ start() {
   # Emptied here, not by the child: what the last program said must not be read as this one's.
   : > out
   : > err
-  "$@" >> out 2>> err &
+  attended "$@" >> out 2>> err &
   pid=$!
 }
 alive() { kill -0 "$pid" 2> kill_error; }

@@ -192,7 +192,7 @@ decode 1 'cut.npy' bpe.json --input cut.npy
 # Ctrl-C while standard input is read: more is written than a pipe holds, so that the program is at it.
 mkfifo typed
 for signal in INT TERM HUP; do
-  "$GRADUS" tokenizer encode bpe.json --input - < typed > out 2> err &
+  attended "$GRADUS" tokenizer encode bpe.json --input - < typed > out 2> err &
   pid=$!
   exec 9> typed
   head -c 200000 /dev/zero | tr '\0' a >&9
