@@ -142,6 +142,12 @@ succeeds 'resume beside a damaged log' "$GRADUS" resume damaged --max-iters $((s
 grep -q 'metrics.jsonl: 1 lines cannot be read' err || fail 'a damaged log' 'to be said' "$(cat err)"
 succeeds 'info beside a damaged log' "$GRADUS" info damaged
 grep -q "^history  $((steps + 1)) steps, .*, 1 lines cannot be read" out || fail 'info of a damaged log' 'the other lines' "$(cat out)"
+succeeds 'a rate for later' "$GRADUS" resume damaged --learning-rate 0.1
+grep -q 'no step follows; what is given anew is remembered' err || fail 'a rate for later' 'to be said' "$(cat err)"
+rate=$(tail -n 1 damaged/metrics.jsonl | sed 's/.*"lr":\([^,]*\).*/\1/')
+succeeds 'and later' "$GRADUS" resume damaged --max-iters $((steps + 2))
+grep -q "the learning rate goes from $(printf %.3g "$rate") at step $((steps + 1)) to " err || fail 'the rate that was' "$rate" "$(cat err)"
+refuses 2 "'-' is a stream" "$GRADUS" resume damaged --text -
 ok 'a damaged log keeps nobody from resuming, and is left as it is'
 
 # More steps than the run was started with.

@@ -172,7 +172,10 @@ Corpus load_run_corpus(const std::string& folder, const RunSource& source, doubl
   std::vector<std::string> paths;
   for (const std::string& path : source.paths)
     paths.push_back(path.starts_with('/') ? path : folder + "/" + path);
-  TextOptions options{.json_lines = source.json_lines, .key = source.text_key, .force = source.force_text};
+  TextOptions options{.json_lines = source.json_lines,
+                      .key = source.text_key,
+                      .force = source.force_text,
+                      .on_interrupt = stop_where_interrupted};
   Corpus corpus;
   try {
     corpus = load_corpus(paths, held_out, options);

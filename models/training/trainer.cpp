@@ -133,6 +133,7 @@ StepEvent Trainer::train_step() {
   ++step_;
 
   last_loss_ = loss;
+  last_rate_ = event.learning_rate;
   event.step = step_;
   event.loss = loss;
   event.bits_per_byte = loss / kLn2 / bytes_per_token_;
@@ -158,7 +159,7 @@ void Trainer::save(const std::string& folder, const Metadata& state_metadata) co
   files.state_metadata["options"] = options_to_json(options_).dump();
   files.state_metadata[kFusedKey] = has_fused_multiply_add() ? "yes" : "no";
   Json last = Json::object();
-  last.set("loss", last_loss_);
+  last.set("loss", last_loss_).set("lr", last_rate_);
   if (last_evaluation_) {
     last.set("val_loss", last_evaluation_->loss).set("val_bits_per_byte", last_evaluation_->bits_per_byte);
     last.set("val_tokens", last_evaluation_->tokens).set("val_bytes", last_evaluation_->bytes);
@@ -181,6 +182,7 @@ void Trainer::restore(const std::string& folder) {
               ": the metadata must say how training stood; 'last' is missing");
   const Json last = Json::parse(entry->second, state.path());
   last_loss_ = last.at("loss").as_number();
+  if (const Json* rate = last.find("lr")) last_rate_ = rate->as_number();
   last_evaluation_.reset();
   if (last.find("val_loss")) {
     last_evaluation_ = Evaluation{last.at("val_loss").as_number(), math::exp(last.at("val_loss").as_number()),

@@ -125,6 +125,7 @@ class Trainer {
   int64_t step_ = 0;
   int64_t saved_step_ = -1;  // of the checkpoint in the run's folder
   double last_loss_ = 0;
+  double last_rate_ = 0;
   std::optional<Evaluation> last_evaluation_;
 };
 
