@@ -44,6 +44,9 @@ refuses() {
   done
 }
 
+# A program as a terminal starts it: what runs in the background, or under nohup, begins with signals ignored.
+attended() { exec env --default-signal=HUP,INT,TERM "$@"; }
+
 # A text of N lines out of a few words, always the same.
 make_text() {
   awk -v lines="$1" -v seed="${2:-1}" 'BEGIN {

@@ -25,7 +25,6 @@ refuses 1 'empty: the file must hold text' "$GRADUS" eval run --input empty
 refuses 1 'none.txt: cannot be opened' "$GRADUS" eval run --input none.txt
 printf 'a\n\nb\n' > list
 refuses 2 'list:2: a line must hold a text; it is empty' "$GRADUS" embed run --input list -o out.npz
-refuses 1 'empty: there must be texts' "$GRADUS" embed run --input empty -o out.npz
 for verb in 'eval run' 'neighbors run the' 'embed run -o out.npz' 'tokenizer encode run' 'tokenizer show run' 'tokenizer compare run' \
   'bench tokenizer run'; do
   option=--input

@@ -25,7 +25,7 @@ start() {
   # Emptied here, not by the child: what the last program said must not be read as this one's.
   : > out
   : > err
-  "$@" >> out 2>> err &
+  attended "$@" >> out 2>> err &
   pid=$!
 }
 alive() { kill -0 "$pid" 2> kill_error; }
@@ -133,6 +133,22 @@ printf '{"step":99,"loss":1,"bits' >> run/metrics.jsonl
 succeeds 'resume after half a line' "$GRADUS" resume run -q
 same_run 'resume after half a line of metrics' run
 ok 'half a line at the end of metrics.jsonl is cut off'
+
+cp -r run damaged
+head -c 300 /dev/zero | cat damaged/metrics.jsonl - > damaged.metrics
+echo >> damaged.metrics
+mv damaged.metrics damaged/metrics.jsonl
+succeeds 'resume beside a damaged log' "$GRADUS" resume damaged --max-iters $((steps + 1))
+grep -q 'metrics.jsonl: 1 lines cannot be read' err || fail 'a damaged log' 'to be said' "$(cat err)"
+succeeds 'info beside a damaged log' "$GRADUS" info damaged
+grep -q "^history  $((steps + 1)) steps, .*, 1 lines cannot be read" out || fail 'info of a damaged log' 'the other lines' "$(cat out)"
+succeeds 'a rate for later' "$GRADUS" resume damaged --learning-rate 0.1
+grep -q 'no step follows; what is given anew is remembered' err || fail 'a rate for later' 'to be said' "$(cat err)"
+rate=$(tail -n 1 damaged/metrics.jsonl | sed 's/.*"lr":\([^,]*\).*/\1/')
+succeeds 'and later' "$GRADUS" resume damaged --max-iters $((steps + 2))
+grep -q "the learning rate goes from $(printf %.3g "$rate") at step $((steps + 1)) to " err || fail 'the rate that was' "$rate" "$(cat err)"
+refuses 2 "'-' is a stream" "$GRADUS" resume damaged --text -
+ok 'a damaged log keeps nobody from resuming, and is left as it is'
 
 # More steps than the run was started with.
 succeeds 'resume --max-iters' "$GRADUS" resume run --max-iters $((steps + 3)) --json -q

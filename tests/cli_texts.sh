@@ -206,6 +206,11 @@ cp list.jsonl v.npz.tokens.jsonl
 cp list v.npz
 cp text a.npy
 cp -r one model
+ln -s a.json a.json.npy
+mkdir pair linked-pair
+cp a.json pair/merges.txt
+cp a.json pair/other.json
+ln -s ../pair/other.json linked-pair/merges.txt
 while read -r command; do
   # shellcheck disable=SC2086
   refuses 2 'must not name a file that is read' "$GRADUS" $command
@@ -218,7 +223,18 @@ convert a.json -o a.json
 embed model --input v.npz.tokens.jsonl -o v.npz
 embed model --input v.npz -o v.npz
 embed model text -o model/model.safetensors
+tokenizer encode a.json king -o a.json.npy
+convert pair/merges.txt -o pair/vocab.json
+convert pair/other.json -o linked-pair/vocab.json
 END
+mkdir alone
+echo precious > alone/merges.txt
+refuses 2 'alone/merges.txt would be replaced, which is not the one of alone/vocab.json' "$GRADUS" convert a.json -o alone/vocab.json
+equal 'a file that nobody named' precious "$(cat alone/merges.txt)"
+rm alone/merges.txt
+succeeds 'convert to a pair' "$GRADUS" convert a.json -o alone/vocab.json -q
+succeeds 'convert to the pair again' "$GRADUS" convert a.json -o alone/vocab.json -q
+rm -r alone
 ok 'an output that is one of the inputs, by whatever name, is refused'
 
 # ---- A file that changes while it is read ----
@@ -258,7 +274,32 @@ for name in pair.npz pair.safetensors; do
     [ -z "$(find . -maxdepth 1 -name '*.partial')" ] || fail 'two writers' 'nothing left' "$(ls)"
   done
 done
-ok 'of two writers of one output one wins, whole'
+for name in pair.npz pair.safetensors; do
+  succeeds "embed $name" "$GRADUS" embed one --input list -o $name -q
+  succeeds "info $name" "$GRADUS" info $name
+  grep -q "^rows .*$name.tokens.jsonl describes them" out || fail "info $name" 'that the rows belong to it' "$(cat out)"
+  "$GRADUS" embed one --input many -o other.$name -q
+  cp other.$name.tokens.jsonl $name.tokens.jsonl
+  succeeds "info $name" "$GRADUS" info $name
+  grep -q "^rows .*is missing or of another writer" out || fail "info $name" 'that the rows are not its own' "$(cat out)"
+done
+ok 'of two writers of one output one wins, whole, and a reader can tell whose rows stand beside it'
+
+# What belongs together takes its place together, or not at all.
+for name in pair.npz pair.safetensors; do
+  "$GRADUS" embed one --input list -o $name -q
+  cat $name $name.tokens.jsonl > before.pair
+  refuses 1 'File too large|unchanged' bash -c 'ulimit -f 4; exec "$@"' - "$GRADUS" embed one --input many -o $name -q
+  cat $name $name.tokens.jsonl > after.pair
+  same_file "$name after a disk was full" before.pair after.pair
+  mkdir folder.$name
+  refuses 1 'must be a file; it is a directory' "$GRADUS" embed one king -o folder.$name -q
+  [ ! -e folder.$name.tokens.jsonl ] || fail 'rows without arrays' 'nothing written' "$(ls)"
+done
+[ -z "$(find . -maxdepth 1 -name '*.partial')" ] || fail 'a full disk' 'nothing left' "$(ls)"
+: > nothing.txt
+refuses 2 'at least one text must be given; there is none in nothing.txt' "$GRADUS" embed one --input nothing.txt -o new.npz
+ok 'arrays and rows take their place together or not at all'
 
 # ---- Links ----
 

@@ -53,6 +53,7 @@ train 2 'more entries than the 5' text --kind wordpiece --vocab-size 5 -o new.js
 train 2 'more than 1 entries' text --kind words --vocab-size 1 -o new.json
 train 2 '--vocab-size: must be a whole number' text --vocab-size many -o new.json
 train 2 "a special token must not be what text is made of|'e' is a byte" text --special 'e' -o new.json
+train 2 "'▁the' is a word with its space" text --kind unigram --spaces sentencepiece --special '<unk>,▁the' -o new.json
 train 2 "'<0x41>' is a byte" text --kind unigram --special '<unk>,<0x41>' -o new.json
 train 2 '--spaces has no effect with --kind bpe' text --spaces exact -o new.json
 train 2 '--spaces: must be one of exact sentencepiece' text --kind unigram --spaces some -o new.json
@@ -199,7 +200,7 @@ decode 1 'cut.npy' bpe.json --input cut.npy
 # Ctrl-C while standard input is read: more is written than a pipe holds, so that the program is at it.
 mkfifo typed
 for signal in INT TERM HUP; do
-  "$GRADUS" tokenizer encode bpe.json --input - < typed > out 2> err &
+  attended "$GRADUS" tokenizer encode bpe.json --input - < typed > out 2> err &
   pid=$!
   exec 9> typed
   head -c 200000 /dev/zero | tr '\0' a >&9

@@ -91,8 +91,11 @@ TEST_CASE("a configuration that no model can have is an error that says why") {
   refused([](Config& c) { c.dropout = 1; }, "config: dropout must be in [0, 1); it is 1");
   refused([](Config& c) { c.norm_epsilon = 0; }, "config: norm_epsilon must be in (0, 1); it is 0");
   refused([](Config& c) { c.rope_base = 1; }, "config: rope_base must be in (1, 1e15); it is 1");
-  refused([](Config& c) { c.end_tokens = {3, 29}; },
-          "config: end_tokens must be ids below vocab_size 29; one is 29");
+  refused(
+      [](Config& c) {
+        c.end_tokens = {3, 29};
+      },
+      "config: end_tokens must be ids below vocab_size 29; one is 29");
   refused([](Config& c) { c.dtype = DType::bf16; }, "config: dtype must be f32 or f64; it is bf16");
   refused(
       [](Config& c) {

@@ -239,11 +239,14 @@ struct Args::Impl {
       const std::string content = trimmed(line);
       if (content.empty() || content[0] == '#') continue;
       const auto equals = content.find('=');
+      if (content.find('\0') != content.npos)
+        throw UsageError(where + "a line must be text; it has a zero byte");
       if (content.find('#') < equals || equals == std::string::npos)
         throw UsageError(where + "a line must read key = value; it is '" + content + "'");
       const std::string name = "--" + dashed(trimmed(content.substr(0, equals)));
       const std::string value = config_value(content.substr(equals + 1), where);
       if (!options.contains(name)) unknown(name, where);
+      if (name == "--config") throw UsageError(where + "a config file must not name another; it does");
       const bool on_command_line = std::any_of(given.begin(), given.end(), [&](const std::string& word) {
         return word == name || word.rfind(name + "=", 0) == 0;
       });

@@ -44,9 +44,18 @@ int run_convert(const Arguments& arguments) {
   if (!args.parse(arguments)) return 0;
   common.apply();
   check(!out.empty(), "convert: -o FILE must be given");
-  check_not_input(out, {path, path + "/" + kTokenizerFile});
-  const Tokenizer tokenizer = load_tokenizer_at(path);
   const TokenizerFormat format = format_of_name(out);
+  const std::vector<std::string> inputs = {path, path + "/" + kTokenizerFile};
+  check_not_input(out, inputs);
+  if (format == TokenizerFormat::vocab_json) {
+    // The second file goes where nobody has named it: it may only replace the one of a pair.
+    const std::string merges = merges_beside(out);
+    check_not_input(merges, inputs);
+    check(!file_exists(merges) || is_directory(merges) || file_exists(out), "convert: ", merges,
+          " would be replaced, which is not the one of ", out,
+          ", as that is not there; choose another folder, or move it away");
+  }
+  const Tokenizer tokenizer = load_tokenizer_at(path);
   const std::vector<std::string> files = save_tokenizer_as(tokenizer, out, format);
   if (common.json) {
     Json names = Json::array();

@@ -129,8 +129,8 @@ int run_embed(const Arguments& arguments) {
     if (!out.empty()) check_outputs(out, folder, {});
   }
   for (const std::string& text : texts) views.push_back(text);
-  check_world(!views.empty() || input.empty(), input, ": there must be texts; there is none in it");
-  check(!views.empty(), "embed: at least one text must be given");
+  check(!views.empty(), "embed: at least one text must be given", input.empty() ? "" : "; there is none in ",
+        input);
   check(compare.empty() || views.size() > 1,
         "embed: --compare needs two texts or more, between which the word is compared; one was given");
 

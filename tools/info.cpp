@@ -5,6 +5,7 @@
 #include <regex>
 #include <set>
 
+#include "models/embeddings/files.hpp"
 #include "models/training/checkpoint.hpp"
 #include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
@@ -61,13 +62,22 @@ Json history(const std::string& path, std::string& text) {
   Json result = Json::object();
   const std::string contents = read_file(path);
   int64_t lines = 0;
+  int64_t unreadable = 0;
   double first = 0, last = 0, best = 0;
   int64_t step = 0, best_step = 0;
   bool evaluated = false;
   for (std::size_t begin = 0; begin < contents.size();) {
     const std::size_t end = contents.find('\n', begin);
     if (end == std::string::npos) break;
-    const Json line = Json::parse(std::string_view(contents).substr(begin, end - begin), path);
+    const std::string_view written = std::string_view(contents).substr(begin, end - begin);
+    begin = end + 1;
+    Json line;
+    try {
+      line = Json::parse(written, path);
+    } catch (const std::runtime_error&) {
+      ++unreadable;
+      continue;
+    }
     step = line.at("step").as_integer();
     last = line.at("loss").as_number();
     if (lines++ == 0) first = last;
@@ -76,16 +86,45 @@ Json history(const std::string& path, std::string& text) {
       best_step = step;
       evaluated = true;
     }
-    begin = end + 1;
   }
   result.set("steps", step).set("first_loss", first).set("last_loss", last);
-  text = "history  " + std::to_string(step) + " steps, loss " + fixed(first, 4) + " to " + fixed(last, 4);
+  if (lines == 0) {
+    result = Json::object().set("steps", int64_t{0});
+    text = "history  no step yet";
+  } else {
+    text = "history  " + std::to_string(step) + " steps, loss " + fixed(first, 4) + " to " + fixed(last, 4);
+  }
   if (evaluated) {
     result.set("best_val_loss", best).set("best_val_step", best_step);
     text += ", best held out " + fixed(best, 4) + " at step " + std::to_string(best_step);
   }
+  if (unreadable > 0) {
+    result.set("unreadable_lines", unreadable);
+    text += ", " + std::to_string(unreadable) + " lines cannot be read";
+  }
   text += "\n";
   return result;
+}
+
+// What is known of the rows that embed's output describes beside it.
+void tell_rows(const std::string& path, const std::string& tokens_sha256, Description& found) {
+  const bool belong = rows_belong(path, tokens_sha256);
+  found.json.set("rows_belong", belong);
+  found.text += "rows     " + path + ".tokens.jsonl " +
+                (belong ? "describes them"
+                        : "is missing or of another writer: what its lines say is not what the rows are") +
+                "\n";
+}
+
+// The hash of the rows in the `meta` of embed's .npz; "" in an array of that name which is something else.
+std::string rows_hash_in(std::string_view meta) {
+  try {
+    const Json json = Json::parse(meta, "meta");
+    const Json* hash = json.find("tokens_sha256");
+    return hash == nullptr ? "" : hash->as_string();
+  } catch (const std::runtime_error&) {
+    return {};
+  }
 }
 
 Description describe_safetensors(const std::string& path) {
@@ -104,14 +143,22 @@ Description describe_safetensors(const std::string& path) {
   found.text += "\n" + tensors.text;
   for (const auto& [key, value] : file.metadata())
     found.text += "  " + key + ": " + one_line(value, 80) + "\n";
+  if (const auto hash = file.metadata().find("tokens_sha256"); hash != file.metadata().end())
+    tell_rows(path, hash->second, found);
   return found;
 }
 
 Description describe_arrays(const std::string& path, bool many) {
   Tensors arrays;
+  std::string rows_hash;
   if (many) {
     const NpzFile file(path);
-    for (const std::string& name : file.names()) arrays.add(file.array(name));
+    for (const std::string& name : file.names()) {
+      const NpyArray array = file.array(name);
+      arrays.add(array);
+      if (name == "meta" && array.dtype == "U8")
+        rows_hash = rows_hash_in({static_cast<const char*>(array.data), array.bytes});
+    }
   } else {
     arrays.add(load_npy(path));
   }
@@ -119,6 +166,7 @@ Description describe_arrays(const std::string& path, bool many) {
   Description found;
   found.json.set("kind", kind).set("elements", arrays.elements).set("tensors", arrays.list);
   found.text = "kind     " + kind + ", " + arrays.summary() + "\n" + arrays.text;
+  if (!rows_hash.empty()) tell_rows(path, rows_hash, found);
   return found;
 }
 

@@ -60,12 +60,23 @@ std::string rate_text(double rate) {
   return text;
 }
 
+/// The rate of the run's last step; of versions that did not record it, what its schedule says.
+double last_rate(const Metadata& stored, const TrainingOptions& before, int64_t step) {
+  if (const auto entry = stored.find("last"); entry != stored.end()) {
+    const Json last = Json::parse(entry->second, "state");
+    if (const Json* rate = last.find("lr")) return rate->as_number();
+  }
+  return learning_rate(schedule_of(before), step - 1);
+}
+
 /// What is said where the learning rate of the next step is not what the run would have come to by itself.
-std::string rate_change(const TrainingOptions& before, const TrainingOptions& now, int64_t step) {
+std::string rate_change(const TrainingOptions& before, const TrainingOptions& now, int64_t step,
+                        double last) {
   if (step == 0) return "";
-  const double last = learning_rate(schedule_of(before), step - 1);
   const double next = learning_rate(schedule_of(now), step);
-  if (next == learning_rate(schedule_of(before), step)) return "";
+  const bool as_planned = last == learning_rate(schedule_of(before), step - 1) &&
+                          next == learning_rate(schedule_of(before), step);
+  if (as_planned) return "";
   return "note   the learning rate goes from " + rate_text(last) + " at step " + std::to_string(step) +
          " to " + rate_text(next) + " at step " + std::to_string(step + 1) +
          "; --learning-rate, --min-lr and --schedule change that";
@@ -135,9 +146,13 @@ int run_resume(const Arguments& arguments) {
   check(a.max_iters.value_or(0) >= 0, "--max-iters must be positive; it is ", a.max_iters.value_or(0));
   const double seconds = a.time.empty() ? 0 : parse_duration(a.time, "--time");
 
+  for (const std::string& path : a.texts) {
+    check(path != "-", "resume: --text must name files, which can be read again; '-' is a stream");
+  }
   const std::string& folder = a.folder;
   check_world(is_directory(folder), folder, ": must be a run folder; there is no such folder");
   const FolderLock lock(folder);
+  check_can_write(folder + "/" + kStateFile);
   const int64_t step = recover_checkpoint(folder);
   const std::string state_path = folder + "/" + kStateFile;
   const Metadata stored = SafetensorsFile::open(state_path).metadata();
@@ -190,7 +205,7 @@ int run_resume(const Arguments& arguments) {
     if (!a.common.quiet) {
       say("resume " + folder + " at step " + std::to_string(step) + ": " +
           plan_text(config, tokenizer.kind(), plan));
-      const std::string change = rate_change(before, options, step);
+      const std::string change = rate_change(before, options, step, last_rate(stored, before, step));
       if (!change.empty()) say(change);
     }
   }
@@ -203,6 +218,8 @@ int run_resume(const Arguments& arguments) {
   // What was given anew is remembered even if no step follows.
   const bool changed = options != before || metadata.at("paths") != stored.at("paths");
   if (changed) trainer.save(folder, metadata);
+  if (changed && options.max_iters <= step && !a.common.quiet)
+    say("note   no step follows; what is given anew is remembered for those of a larger --max-iters");
   RunProgress progress(folder, model, tokenizer, options, trainer.step(), plan,
                        a.common.quiet || options.max_iters <= step);
   return finish_run(trainer, progress, folder, metadata, a.common);

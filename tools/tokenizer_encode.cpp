@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/npy.hpp"
 #include "tensor/parallel.hpp"
@@ -237,6 +238,7 @@ int run_tokenizer_encode(const Arguments& arguments) {
   args.no_effect({{input.empty(), {"--lines"}, "without --input"},
                   {!common.json, {"--offsets"}, "without --json, which prints them"}});
   check(!common.json || out.empty(), "tokenizer encode: --json prints, -o writes; give one of them");
+  if (!out.empty()) check_not_input(out, {path, path + "/" + kTokenizerFile});
   const Tokenizer tokenizer = load_tokenizer_at(path);
   const TokenNames names(common.json ? tokenizer : Tokenizer::bytes());
   IdWriter ids(out, tokenizer.vocab_size());

@@ -250,6 +250,7 @@ int run_train(const Arguments& arguments) {
                         args.given("--n-head") || args.given("--n-embd") || args.given("--n-kv-head") ||
                         args.given("--block-size") || args.given("--position") || args.given("--tie");
     Config ours = config;
+    ours.vocab_size = theirs.vocab_size;  // it may be padded
     ours.dropout = theirs.dropout;
     ours.end_tokens = theirs.end_tokens;
     ours.add_special = theirs.add_special;
@@ -321,6 +322,7 @@ int run_train(const Arguments& arguments) {
 
   create_directories(folder);
   const FolderLock lock(folder);
+  check_can_write(folder + "/" + kStateFile);
   check_folder_is_free(folder);  // another process may have begun here while this one planned
   Transformer model = a.init.empty() ? Transformer(config) : base.model;
   if (a.init.empty()) {

@@ -26,14 +26,21 @@ void cut_metrics(const std::string& path, int64_t last) {
   if (!file_exists(path)) return;
   const std::string text = read_file(path);
   std::string kept;
+  int64_t unreadable = 0;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = text.find('\n', begin);
     if (end == std::string::npos) break;  // a line cut off by a crash
     const std::string line = text.substr(begin, end - begin + 1);
-    if (Json::parse(line, path).at("step").as_integer() > last) break;
-    kept += line;
     begin = end + 1;
+    try {
+      if (Json::parse(line, path).at("step").as_integer() > last) break;
+    } catch (const std::runtime_error&) {
+      // A log that was damaged is no reason not to go on; it stays as it is.
+      ++unreadable;
+    }
+    kept += line;
   }
+  if (unreadable > 0) say("note   " + path + ": " + std::to_string(unreadable) + " lines cannot be read");
   if (kept.size() != text.size()) write_file_atomic(path, kept);
 }
 
@@ -182,7 +189,10 @@ Corpus load_run_corpus(const std::string& folder, const RunSource& source, doubl
   std::vector<std::string> paths;
   for (const std::string& path : source.paths)
     paths.push_back(path.starts_with('/') ? path : folder + "/" + path);
-  TextOptions options{.json_lines = source.json_lines, .key = source.text_key, .force = source.force_text};
+  TextOptions options{.json_lines = source.json_lines,
+                      .key = source.text_key,
+                      .force = source.force_text,
+                      .on_interrupt = stop_where_interrupted};
   Corpus corpus;
   try {
     corpus = load_corpus(paths, held_out, options);

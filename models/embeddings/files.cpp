@@ -51,6 +51,11 @@ void check_embeddings_path(const std::string& path) {
         "embeddings: the file must be named .npz or .safetensors; it is '", path, "'");
 }
 
+bool rows_belong(const std::string& path, const std::string& tokens_sha256) {
+  const std::string rows = path + ".tokens.jsonl";
+  return file_exists(rows) && sha256_file(rows) == tokens_sha256;
+}
+
 void save_embeddings(const std::string& path, const EmbeddingSet& set,
                      const std::map<std::string, std::string>& metadata) {
   check_embeddings_path(path);
@@ -72,16 +77,27 @@ void save_embeddings(const std::string& path, const EmbeddingSet& set,
   // may come to stand beside the arrays of the other: the hash tells.
   const std::string lines = row_lines(set);
   all["tokens_sha256"] = sha256_hex(lines);
-  write_file_atomic(path + ".tokens.jsonl", lines);
   if (path.ends_with(".safetensors")) {
-    save_safetensors(path, arrays, all);
+    AtomicFile file(path);
+    AtomicFile rows(path + ".tokens.jsonl");
+    rows.write(lines);
+    write_safetensors(file, arrays, all);
+    file.sync();
+    rows.commit();
+    file.commit();
     return;
   }
   Json meta = Json::object();
   for (const auto& [key, value] : all) meta.set(key, value);
   const std::string text = meta.dump();
   arrays.push_back(raw_text("meta", text));
-  save_npz(path, arrays);
+  NpzWriter file(path);
+  AtomicFile rows(path + ".tokens.jsonl");
+  rows.write(lines);
+  for (const RawTensor& array : arrays) file.add(array);
+  file.sync();
+  rows.commit();
+  file.commit();
 }
 
 void save_word_table(const std::string& path, const WordTable& table,

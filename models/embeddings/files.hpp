@@ -14,6 +14,8 @@ namespace gradus {
 ///       `tokens_sha256` there is the hash of PATH.tokens.jsonl: where it differs, the two are not of one writer.
 void save_embeddings(const std::string& path, const EmbeddingSet& set,
                      const std::map<std::string, std::string>& metadata = {});
+/// Whether PATH.tokens.jsonl is what was written together with PATH, whose metadata names `tokens_sha256`.
+bool rows_belong(const std::string& path, const std::string& tokens_sha256);
 /// An error unless save_embeddings could write a file of this name: for asking before the work is done.
 void check_embeddings_path(const std::string& path);
 

@@ -42,7 +42,7 @@ uint64_t walk(const Config& config, const TrainingOptions& options, int64_t held
   TrainingOptions few = options;
   few.warmup = 0;
   // Once no more rows wait, batches repeat each other.
-  few.grad_accum -= std::max<int64_t>(0, batches_read_twice(config, options) - 2);
+  few.grad_accum -= std::max<int64_t>(0, batches_read_twice(config, options, kept_row_bytes(config)) - 2);
   if (!config.tie) few.grad_accum = std::min<int64_t>(few.grad_accum, 3);
   Trainer trainer(model, few, tokenizer, ids, 1.0, {});
   for (int step = 0; step < 3; ++step) trainer.train_step();
@@ -74,7 +74,9 @@ Timing time_steps(const Config& config, const TrainingOptions& options, double b
   Transformer model(config);
   model.init(options.seed);
   TrainingOptions quiet = options;
+  // Time does not depend on the rate; at 0 the weights stay, so that no rate can make the trial fail.
   quiet.warmup = 0;
+  quiet.learning_rate = quiet.min_lr = 0;
   Trainer trainer(model, quiet, tokenizer, ids, 1.0, {});
   const double begin = now_seconds();
   trainer.train_step();  // grows the pool, touches the memory
@@ -135,8 +137,8 @@ Plan plan_training(const Config& config, const TrainingOptions& options, int64_t
   const double peak = measure_peak(thread_count(), 0.05).f32_gflops * 1e9;
   const double likely = step_flops(full, options.batch_size) / (0.4 * peak);
   // A forward pass is a third of a step.
-  const double batches =
-      static_cast<double>(options.grad_accum) + static_cast<double>(batches_read_twice(full, options)) / 3;
+  const double batches = static_cast<double>(options.grad_accum) +
+                         static_cast<double>(batches_read_twice(full, options, kept_row_bytes(full))) / 3;
   double evaluation_per_token = 0;
   const uint64_t room = available_memory_bytes() / 2;
   if (likely < 0.7 && plan.peak_memory_bytes < room) {

@@ -36,14 +36,20 @@ Trainer::Trainer(Transformer& model, const TrainingOptions& options, const Token
       parameters_((model.set_requires_grad(true), model.parameters())),
       optimizer_(parameters_,
                  {.beta1 = options.beta1, .beta2 = options.beta2, .weight_decay = options.weight_decay}),
-      schedule_(schedule_of(options)) {}
+      schedule_(schedule_of(options)),
+      kept_row_bytes_(kept_row_bytes(model.config())) {}
 
-int64_t batches_read_twice(const Config& config, const TrainingOptions& options, int64_t kept_row_bytes) {
+int64_t kept_row_bytes(const Config& config) {
+  return std::max(int64_t{64} << 20,
+                  config.vocab_size * config.n_embd * static_cast<int64_t>(dtype_bytes(config.dtype)));
+}
+
+int64_t batches_read_twice(const Config& config, const TrainingOptions& options, int64_t kept) {
   if (!config.tie) return 0;
   const int64_t rows = options.batch_size * config.block_size;
   const int64_t bytes = rows * config.n_embd * static_cast<int64_t>(dtype_bytes(config.dtype));
   // While the first batch's gradient is made no rows wait yet.
-  return std::max<int64_t>(0, options.grad_accum - 1 - kept_row_bytes / bytes);
+  return std::max<int64_t>(0, options.grad_accum - 1 - kept / bytes);
 }
 
 Trainer::Part Trainer::part(int64_t number) const {
@@ -127,6 +133,7 @@ StepEvent Trainer::train_step() {
   ++step_;
 
   last_loss_ = loss;
+  last_rate_ = event.learning_rate;
   event.step = step_;
   event.loss = loss;
   event.bits_per_byte = loss / kLn2 / bytes_per_token_;
@@ -152,7 +159,7 @@ void Trainer::save(const std::string& folder, const Metadata& state_metadata) co
   files.state_metadata["options"] = options_to_json(options_).dump();
   files.state_metadata[kFusedKey] = has_fused_multiply_add() ? "yes" : "no";
   Json last = Json::object();
-  last.set("loss", last_loss_);
+  last.set("loss", last_loss_).set("lr", last_rate_);
   if (last_evaluation_) {
     last.set("val_loss", last_evaluation_->loss).set("val_bits_per_byte", last_evaluation_->bits_per_byte);
     last.set("val_tokens", last_evaluation_->tokens).set("val_bytes", last_evaluation_->bytes);
@@ -175,6 +182,7 @@ void Trainer::restore(const std::string& folder) {
               ": the metadata must say how training stood; 'last' is missing");
   const Json last = Json::parse(entry->second, state.path());
   last_loss_ = last.at("loss").as_number();
+  if (const Json* rate = last.find("lr")) last_rate_ = rate->as_number();
   last_evaluation_.reset();
   if (last.find("val_loss")) {
     last_evaluation_ = Evaluation{last.at("val_loss").as_number(), math::exp(last.at("val_loss").as_number()),

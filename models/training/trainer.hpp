@@ -51,11 +51,10 @@ class TrainingObserver {
   virtual void on_sample(int64_t /*step*/, const Transformer&) {}
 };
 
-/// The default of Trainer::keep_rows(): little beside what a model takes whose rows would come to more.
-inline constexpr int64_t kKeptRowBytes = int64_t{64} << 20;
-/// Batches of a step that go through the model twice; see Trainer.
-int64_t batches_read_twice(const Config& config, const TrainingOptions& options,
-                           int64_t kept_row_bytes = kKeptRowBytes);
+/// The default of Trainer::keep_rows(): 64 MiB, or as much as the table of a larger model takes.
+int64_t kept_row_bytes(const Config& config);
+/// Batches of a step that go through the model twice where `kept` bytes of rows may wait; see Trainer.
+int64_t batches_read_twice(const Config& config, const TrainingOptions& options, int64_t kept);
 
 /// Stands between backward and the optimiser: a place to combine gradients of several processes. Today the identity.
 using Reducer = std::function<void(const std::vector<NamedTensor>& parameters)>;
@@ -122,10 +121,11 @@ class Trainer {
   AdamW optimizer_;
   Schedule schedule_;
   Reducer reducer_;
-  int64_t kept_row_bytes_ = kKeptRowBytes;
+  int64_t kept_row_bytes_;
   int64_t step_ = 0;
   int64_t saved_step_ = -1;  // of the checkpoint in the run's folder
   double last_loss_ = 0;
+  double last_rate_ = 0;
   std::optional<Evaluation> last_evaluation_;
 };
 

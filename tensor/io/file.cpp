@@ -422,11 +422,9 @@ void AtomicFile::write_at(uint64_t offset, const void* data, std::size_t bytes) 
   write_bytes(data, bytes, static_cast<int64_t>(offset));
 }
 
-void AtomicFile::sync_as(const std::string& staged_path) {
-  check(descriptor_ >= 0, path_, ": cannot be committed twice or after a failed write");
-  const std::string to = staged_path == path_ ? target_ : staged_path;
-  check(folder_of(to) == folder_of(target_), path_, ": a staged name must stand in the same folder; ",
-        staged_path, " was given");
+void AtomicFile::sync() {
+  check(lock_ >= 0, path_, ": cannot be committed twice or after a failed write");
+  if (descriptor_ < 0) return;
   const auto fail_with = [&](int error) {
     discard();
     fail_world(path_, ": its ", size_, " bytes could not be brought to disk; ", reason(error),
@@ -435,6 +433,13 @@ void AtomicFile::sync_as(const std::string& staged_path) {
   if (sync_retrying(descriptor_) != 0) fail_with(errno);
   // Network file systems report a full disk only here.
   if (::close(std::exchange(descriptor_, -1)) != 0) fail_with(errno);
+}
+
+void AtomicFile::sync_as(const std::string& staged_path) {
+  const std::string to = staged_path == path_ ? target_ : staged_path;
+  check(folder_of(to) == folder_of(target_), path_, ": a staged name must stand in the same folder; ",
+        staged_path, " was given");
+  sync();
   try {
     rename_checked(partial_, to);
   } catch (...) {
@@ -444,6 +449,8 @@ void AtomicFile::sync_as(const std::string& staged_path) {
   ::close(std::exchange(lock_, -1));
   sync_folder(folder_of(to));
 }
+
+void check_can_write(const std::string& path) { const AtomicFile made_and_removed(path); }
 
 FolderLock::FolderLock(const std::string& folder) {
   descriptor_ = open_retrying(folder, O_RDONLY | O_DIRECTORY, 0);

@@ -98,6 +98,9 @@ class AtomicFile {
   uint64_t size() const { return size_; }
   const std::string& path() const { return path_; }
 
+  /// Brings what was written to disk, as sync_as() does first: of several files that belong together, none takes its place
+  /// before the others could. Nothing can be written after it.
+  void sync();
   /// Syncs the file and lets it take the place of whatever stands at path().
   void commit() { sync_as(path_); }
   /// Syncs the file and lets it stand under another name in the same folder.
@@ -114,6 +117,9 @@ class AtomicFile {
   int lock_ = -1;  // the same open file: its lock outlives the descriptor until the rename
   uint64_t size_ = 0;
 };
+
+/// An error unless a file could be made beside a path, to take its place: for asking before the work is done.
+void check_can_write(const std::string& path);
 
 /// Removes what writers of a path that died have left beside it.
 void remove_stale_partials(const std::string& path);

@@ -246,8 +246,13 @@ void NpzWriter::add(const RawTensor& array) {
 
 void NpzWriter::commit() { sync_as(file_.path()); }
 
+void NpzWriter::sync() {
+  if (!std::exchange(finished_, true)) zip_.finish();
+  file_.sync();
+}
+
 void NpzWriter::sync_as(const std::string& staged_path) {
-  zip_.finish();
+  sync();
   file_.sync_as(staged_path);
 }
 

@@ -40,6 +40,8 @@ class NpzWriter {
   void begin(const std::string& name, const std::string& dtype, const Shape& shape);
   void write(const void* data, std::size_t bytes) { zip_.write(data, bytes); }
   void end() { zip_.end(); }
+  /// Finishes the archive and brings it to disk, see AtomicFile::sync; commit() follows.
+  void sync();
   void commit();
   /// Finishes under another name in the same folder: see AtomicFile::sync_as.
   void sync_as(const std::string& staged_path);
@@ -47,6 +49,7 @@ class NpzWriter {
  private:
   AtomicFile file_;
   ZipWriter zip_;
+  bool finished_ = false;
 };
 
 void save_npz(const std::string& path, const std::vector<RawTensor>& arrays);

@@ -85,7 +85,7 @@ Conversion to_vocab_json(const Tokenizer& tokenizer, const std::string& path) {
   for (const auto& [left, right] : bpe.merge_list()) {
     merges.emplace_back(tokens[static_cast<size_t>(left)], tokens[static_cast<size_t>(right)]);
   }
-  const std::string merges_path = (std::filesystem::path(path).parent_path() / "merges.txt").string();
+  const std::string merges_path = merges_beside(path);
   std::string vocab_contents = write_vocab_json(all);
   std::string merges_contents = write_merges_txt(merges);
   Tokenizer result(parts_of(read_gpt2_files(vocab_contents, path, merges_contents, merges_path)));
@@ -239,6 +239,10 @@ void check_same(const Tokenizer& from, const Tokenizer& to, const std::string& p
 
 }  // namespace
 
+std::string merges_beside(const std::string& vocab_json) {
+  return (std::filesystem::path(vocab_json).parent_path() / "merges.txt").string();
+}
+
 TokenizerFormat format_of_name(const std::string& path) {
   const std::string name = std::filesystem::path(path).filename().string();
   check(name != "merges.txt", "convert: a merges.txt is written together with its vocab.json; name that");
@@ -271,6 +275,7 @@ std::vector<std::string> save_tokenizer_as(const Tokenizer& tokenizer, const std
     written.emplace_back(file.path).write(file.contents);
     paths.push_back(file.path);
   }
+  for (AtomicFile& file : written) file.sync();
   for (AtomicFile& file : written) file.commit();
   return paths;
 }

@@ -8,6 +8,9 @@
 
 namespace gradus {
 
+/// Where the merges of a vocab.json stand.
+std::string merges_beside(const std::string& vocab_json);
+
 /// The format that a file's name asks for: NAME.json, NAME.model, NAME.tiktoken, vocab.json or NAME.txt.
 /// note: a merges.txt is written together with its vocab.json, so it cannot be asked for by itself.
 TokenizerFormat format_of_name(const std::string& path);

@@ -413,7 +413,8 @@ Tokenizer train_words(std::span<const std::string_view> documents, const Tokeniz
 }
 
 // What the vocabulary of a kind begins with cannot be a special token as well: text is made of it.
-void check_special(const std::string& kind, const std::string& name) {
+void check_special(const TokenizerTraining& options, const std::string& name) {
+  const std::string& kind = options.kind;
   const auto is_character = [](std::string_view text) {
     char32_t c = 0;
     const int length = decode_utf8(text.data(), text.data() + text.size(), c);
@@ -428,6 +429,9 @@ void check_special(const std::string& kind, const std::string& name) {
   const bool pieces = kind == "spm-bpe" || kind == "unigram";
   if (pieces && byte_of_token(name)) refuse("a byte");
   if (pieces && is_character(name)) refuse("a character");
+  // Where spaces are written so, ordinary words look like it.
+  if (kind == "unigram" && !is_exact(options) && name.find(kSpaceText) != std::string::npos)
+    refuse("a word with its space");
   if (kind != "wordpiece") return;
   const bool inside = name.starts_with("##") && name.size() > 2;
   if (is_character(inside ? std::string_view(name).substr(2) : name)) refuse("a character");
@@ -456,7 +460,7 @@ Tokenizer train_tokenizer(std::span<const std::string_view> documents, const Tok
                                                   filled.special[i]) == begin + static_cast<int64_t>(i),
           "train_tokenizer: special tokens must differ and have a text; '", filled.special[i],
           "' stands twice or is empty");
-    check_special(kind, filled.special[i]);
+    check_special(filled, filled.special[i]);
   }
   Stages stages(progress, documents);
   if (kind == "bpe") return train_bpe(documents, filled, stages);
