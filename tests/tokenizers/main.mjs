@@ -279,7 +279,7 @@ class Family {
     writeFileSync(path, text);
     const [expected] = await this.timed(() => this.oracle.encode([text]));
     if (!program) return;
-    const [got] = lines(await call('tokenizer', 'encode', this.path, '--input', path, '--json',
+    const [got] = lines(await call('tokenizer', 'encode', this.path, '--input', path, '--json', '--force-text',
       ...tokenizerOptions({ special: !this.plain, units: this.oracle.units })));
     const kind = encodingDifference(this.oracle, expected, got);
     if (!kind) return;
@@ -299,7 +299,7 @@ class Family {
       const bytes = Buffer.concat(Array.from({ length: Math.min(left, batchSize) }, () => this.generator.nextBytes(random)));
       if (!program) return;
       writeFileSync(path, bytes);
-      const [got] = lines(await call('tokenizer', 'encode', this.path, '--input', path, '--json', '--special', 'off'));
+      const [got] = lines(await call('tokenizer', 'encode', this.path, '--input', path, '--json', '--force-text', '--special', 'off'));
       writeFileSync(list, JSON.stringify(got.ids) + '\n');
       const back = await call('tokenizer', 'decode', this.path, '--input', list);
       if (!bytes.equals(back) && !Buffer.concat([bytes, Buffer.from('\n')]).equals(back)) {
