@@ -67,7 +67,7 @@ test:
 	$(call suite,$(BUILD),-DGRADUS_SLOW_TESTS=OFF)
 
 test-cli: build
-	for script in tests/cli_*.sh; do echo "$$script"; \
+	for script in $(filter-out tests/cli/walk%,$(wildcard tests/cli/*.sh)); do echo "$$script"; \
 	  GRADUS=$(abspath $(BUILD))/gradus GRADUS_SOURCE_DIR=$(CURDIR) bash $$script || exit 1; done
 
 test-deps:
@@ -113,7 +113,7 @@ test-arm: build
 
 # COUNT=20000 takes so many strings a family instead of a million, FAMILIES='gpt2,bert*' some of them.
 test-tokenizers: build
-	sh tests/tokenizers/run.sh $(BUILD)/gradus
+	sh tests/tokenizer/originals/run.sh $(BUILD)/gradus
 
 # FUZZ_SECONDS for each target; what is found is left in $(BUILD)/fuzz.
 FUZZ_SECONDS ?= 60
@@ -126,9 +126,10 @@ fuzz: deps-dev
 	  $(BUILD)/fuzz/tests/fuzz/gradus_fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -rss_limit_mb=1200 -timeout=10 \
 	    -artifact_prefix=$(BUILD)/fuzz/$$target- $(BUILD)/fuzz/found/$$target tests/fuzz/corpus/$$target || exit 1; done
 
+# For its warnings alone, which do not depend on the optimisation.
 compile-clang: deps-dev
-	$(call configure,$(BUILD)/clang,-DGRADUS_TESTS=ON -DGRADUS_BENCH=ON $(clang))
-	$(call compile,$(BUILD)/clang)
+	$(call configure,$(BUILD)/warnings,-DGRADUS_TESTS=ON -DGRADUS_BENCH=ON -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 $(clang))
+	$(call compile,$(BUILD)/warnings)
 
 lint: deps-dev
 	$(call configure,$(BUILD))

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "tensor/autodiff.hpp"
-#include "tests/draw.hpp"
-#include "tests/op_cases.hpp"
+#include "tests/support/draw.hpp"
+#include "tests/tensor/op_cases.hpp"
 
 /// Every row of the op table with ordinary inputs and with denormal-heavy ones, in which every second entry is denormal
 /// (of the upstream gradient too): numbers below 1.2e-38, with which some machines compute many times slower.

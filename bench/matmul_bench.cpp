@@ -8,7 +8,7 @@
 #include "tensor/autodiff.hpp"
 #include "tensor/ops.hpp"
 #include "tensor/parallel.hpp"
-#include "tests/draw.hpp"
+#include "tests/support/draw.hpp"
 
 /// Matrix products of the shapes that models are made of, in the three forms of training: nt is a layer's forward pass
 /// x · wᵀ, nn its gradient to the input, tn its gradient to the weight; on one thread and on all.

@@ -10,7 +10,7 @@
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/machine.hpp"
 #include "tensor/parallel.hpp"
-#include "tests/op_cases.hpp"
+#include "tests/tensor/op_cases.hpp"
 
 /// Every row of the op table, forward and with its gradient:
 ///   gradus_bench --benchmark_filter='softmax.*'

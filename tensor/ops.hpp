@@ -56,7 +56,7 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 
 // error: the largest in f32 over all floats, in ULP (units in the last place); without fused multiply-add that of exp is
 // 1.2 and that of erf 1.4. Angles may have any finite size; exp and sigmoid are 0 below -87, so that no result is denormal.
-// tests/ulp_test.cpp measures it.
+// tests/tensor/ulp_test.cpp measures it.
 
 Tensor neg(const Tensor& x);      ///< y = -x
 Tensor abs(const Tensor& x);      ///< y = |x|.        grad: dx = dy sign(x), 0 at 0

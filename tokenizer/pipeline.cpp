@@ -6,13 +6,13 @@
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
 #include "tensor/storage.hpp"
-#include "tokenizer/bpe_model.hpp"
-#include "tokenizer/byte_alphabet.hpp"
-#include "tokenizer/char_model.hpp"
-#include "tokenizer/components.hpp"
-#include "tokenizer/text_parts.hpp"
-#include "tokenizer/unicode.hpp"
-#include "tokenizer/unigram_model.hpp"
+#include "tokenizer/stages/components.hpp"
+#include "tokenizer/subword/bpe_model.hpp"
+#include "tokenizer/subword/char_model.hpp"
+#include "tokenizer/subword/unigram_model.hpp"
+#include "tokenizer/text/byte_alphabet.hpp"
+#include "tokenizer/text/text_parts.hpp"
+#include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
 namespace {

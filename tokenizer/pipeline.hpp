@@ -6,15 +6,15 @@
 #include <string>
 #include <vector>
 
-#include "tokenizer/added_tokens.hpp"
-#include "tokenizer/decoders.hpp"
-#include "tokenizer/encoding.hpp"
-#include "tokenizer/normalizers.hpp"
-#include "tokenizer/post_processors.hpp"
-#include "tokenizer/pre_tokenizers.hpp"
-#include "tokenizer/subword_model.hpp"
+#include "tokenizer/stages/added_tokens.hpp"
+#include "tokenizer/stages/decoders.hpp"
+#include "tokenizer/stages/encoding.hpp"
+#include "tokenizer/stages/normalizers.hpp"
+#include "tokenizer/stages/post_processors.hpp"
+#include "tokenizer/stages/pre_tokenizers.hpp"
+#include "tokenizer/stages/truncation.hpp"
+#include "tokenizer/subword/subword_model.hpp"
 #include "tokenizer/tokenizer.hpp"
-#include "tokenizer/truncation.hpp"
 
 namespace gradus {
 

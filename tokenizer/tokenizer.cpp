@@ -4,11 +4,11 @@
 
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
-#include "tokenizer/bpe_model.hpp"
 #include "tokenizer/formats/load.hpp"
 #include "tokenizer/formats/tokenizer_json.hpp"
 #include "tokenizer/pipeline.hpp"
-#include "tokenizer/unicode.hpp"
+#include "tokenizer/subword/bpe_model.hpp"
+#include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
 

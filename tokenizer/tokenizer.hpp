@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "tokenizer/encoding.hpp"
 #include "tokenizer/progress.hpp"
+#include "tokenizer/stages/encoding.hpp"
 
 namespace gradus {
 

@@ -14,7 +14,7 @@
 #include "tensor/io/file.hpp"
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/parallel.hpp"
-#include "tokenizer/unicode.hpp"
+#include "tokenizer/text/unicode.hpp"
 
 namespace gradus::tools {
 namespace {

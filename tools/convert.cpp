@@ -5,7 +5,7 @@
 #include "tensor/io/file.hpp"
 #include "tokenizer/formats/save.hpp"
 #include "tokenizer/pipeline.hpp"
-#include "tokenizer/unicode.hpp"
+#include "tokenizer/text/unicode.hpp"
 #include "tools/text_options.hpp"
 #include "tools/tokenizer.hpp"
 

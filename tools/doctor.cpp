@@ -5,7 +5,7 @@
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/machine.hpp"
 #include "tensor/parallel.hpp"
-#include "tokenizer/unicode.hpp"
+#include "tokenizer/text/unicode.hpp"
 #include "tools/common.hpp"
 
 namespace gradus::tools {

@@ -10,7 +10,7 @@
 #include "models/transformer/contextual.hpp"
 #include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
-#include "tokenizer/unicode.hpp"
+#include "tokenizer/text/unicode.hpp"
 #include "tools/common.hpp"
 #include "tools/open_model.hpp"
 #include "tools/text_options.hpp"

@@ -5,7 +5,7 @@
 #include "models/transformer/files.hpp"
 #include "models/transformer/generate.hpp"
 #include "tensor/error.hpp"
-#include "tokenizer/unicode.hpp"
+#include "tokenizer/text/unicode.hpp"
 #include "tools/common.hpp"
 #include "tools/open_model.hpp"
 #include "tools/training.hpp"

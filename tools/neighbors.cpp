@@ -10,7 +10,7 @@
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/hash.hpp"
-#include "tokenizer/unicode.hpp"
+#include "tokenizer/text/unicode.hpp"
 #include "tools/open_model.hpp"
 #include "tools/text_options.hpp"
 #include "tools/training.hpp"

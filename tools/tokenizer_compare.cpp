@@ -4,8 +4,8 @@
 
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
-#include "tokenizer/unicode.hpp"
-#include "tokenizer/words.hpp"
+#include "tokenizer/text/unicode.hpp"
+#include "tokenizer/text/words.hpp"
 #include "tools/bench_common.hpp"
 #include "tools/text_options.hpp"
 #include "tools/tokenizer.hpp"

@@ -11,7 +11,7 @@
 #include "tensor/io/npy.hpp"
 #include "tensor/parallel.hpp"
 #include "tokenizer/pipeline.hpp"
-#include "tokenizer/unicode.hpp"
+#include "tokenizer/text/unicode.hpp"
 #include "tools/text_options.hpp"
 #include "tools/tokenizer.hpp"
 

@@ -7,8 +7,8 @@
 
 #include "tensor/error.hpp"
 #include "tokenizer/formats/save.hpp"
+#include "tokenizer/text/unicode.hpp"
 #include "tokenizer/training/train.hpp"
-#include "tokenizer/unicode.hpp"
 #include "tools/text_options.hpp"
 #include "tools/tokenizer.hpp"
 

@@ -11,7 +11,7 @@
 #include "tensor/io/file.hpp"
 #include "tensor/io/hash.hpp"
 #include "tokenizer/formats/save.hpp"
-#include "tokenizer/unicode.hpp"
+#include "tokenizer/text/unicode.hpp"
 #include "tools/model_options.hpp"
 #include "tools/text_options.hpp"
 #include "tools/training.hpp"

@@ -11,7 +11,7 @@
 #include "tensor/io/hash.hpp"
 #include "tensor/machine.hpp"
 #include "tensor/parallel.hpp"
-#include "tokenizer/unicode.hpp"
+#include "tokenizer/text/unicode.hpp"
 #include "tools/profile.hpp"
 
 namespace gradus::tools {

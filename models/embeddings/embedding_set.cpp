@@ -1,7 +1,7 @@
 #include "models/embeddings/embedding_set.hpp"
 
 #include "tensor/error.hpp"
-#include "tokenizer/unicode.hpp"
+#include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
 std::string_view name_of(Level level) {

@@ -7,8 +7,8 @@
 
 #include "models/embeddings/pooling.hpp"
 #include "tensor/tensor.hpp"
+#include "tokenizer/text/words.hpp"
 #include "tokenizer/tokenizer.hpp"
-#include "tokenizer/words.hpp"
 
 namespace gradus {
 

@@ -7,7 +7,7 @@
 #include "models/transformer/files.hpp"
 #include "tensor/autodiff.hpp"
 #include "tensor/parallel.hpp"
-#include "tokenizer/words.hpp"
+#include "tokenizer/text/words.hpp"
 
 namespace gradus {
 namespace {

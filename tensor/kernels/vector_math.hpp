@@ -18,7 +18,7 @@
 ///   not fused  1.17  0.91  1.58  1.58  1.35  1.40  2.41     1.50
 ///
 /// The range is all of f32, but for exp, which is 0 below -87 and infinite above 88.72283, and sigmoid, 0 below -87.
-/// tests/ulp_test.cpp measures them and holds the bounds.
+/// tests/tensor/ulp_test.cpp measures them and holds the bounds.
 
 namespace gradus::kernels {
 namespace {

@@ -17,7 +17,7 @@
 #include "models/training/trainer.hpp"
 #include "tensor/parallel.hpp"
 #include "tensor/storage.hpp"
-#include "tests/small_model.hpp"
+#include "tests/support/small_model.hpp"
 
 // Between steps 3 and 20 a training takes no memory from the system.
 //

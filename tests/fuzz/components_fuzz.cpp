@@ -1,8 +1,8 @@
 #include "tensor/io/json.hpp"
 #include "tests/fuzz/fuzz.hpp"
-#include "tokenizer/decoders.hpp"
-#include "tokenizer/normalizers.hpp"
-#include "tokenizer/pre_tokenizers.hpp"
+#include "tokenizer/stages/decoders.hpp"
+#include "tokenizer/stages/normalizers.hpp"
+#include "tokenizer/stages/pre_tokenizers.hpp"
 
 namespace {
 

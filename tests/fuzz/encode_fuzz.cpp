@@ -1,8 +1,8 @@
 #include <vector>
 
 #include "tests/fuzz/fuzz.hpp"
-#include "tokenizer/components.hpp"
 #include "tokenizer/formats/load.hpp"
+#include "tokenizer/stages/components.hpp"
 #include "tokenizer/training/train.hpp"
 
 namespace {

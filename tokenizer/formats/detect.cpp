@@ -8,10 +8,10 @@
 
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
-#include "tokenizer/formats/base64.hpp"
 #include "tokenizer/formats/lines.hpp"
 #include "tokenizer/formats/protobuf.hpp"
-#include "tokenizer/formats/shown_text.hpp"
+#include "tokenizer/text/base64.hpp"
+#include "tokenizer/text/shown_text.hpp"
 
 namespace gradus {
 namespace {

@@ -6,8 +6,8 @@
 #include "tensor/io/json.hpp"
 #include "tokenizer/formats/first_places.hpp"
 #include "tokenizer/formats/lines.hpp"
-#include "tokenizer/formats/shown_text.hpp"
-#include "tokenizer/json_parts.hpp"
+#include "tokenizer/text/json_parts.hpp"
+#include "tokenizer/text/shown_text.hpp"
 
 namespace gradus {
 

@@ -5,15 +5,15 @@
 
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
-#include "tokenizer/bpe_model.hpp"
-#include "tokenizer/byte_alphabet.hpp"
-#include "tokenizer/components.hpp"
 #include "tokenizer/formats/tokenizer_json.hpp"
 #include "tokenizer/formats/vocab_txt.hpp"
-#include "tokenizer/sentencepiece_decoder.hpp"
-#include "tokenizer/sentencepiece_normalizer.hpp"
-#include "tokenizer/unigram_model.hpp"
-#include "tokenizer/wordpiece_model.hpp"
+#include "tokenizer/stages/components.hpp"
+#include "tokenizer/stages/sentencepiece_decoder.hpp"
+#include "tokenizer/stages/sentencepiece_normalizer.hpp"
+#include "tokenizer/subword/bpe_model.hpp"
+#include "tokenizer/subword/unigram_model.hpp"
+#include "tokenizer/subword/wordpiece_model.hpp"
+#include "tokenizer/text/byte_alphabet.hpp"
 
 namespace gradus {
 namespace {

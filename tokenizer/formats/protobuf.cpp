@@ -3,7 +3,7 @@
 #include <bit>
 
 #include "tensor/error.hpp"
-#include "tokenizer/unicode.hpp"
+#include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
 namespace {

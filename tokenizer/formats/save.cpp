@@ -6,14 +6,14 @@
 
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
-#include "tokenizer/bpe_model.hpp"
-#include "tokenizer/byte_alphabet.hpp"
-#include "tokenizer/components.hpp"
 #include "tokenizer/formats/load.hpp"
-#include "tokenizer/formats/shown_text.hpp"
 #include "tokenizer/formats/vocab_txt.hpp"
-#include "tokenizer/unigram_model.hpp"
-#include "tokenizer/wordpiece_model.hpp"
+#include "tokenizer/stages/components.hpp"
+#include "tokenizer/subword/bpe_model.hpp"
+#include "tokenizer/subword/unigram_model.hpp"
+#include "tokenizer/subword/wordpiece_model.hpp"
+#include "tokenizer/text/byte_alphabet.hpp"
+#include "tokenizer/text/shown_text.hpp"
 
 namespace gradus {
 namespace {

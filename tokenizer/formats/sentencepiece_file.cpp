@@ -6,7 +6,7 @@
 #include "tensor/error.hpp"
 #include "tokenizer/formats/first_places.hpp"
 #include "tokenizer/formats/protobuf.hpp"
-#include "tokenizer/formats/shown_text.hpp"
+#include "tokenizer/text/shown_text.hpp"
 
 namespace gradus {
 namespace {

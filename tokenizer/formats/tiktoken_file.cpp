@@ -7,9 +7,9 @@
 #include <unordered_map>
 
 #include "tensor/error.hpp"
-#include "tokenizer/formats/base64.hpp"
 #include "tokenizer/formats/first_places.hpp"
 #include "tokenizer/formats/lines.hpp"
+#include "tokenizer/text/base64.hpp"
 
 namespace gradus {
 namespace {

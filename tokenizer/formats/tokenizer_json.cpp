@@ -4,13 +4,13 @@
 #include <unordered_map>
 
 #include "tensor/error.hpp"
-#include "tokenizer/bpe_model.hpp"
-#include "tokenizer/char_model.hpp"
-#include "tokenizer/components.hpp"
-#include "tokenizer/json_parts.hpp"
-#include "tokenizer/unigram_model.hpp"
-#include "tokenizer/word_level_model.hpp"
-#include "tokenizer/wordpiece_model.hpp"
+#include "tokenizer/stages/components.hpp"
+#include "tokenizer/subword/bpe_model.hpp"
+#include "tokenizer/subword/char_model.hpp"
+#include "tokenizer/subword/unigram_model.hpp"
+#include "tokenizer/subword/word_level_model.hpp"
+#include "tokenizer/subword/wordpiece_model.hpp"
+#include "tokenizer/text/json_parts.hpp"
 
 namespace gradus {
 namespace {

@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "tensor/error.hpp"
-#include "tokenizer/byte_alphabet.hpp"
+#include "tokenizer/text/byte_alphabet.hpp"
+#include "tokenizer/text/unicode.hpp"
 #include "tokenizer/training/pair_merger.hpp"
-#include "tokenizer/unicode.hpp"
 
 namespace gradus {
 namespace {

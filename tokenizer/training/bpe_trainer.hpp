@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "tokenizer/progress.hpp"
-#include "tokenizer/word_counts.hpp"
+#include "tokenizer/training/word_counts.hpp"
 
 namespace gradus {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "tensor/error.hpp"
+#include "tokenizer/text/unicode.hpp"
 #include "tokenizer/training/unicode_script.hpp"
-#include "tokenizer/unicode.hpp"
 
 namespace gradus {
 namespace {

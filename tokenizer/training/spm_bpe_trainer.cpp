@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "tensor/error.hpp"
-#include "tokenizer/pair_map.hpp"
+#include "tokenizer/lookup/pair_map.hpp"
 #include "tokenizer/training/training_text.hpp"
 
 namespace gradus {

@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "tensor/error.hpp"
-#include "tokenizer/unicode.hpp"
+#include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
 namespace {

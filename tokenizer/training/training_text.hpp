@@ -8,7 +8,7 @@
 
 #include "tokenizer/training/piece_rules.hpp"
 #include "tokenizer/training/piece_training.hpp"
-#include "tokenizer/word_counts.hpp"
+#include "tokenizer/training/word_counts.hpp"
 
 namespace gradus {
 

@@ -1,0 +1,114 @@
+#include "models/transformer/config.hpp"
+
+#include "models/transformer/transformer.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/small_model.hpp"
+
+using namespace gradus;
+using namespace gradus::testing;
+using Catch::Matchers::ContainsSubstring;
+
+TEST_CASE("configurations of published models are read") {
+  const Json gpt2 = Json::parse(R"({"activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"],
+    "attn_pdrop": 0.1, "bos_token_id": 50256, "embd_pdrop": 0.1, "eos_token_id": 50256, "initializer_range": 0.02,
+    "layer_norm_epsilon": 1e-05, "model_type": "gpt2", "n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12,
+    "n_positions": 1024, "resid_pdrop": 0.1, "summary_activation": null, "summary_first_dropout": 0.1,
+    "summary_proj_to_labels": true, "summary_type": "cls_index", "summary_use_proj": true,
+    "task_specific_params": {"text-generation": {"do_sample": true, "max_length": 50}}, "vocab_size": 50257})",
+                                "gpt2.json");
+  Config expected = make_config(Arch::gpt, find_preset("gpt2"), 50257);
+  expected.dropout = 0.1;
+  expected.end_tokens = {50256};
+  CHECK(config_from_json(gpt2) == expected);
+
+  const Json llama =
+      Json::parse(R"({"architectures": ["LlamaForCausalLM"], "attention_bias": false, "bos_token_id": 1,
+    "eos_token_id": [2, 3], "hidden_act": "silu", "hidden_size": 576, "initializer_range": 0.04, "intermediate_size": 1536,
+    "is_llama_config": true, "max_position_embeddings": 2048, "mlp_bias": false, "model_type": "llama",
+    "num_attention_heads": 9, "num_hidden_layers": 30, "num_key_value_heads": 3, "pretraining_tp": 1,
+    "rms_norm_eps": 1e-05, "rope_interleaved": false, "rope_scaling": null, "rope_theta": 100000,
+    "tie_word_embeddings": true, "torch_dtype": "bfloat16", "transformers_version": "4.42.3", "use_cache": true,
+    "vocab_size": 49152})",
+                  "llama.json");
+  const Config config = config_from_json(llama);
+  CHECK(config.n_kv_head == 3);
+  CHECK(config.rope_base == 100000);
+  CHECK(config.end_tokens == std::vector<int64_t>{2, 3});
+  CHECK(config.tie);
+  CHECK(parameter_count(config) == 134515008);
+}
+
+TEST_CASE("a key of config.json that may change the model is refused") {
+  const auto refused = [](Arch arch, const char* key, Json value, const std::string& text) {
+    Json json = config_to_json(small_config(arch));
+    json.set(key, std::move(value));
+    CHECK_THROWS_WITH(config_from_json(Json::parse(json.dump(), "config.json")), ContainsSubstring(text));
+  };
+  refused(
+      Arch::llama, "sliding_window", 64,
+      "config.json: $.sliding_window: every key must be known, for it may change what the model computes");
+  refused(Arch::llama, "rope_scaling", Json::object().set("type", "linear"), "$.rope_scaling: must be null");
+  refused(Arch::llama, "rope_parameters", Json::object().set("rope_type", "yarn"),
+          "$.rope_parameters.rope_type: must be default; it is 'yarn'");
+  refused(Arch::llama, "hidden_act", "gelu_new", "$.hidden_act: must be silu");
+  refused(Arch::llama, "head_dim", 5, "$.head_dim: must be 6; it is 5");
+  refused(Arch::gpt, "model_type", "bert", "$.model_type: must be gpt2 or llama; it is 'bert'");
+  refused(Arch::gpt, "scale_attn_by_inverse_layer_idx", true, "must be false; it is not");
+  refused(Arch::gpt, "activation_function", "gelu_fast", "must be one of gelu_new");
+  refused(Arch::gpt, "embd_pdrop", 0.5,
+          "$.embd_pdrop: must equal resid_pdrop, 0, as there is one dropout here");
+  refused(Arch::gpt, "n_head", 5, "n_embd must be a multiple of n_head");
+  refused(Arch::gpt, "n_ctx", 31, "$.n_ctx: must be 32; it is 31");
+  refused(Arch::gpt, "gradus", Json::object().set("alibi", true), "$.gradus.alibi: every key must be known");
+  refused(Arch::gpt, "gradus", Json::object().set("position", "alibi"),
+          "position must be one of none, learned, sinusoidal, rotary; it is 'alibi'");
+  refused(Arch::gpt, "torch_dtype", "int8", "$.torch_dtype: must be float32");
+}
+
+TEST_CASE("a configuration that no model can have is an error that says why") {
+  const auto refused = [](auto change, const std::string& text) {
+    Config config = small_config(Arch::llama);
+    change(config);
+    CHECK_THROWS_WITH(config.validate(), text);
+    CHECK_THROWS_AS(Transformer(config), std::invalid_argument);
+  };
+  refused([](Config& c) { c.n_head = 5; },
+          "config: n_embd must be a multiple of n_head; n_embd is 24, n_head is 5; each head takes n_embd / "
+          "n_head "
+          "channels");
+  refused([](Config& c) { c.n_kv_head = 3; },
+          "config: n_head must be a multiple of n_kv_head; n_head is 4, n_kv_head is 3; each key/value head "
+          "serves "
+          "n_head / n_kv_head query heads");
+  refused([](Config& c) { c.n_kv_head = 8; }, "config: n_kv_head must be in [1, 4]; it is 8");
+  refused([](Config& c) { c.n_head = c.n_kv_head = 8; },
+          "config: rotary positions need an even head width; n_embd / n_head is 3; choose another n_embd or "
+          "n_head");
+  refused([](Config& c) { c.vocab_size = 0; }, "config: vocab_size must be in [1, 2147483647]; it is 0");
+  refused([](Config& c) { c.block_size = 0; }, "config: block_size must be in [1, 1048576]; it is 0");
+  refused([](Config& c) { c.n_layer = 0; }, "config: n_layer must be in [1, 100000]; it is 0");
+  refused([](Config& c) { c.n_embd = -24; }, "config: n_embd must be in [1, 2147483647]; it is -24");
+  refused([](Config& c) { c.dropout = 1; }, "config: dropout must be in [0, 1); it is 1");
+  refused([](Config& c) { c.norm_epsilon = 0; }, "config: norm_epsilon must be in (0, 1); it is 0");
+  refused([](Config& c) { c.rope_base = 1; }, "config: rope_base must be in (1, 1e15); it is 1");
+  refused(
+      [](Config& c) {
+        c.end_tokens = {3, 29};
+      },
+      "config: end_tokens must be ids below vocab_size 29; one is 29");
+  refused([](Config& c) { c.dtype = DType::bf16; }, "config: dtype must be f32 or f64; it is bf16");
+  refused(
+      [](Config& c) {
+        c.vocab_size = 2147483647;
+        c.n_embd = 2147483640;
+        c.n_ffn = 2147483647;
+        c.n_layer = 100000;
+      },
+      "config: the number of parameters must fit in 63 bits; choose a smaller vocab_size, n_embd, n_ffn or "
+      "n_layer");
+  CHECK_THROWS_WITH(find_preset("tiny"),
+                    "config: preset must be one of nano, micro, small, gpt2; it is 'tiny'");
+  CHECK_THROWS_WITH(parse_arch("bert"), "config: arch must be one of gpt, llama; it is 'bert'");
+  CHECK_THROWS_WITH(parse_activation("swish"),
+                    ContainsSubstring("activation must be one of gelu, gelu_tanh"));
+}

@@ -1,0 +1,552 @@
+#include "models/transformer/transformer.hpp"
+
+#include <cmath>
+#include <map>
+
+#include "models/transformer/files.hpp"
+#include "models/transformer/gpt.hpp"
+#include "models/transformer/llama.hpp"
+#include "models/transformer/weights.hpp"
+#include "tensor/autodiff.hpp"
+#include "tensor/io/safetensors.hpp"
+#include "tensor/storage.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/grad_check.hpp"
+#include "tests/support/small_model.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace gradus;
+using namespace gradus::testing;
+using Catch::Matchers::ContainsSubstring;
+using gradus::test::TemporaryFolder;
+
+namespace {
+
+// A model by its file alone, in plain loops and double: what GPT2LMHeadModel and LlamaForCausalLM compute, from the
+// tensors as those name and orient them.
+class Reference {
+ public:
+  using Rows = std::vector<std::vector<double>>;
+
+  Reference(const std::vector<NamedTensor>& tensors, const Config& config) : config_(config) {
+    for (const NamedTensor& t : tensors) tensors_[t.name] = {t.tensor.to_vector<double>(), t.tensor.size(-1)};
+  }
+
+  Rows logits(const std::vector<int32_t>& ids) const {
+    const bool gpt = config_.arch == Arch::gpt;
+    const std::string table = gpt ? "transformer.wte.weight" : "model.embed_tokens.weight";
+    Rows x;
+    for (size_t t = 0; t < ids.size(); ++t) {
+      x.push_back(row(table, ids[t]));
+      if (gpt) add(x[t], row("transformer.wpe.weight", static_cast<int64_t>(t)));
+    }
+    for (int64_t l = 0; l < config_.n_layer; ++l) {
+      const std::string p = (gpt ? "transformer.h." : "model.layers.") + std::to_string(l);
+      Rows h = norm(x, p + (gpt ? ".ln_1" : ".input_layernorm"));
+      Rows q, k, v;
+      if (gpt) {
+        const Rows all = dense(h, p + ".attn.c_attn");
+        const auto c = static_cast<std::ptrdiff_t>(config_.n_embd);
+        for (const auto& r : all) {
+          q.emplace_back(r.begin(), r.begin() + c);
+          k.emplace_back(r.begin() + c, r.begin() + 2 * c);
+          v.emplace_back(r.begin() + 2 * c, r.end());
+        }
+      } else {
+        q = rotated(dense(h, p + ".self_attn.q_proj"));
+        k = rotated(dense(h, p + ".self_attn.k_proj"));
+        v = dense(h, p + ".self_attn.v_proj");
+      }
+      add_rows(x, dense(attend(q, k, v), p + (gpt ? ".attn.c_proj" : ".self_attn.o_proj")));
+      h = norm(x, p + (gpt ? ".ln_2" : ".post_attention_layernorm"));
+      Rows up = dense(h, p + (gpt ? ".mlp.c_fc" : ".mlp.up_proj"));
+      if (gpt) {
+        for (auto& r : up) {
+          for (double& u : r) u *= 0.5 * (1 + std::tanh(std::sqrt(2 / M_PI) * (u + 0.044715 * u * u * u)));
+        }
+      } else {
+        const Rows gate = dense(h, p + ".mlp.gate_proj");
+        for (size_t t = 0; t < up.size(); ++t) {
+          for (size_t f = 0; f < up[t].size(); ++f) up[t][f] *= gate[t][f] / (1 + std::exp(-gate[t][f]));
+        }
+      }
+      add_rows(x, dense(up, p + (gpt ? ".mlp.c_proj" : ".mlp.down_proj")));
+    }
+    x = norm(x, gpt ? "transformer.ln_f" : "model.norm");
+    return product(x, tensors_.at(config_.tie ? table : "lm_head.weight"), false);
+  }
+
+ private:
+  struct Matrix {
+    std::vector<double> values;
+    int64_t columns;
+  };
+
+  std::vector<double> row(const std::string& name, int64_t r) const {
+    const Matrix& m = tensors_.at(name);
+    return {m.values.begin() + r * m.columns, m.values.begin() + (r + 1) * m.columns};
+  }
+  static void add(std::vector<double>& a, const std::vector<double>& b) {
+    for (size_t i = 0; i < a.size(); ++i) a[i] += b[i];
+  }
+  static void add_rows(Rows& a, const Rows& b) {
+    for (size_t t = 0; t < a.size(); ++t) add(a[t], b[t]);
+  }
+  // x · m where inputs come first, else x · mᵀ.
+  static Rows product(const Rows& x, const Matrix& m, bool inputs_first) {
+    const auto inputs = static_cast<int64_t>(x[0].size());
+    const int64_t outputs = inputs_first ? m.columns : static_cast<int64_t>(m.values.size()) / inputs;
+    Rows y(x.size(), std::vector<double>(static_cast<size_t>(outputs), 0.0));
+    for (size_t t = 0; t < x.size(); ++t) {
+      for (int64_t o = 0; o < outputs; ++o) {
+        for (int64_t i = 0; i < inputs; ++i) {
+          y[t][static_cast<size_t>(o)] +=
+              x[t][static_cast<size_t>(i)] *
+              m.values[static_cast<size_t>(inputs_first ? i * outputs + o : o * inputs + i)];
+        }
+      }
+    }
+    return y;
+  }
+  Rows dense(const Rows& x, const std::string& name) const {
+    Rows y = product(x, tensors_.at(name + ".weight"), config_.arch == Arch::gpt);
+    if (const auto bias = tensors_.find(name + ".bias"); bias != tensors_.end()) {
+      for (auto& r : y) add(r, bias->second.values);
+    }
+    return y;
+  }
+  Rows norm(const Rows& x, const std::string& name) const {
+    const std::vector<double>& w = tensors_.at(name + ".weight").values;
+    const auto n = static_cast<double>(w.size());
+    const bool rms = config_.arch == Arch::llama;
+    Rows y = x;
+    for (auto& r : y) {
+      double mean = 0;
+      for (const double u : r) mean += rms ? 0 : u / n;
+      double variance = 0;
+      for (const double u : r) variance += (u - mean) * (u - mean) / n;
+      for (size_t c = 0; c < r.size(); ++c)
+        r[c] = (r[c] - mean) / std::sqrt(variance + config_.norm_epsilon) * w[c];
+      if (!rms) add(r, tensors_.at(name + ".bias").values);
+    }
+    return y;
+  }
+  Rows rotated(Rows x) const {
+    const auto width = static_cast<size_t>(config_.n_embd / config_.n_head);
+    for (size_t t = 0; t < x.size(); ++t) {
+      for (size_t h = 0; h < x[t].size(); h += width) {
+        for (size_t i = 0; i < width / 2; ++i) {
+          const double angle =
+              static_cast<double>(t) *
+              std::pow(config_.rope_base, -2.0 * static_cast<double>(i) / static_cast<double>(width));
+          const double a = x[t][h + i];
+          const double b = x[t][h + i + width / 2];
+          x[t][h + i] = a * std::cos(angle) - b * std::sin(angle);
+          x[t][h + i + width / 2] = b * std::cos(angle) + a * std::sin(angle);
+        }
+      }
+    }
+    return x;
+  }
+  Rows attend(const Rows& q, const Rows& k, const Rows& v) const {
+    const auto width = static_cast<size_t>(config_.n_embd / config_.n_head);
+    const auto group = static_cast<size_t>(config_.n_head / config_.n_kv_head);
+    Rows y(q.size(), std::vector<double>(q[0].size(), 0.0));
+    for (size_t t = 0; t < q.size(); ++t) {
+      for (size_t h = 0; h < static_cast<size_t>(config_.n_head); ++h) {
+        const size_t g = h / group * width;
+        std::vector<double> p(t + 1, 0.0);
+        double sum = 0;
+        for (size_t j = 0; j <= t; ++j) {
+          for (size_t d = 0; d < width; ++d) p[j] += q[t][h * width + d] * k[j][g + d];
+          p[j] = std::exp(p[j] / std::sqrt(static_cast<double>(width)));
+          sum += p[j];
+        }
+        for (size_t j = 0; j <= t; ++j) {
+          for (size_t d = 0; d < width; ++d) y[t][h * width + d] += p[j] / sum * v[j][g + d];
+        }
+      }
+    }
+    return y;
+  }
+
+  Config config_;
+  std::map<std::string, Matrix> tensors_;
+};
+
+std::vector<NamedTensor> widened(const std::vector<NamedTensor>& tensors) {
+  const NoGrad quiet;
+  std::vector<NamedTensor> result;
+  for (const NamedTensor& t : tensors) result.push_back({t.name, cast(t.tensor, DType::f64)});
+  return result;
+}
+
+std::vector<Config> both_families() { return {small_config(Arch::gpt), small_config(Arch::llama)}; }
+
+// The parameter counts of a preset by its tensors, made of nothing.
+int64_t counted(const Config& config) {
+  const GhostMemory ghost;
+  int64_t total = 0;
+  for (const NamedTensor& p : Transformer(config).parameters()) total += p.tensor.numel();
+  return total;
+}
+
+}  // namespace
+
+TEST_CASE("the model computes what GPT-2 and Llama compute with the tensors of its file") {
+  for (Config config : both_families()) {
+    for (const bool tie : {true, false}) {
+      config.tie = tie;
+      const Transformer model = small_model(config);
+      const std::vector<int32_t> ids = some_ids(11, config.vocab_size);
+      const std::vector<float> logits =
+          model.logits(model.forward(ids_tensor(ids), Context::of_batch(1, 11))).to_vector<float>();
+      const auto expected = Reference(widened(file_weights(model)), config).logits(ids);
+      double worst = 0;
+      for (size_t i = 0; i < logits.size(); ++i) {
+        const double e = expected[i / 29][i % 29];
+        worst = std::max(worst, std::abs(static_cast<double>(logits[i]) - e) / (1 + std::abs(e)));
+      }
+      CHECK(worst < 1e-5);
+    }
+  }
+}
+
+TEST_CASE("gpt2 has 124,439,808 parameters, and every count equals the tensors") {
+  const Config gpt2 = make_config(Arch::gpt, find_preset("gpt2"), 50257);
+  CHECK(gpt2.block_size == 1024);
+  CHECK(gpt2.n_ffn == 3072);
+  CHECK(parameter_count(gpt2) == 124439808);
+  CHECK(counted(gpt2) == 124439808);
+  CHECK(matrix_weight_count(gpt2) == 12 * 12 * 768 * 768 + 50257 * 768);
+  for (const Arch arch : {Arch::gpt, Arch::llama}) {
+    for (const Preset& preset : presets()) {
+      Config config = make_config(arch, preset, 1000);
+      CHECK(parameter_count(config) == counted(config));
+      config.tie = false;
+      config.attention_bias = !config.attention_bias;
+      config.n_kv_head = config.n_head / 2;
+      config.position = PositionKind::sinusoidal;
+      CHECK(parameter_count(config) == counted(config));
+    }
+  }
+  CHECK(make_config(Arch::llama, find_preset("micro"), 10).n_ffn == 1024);
+  CHECK(make_config(Arch::llama, find_preset("nano"), 10).n_ffn == 352);  // 341.3 rounded up
+}
+
+TEST_CASE("every gradient of a whole model equals central differences in f64") {
+  for (Config config : both_families()) {
+    config.dtype = DType::f64;
+    config.vocab_size = 13;
+    config.n_embd = 16;
+    config.n_ffn = 20;
+    const Transformer model = small_model(config);
+    const Tensor ids = ids_tensor(some_ids(9, 13));
+    const Tensor targets = ids_tensor(some_ids(9, 13, 8));
+    const int64_t lengths[] = {6, 3};
+    std::vector<Tensor> inputs;
+    std::vector<int> all;
+    for (const NamedTensor& p : model.parameters()) {
+      all.push_back(static_cast<int>(inputs.size()));
+      inputs.push_back(p.tensor);
+    }
+    const auto loss = [&](const std::vector<Tensor>& values) {
+      Transformer copy = model;
+      size_t i = 0;
+      copy.visit("", [&](const std::string&, Tensor& tensor) { tensor = values[i++]; });
+      return copy.loss(ids, targets, Context::of_lengths(lengths));
+    };
+    GradCheck settings;
+    settings.elements = 3;
+    settings.tolerance = 1e-6;
+    CHECK(check_gradient(std::string(name_of(config.arch)), loss, inputs, all, settings) == "");
+  }
+}
+
+TEST_CASE("the gradient of a tied table is the sum of its two uses") {
+  Config config = small_config(Arch::gpt);
+  config.dtype = DType::f64;
+  Transformer tied = small_model(config);
+  config.tie = false;
+  Transformer untied = small_model(config);
+  untied.output.weight.copy_from(tied.token_embedding.weight);
+  const Tensor ids = ids_tensor(some_ids(10, 29));
+  const Tensor targets = ids_tensor(some_ids(10, 29, 8));
+  for (Transformer* model : {&tied, &untied}) {
+    model->set_requires_grad(true);
+    model->loss(ids, targets, Context::of_batch(2, 5)).backward();
+  }
+  const auto both = tied.token_embedding.weight.grad().to_vector<double>();
+  const auto input = untied.token_embedding.weight.grad().to_vector<double>();
+  const auto output = untied.output.weight.grad().to_vector<double>();
+  for (size_t i = 0; i < both.size(); ++i) REQUIRE(both[i] == Approx(input[i] + output[i]).margin(1e-14));
+}
+
+TEST_CASE("initial values have their deviations and depend on their own name alone") {
+  Config config = make_config(Arch::gpt, find_preset("nano"), 300);
+  Transformer model(config);
+  model.init(5);
+  Config deeper_config = config;
+  deeper_config.n_layer = 9;
+  Transformer deeper(deeper_config);
+  deeper.init(5);
+  Transformer other(config);
+  other.init(6);
+
+  const auto deviation = [](const Tensor& tensor) {
+    double squares = 0;
+    for (const float x : tensor.to_vector<float>())
+      squares += static_cast<double>(x) * static_cast<double>(x);
+    return std::sqrt(squares / static_cast<double>(tensor.numel()));
+  };
+  CHECK(deviation(model.token_embedding.weight) == Approx(0.02).epsilon(0.02));
+  const double matrix = 0.02 * std::sqrt(768.0 / 128);
+  CHECK(deviation(model.blocks[1].attention.qkv.weight) == Approx(matrix).epsilon(0.02));
+  CHECK(deviation(model.blocks[3].mlp.down.weight) == Approx(matrix / std::sqrt(8.0)).epsilon(0.02));
+  CHECK(deviation(model.blocks[3].attention.output.weight) == Approx(matrix / std::sqrt(8.0)).epsilon(0.02));
+  CHECK(deviation(model.blocks[0].attention.qkv.bias) == 0);
+  CHECK(equal_bits(model.blocks[2].mlp_norm.weight, Tensor::full({128}, 1.0)));
+  CHECK(equal_bits(model.blocks[2].mlp.up.weight, deeper.blocks[2].mlp.up.weight));
+  CHECK_FALSE(equal_bits(model.blocks[2].mlp.up.weight, model.blocks[1].mlp.up.weight));
+  CHECK_FALSE(equal_bits(model.blocks[2].mlp.up.weight, other.blocks[2].mlp.up.weight));
+}
+
+TEST_CASE("two micro-batches give the loss and gradients of one batch bit for bit, with dropout") {
+  for (Config config : both_families()) {
+    config.dropout = 0.2;
+    const Tensor ids = ids_tensor(some_ids(24, 29));
+    const Tensor targets = ids_tensor(some_ids(24, 29, 8));
+    const auto gradients = [&](std::vector<int64_t> cuts) {
+      Transformer model = small_model(config);
+      model.set_requires_grad(true);
+      int64_t begin = 0;
+      for (const int64_t batch : cuts) {
+        const Context context = Context::for_training(batch, 6, 3, 17, 4, static_cast<uint64_t>(begin));
+        const int64_t end = begin + batch;
+        model.loss(slice(ids, 0, begin * 6, end * 6), slice(targets, 0, begin * 6, end * 6), context, 24)
+            .backward();
+        begin = end;
+      }
+      return model.parameters();
+    };
+    const auto whole = gradients({4});
+    const auto parts = gradients({1, 3});
+    for (size_t i = 0; i < whole.size(); ++i) {
+      INFO(whole[i].name);
+      CHECK(equal_bits(whole[i].tensor.grad(), parts[i].tensor.grad()));
+    }
+  }
+}
+
+TEST_CASE("the embeddings drop out by the path of the table while training") {
+  Config config = small_config(Arch::gpt);
+  config.dropout = 0.3;
+  const Transformer model = small_model(config);
+  const Tensor ids = ids_tensor(some_ids(12, 29));
+  const Context context = Context::for_training(2, 6, 1, 2, 2, 0);
+  const Tensor entering = model.hidden_states(ids, Context::of_batch(2, 6))[0];
+  const Dropout dropout("token_embedding.dropout", 0.3);
+  CHECK(equal_bits(model.hidden_states(ids, context)[0], dropout(entering, context)));
+  CHECK_FALSE(equal_bits(model.hidden_states(ids, context)[0], entering));
+}
+
+TEST_CASE("hidden states are named, and a text's are the same bits in any company") {
+  for (const Config& config : both_families()) {
+    const Transformer model = small_model(config);
+    const std::vector<int32_t> ids = some_ids(30, 29);
+    const int64_t lengths[] = {5, 1, 24};
+    const std::vector<Tensor> together = model.hidden_states(ids_tensor(ids), Context::of_lengths(lengths));
+    REQUIRE(together.size() == 4);
+    CHECK(equal_bits(together[3], model.forward(ids_tensor(ids), Context::of_lengths(lengths))));
+    const int64_t alone_length[] = {24};
+    const std::vector<int32_t> last(ids.begin() + 6, ids.end());
+    const std::vector<Tensor> alone =
+        model.hidden_states(ids_tensor(last), Context::of_lengths(alone_length));
+    for (size_t l = 0; l < 4; ++l) CHECK(equal_bits(slice(together[l], 0, 6, 30), alone[l]));
+  }
+  CHECK(layer_name(0, 2) == "layer_0");
+  CHECK(layer_name(2, 2) == "layer_2");
+  CHECK(layer_name(3, 2) == "final");
+}
+
+TEST_CASE("layer_0 enters the first block, layer_l leaves block l, and final is the norm of the last") {
+  for (const Config& config : both_families()) {
+    const Transformer model = small_model(config);
+    const Tensor ids = ids_tensor(some_ids(9, 29));
+    const Context context = Context::of_batch(1, 9);
+    const std::vector<Tensor> states = model.hidden_states(ids, context);
+    REQUIRE(states.size() == 4);
+    CHECK(equal_bits(states[0], model.position.add_to(model.token_embedding(ids), context.positions)));
+    for (size_t l = 0; l < 2; ++l) {
+      CHECK(equal_bits(states[l + 1], model.blocks[l](states[l], model.position, context)));
+    }
+    CHECK(equal_bits(states[3], model.final_norm(states[2])));
+    CHECK_FALSE(equal_bits(states[3], states[2]));
+  }
+}
+
+TEST_CASE("layers are chosen by number, name or all") {
+  CHECK(parse_layers("all", 2) == std::vector<int64_t>{0, 1, 2, 3});
+  CHECK(parse_layers("final", 2) == std::vector<int64_t>{3});
+  CHECK(parse_layers("-1,0,2,final", 2) == std::vector<int64_t>{0, 2, 3});
+  CHECK(parse_layers("-3", 2) == std::vector<int64_t>{0});
+  CHECK_THROWS_WITH(
+      parse_layers("99", 2),
+      "layers: each must be a number in [-3, 2], 'final' or 'all'; '99' was given; the model has 2 layers, "
+      "and layer 0 is what enters the first");
+  for (const char* bad : {"", "1,", "-4", "x", "1 ", "3"})
+    CHECK_THROWS_AS(parse_layers(bad, 2), std::invalid_argument);
+}
+
+TEST_CASE("a model that is saved and loaded is the same, in both layouts and with unusual choices") {
+  std::vector<Config> configs = both_families();
+  configs.push_back(configs[0]);
+  configs.back().position = PositionKind::rotary;
+  configs.back().n_kv_head = 2;
+  configs.back().activation = MlpKind::swiglu;
+  configs.back().mlp_bias = false;
+  configs.back().dropout = 0.25;
+  configs.push_back(configs[0]);
+  configs.back().norm = NormKind::rms;
+  configs.back().activation = MlpKind::relu_squared;
+  configs.back().position = PositionKind::sinusoidal;
+  configs.back().rope_base = 500.0;
+  configs.back().attention_bias = false;
+  configs.back().end_tokens = {28, 3};
+  configs.push_back(configs[1]);
+  configs.back().norm = NormKind::layer;
+  configs.back().position = PositionKind::learned;
+  configs.back().activation = MlpKind::gelu;
+  configs.back().attention_bias = true;
+  configs.back().mlp_bias = true;
+  configs.back().tie = false;
+  configs.back().dropout = 0.5;
+  configs.push_back(configs[1]);
+  configs.back().dtype = DType::f64;
+  configs.back().position = PositionKind::none;
+  for (const Config& config : configs) {
+    const Transformer model = small_model(config);
+    const TemporaryFolder folder;
+    save_transformer(folder.path(), model, {{"note", "a test"}});
+    const Transformer loaded = load_transformer(folder.path());
+    CHECK(loaded.config() == config);
+    const auto before = model.parameters();
+    const auto after = loaded.parameters();
+    REQUIRE(before.size() == after.size());
+    for (size_t i = 0; i < before.size(); ++i) {
+      CHECK(before[i].name == after[i].name);
+      CHECK(equal_bits(before[i].tensor, after[i].tensor));
+    }
+    CHECK(SafetensorsFile::open(folder / kWeightsFile).metadata().at("note") == "a test");
+  }
+}
+
+TEST_CASE("files have the names and orientation of the Hugging Face library") {
+  const TemporaryFolder folder;
+  Transformer gpt = small_model(small_config(Arch::gpt));
+  save_transformer(folder.path(), gpt);
+  {
+    const SafetensorsFile file = SafetensorsFile::open(folder / kWeightsFile);
+    CHECK(file.names().size() == 2 + 2 * 12 + 2);
+    CHECK_FALSE(file.contains("lm_head.weight"));
+    CHECK(file.info("transformer.h.1.attn.c_attn.weight").shape == Shape{24, 72});
+    CHECK(file.info("transformer.h.0.mlp.c_proj.weight").shape == Shape{40, 24});
+    CHECK(equal_bits(file.tensor("transformer.h.1.attn.c_attn.weight"),
+                     transpose(gpt.blocks[1].attention.qkv.weight)));
+    CHECK(equal_bits(file.tensor("transformer.wte.weight"), gpt.token_embedding.weight));
+    const Json json = Json::parse(read_file(folder / kConfigFile), "config.json");
+    CHECK(json.at("model_type").as_string() == "gpt2");
+    CHECK(json.at("architectures").as_array()[0].as_string() == "GPT2LMHeadModel");
+    CHECK(json.at("tie_word_embeddings").as_boolean());
+    CHECK(json.find("gradus") == nullptr);
+  }
+  Config config = small_config(Arch::llama);
+  config.tie = false;
+  Transformer llama = small_model(config);
+  save_transformer(folder.path(), llama);
+  {
+    const SafetensorsFile file = SafetensorsFile::open(folder / kWeightsFile);
+    CHECK(file.info("lm_head.weight").shape == Shape{29, 24});
+    CHECK(file.info("model.layers.1.self_attn.k_proj.weight").shape == Shape{12, 24});
+    CHECK(equal_bits(file.tensor("model.layers.1.self_attn.k_proj.weight"),
+                     slice(llama.blocks[1].attention.qkv.weight, 0, 24, 36)));
+    CHECK(load_config(folder.path()) == config);
+    CHECK(config_to_json(config).at("hidden_act").as_string() == "silu");
+    CHECK(Json::parse(read_file(folder / kConfigFile), "config.json").at("model_type").as_string() ==
+          "llama");
+  }
+  config.position = PositionKind::sinusoidal;
+  CHECK(config_to_json(config).at("model_type").as_string() == "gradus_llama");
+}
+
+TEST_CASE("tensors that are missing, unexpected or of another shape are errors that name them") {
+  const TemporaryFolder folder;
+  const Transformer model = small_model(small_config(Arch::gpt));
+  save_transformer(folder.path(), model);
+  const std::vector<NamedTensor> good = file_weights(model);
+  const std::string path = folder / kWeightsFile;
+  const auto load = [&] { return load_transformer(folder.path()); };
+
+  std::vector<NamedTensor> tensors = good;
+  tensors.erase(tensors.begin() + 5);
+  save_safetensors(path, tensors);
+  CHECK_THROWS_WITH(load(),
+                    path +
+                        ": must hold the tensor 'transformer.h.0.attn.c_attn.bias' of this configuration; "
+                        "it does not");
+  tensors = good;
+  tensors.push_back({"transformer.h.2.ln_1.weight", Tensor::zeros({24})});
+  save_safetensors(path, tensors);
+  CHECK_THROWS_WITH(load(),
+                    path +
+                        ": every tensor must belong to this configuration; 'transformer.h.2.ln_1.weight' "
+                        "does not");
+  tensors = good;
+  tensors[4].tensor = Tensor::zeros({72, 24});  // not transposed
+  save_safetensors(path, tensors);
+  CHECK_THROWS_WITH(load(),
+                    path +
+                        ": tensor 'transformer.h.0.attn.c_attn.weight' must have shape (24, 72) in this "
+                        "configuration; it has (72, 24)");
+  tensors = good;
+  tensors.push_back({"lm_head.weight", Tensor::zeros({29, 24})});
+  save_safetensors(path, tensors);
+  CHECK_THROWS_WITH(load(), ContainsSubstring("'lm_head.weight' must equal 'transformer.wte.weight'"));
+  tensors.back().tensor = good[0].tensor;
+  save_safetensors(path, tensors);
+  CHECK_NOTHROW(load());
+
+  // As the model without its output layer is saved, in 16 bits, with the masks of old versions.
+  const NoGrad quiet;
+  tensors.clear();
+  for (const NamedTensor& t : good) {
+    tensors.push_back({t.name.substr(t.name.find('.') + 1), cast(t.tensor, DType::bf16)});
+  }
+  tensors.push_back({"h.0.attn.bias", Tensor::zeros({1, 1, 32, 32})});
+  save_safetensors(path, tensors);
+  CHECK(equal_bits(load().token_embedding.weight, cast(cast(good[0].tensor, DType::bf16), DType::f32)));
+
+  // A configuration that asks for more memory than there is must not get any.
+  Json json = config_to_json(model.config());
+  json.set("vocab_size", int64_t{2000000000}).set("n_embd", 1000000);
+  write_file_atomic(folder / kConfigFile, json.dump());
+  CHECK_THROWS_WITH(load(), ContainsSubstring("must have shape (2000000000, 1000000)"));
+}
+
+TEST_CASE("inputs that a model cannot take are errors that say why") {
+  const Transformer model = small_model(small_config(Arch::gpt));
+  const auto run = [&](const Tensor& ids, const Context& context) { return model.forward(ids, context); };
+  CHECK_THROWS_WITH(
+      run(ids_tensor(some_ids(33, 29)), Context::of_batch(1, 33)),
+      "transformer: a sequence may have at most block_size tokens; sequence 0 has 33, block_size is 32; "
+      "cut it into shorter ones");
+  CHECK_THROWS_WITH(run(ids_tensor({1, 2}), Context::of_batch(1, 3)),
+                    ContainsSubstring("as many rows as there are ids"));
+  CHECK_THROWS_WITH(run(Tensor::zeros({3}), Context::of_batch(1, 3)), ContainsSubstring("ids must be i32"));
+  CHECK_THROWS_WITH(run(ids_tensor({1, 29}), Context::of_batch(1, 2)),
+                    ContainsSubstring("token_embedding: "));
+  std::vector<KeyValueCache> caches = model.make_caches(8);
+  caches.pop_back();
+  CHECK_THROWS_WITH(run(ids_tensor({1}), Context::of_caches(caches, 1)),
+                    ContainsSubstring("a cache for each of 2 layers"));
+}

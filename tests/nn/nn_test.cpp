@@ -1,0 +1,260 @@
+#include <cmath>
+#include <numeric>
+
+#include "nn/block.hpp"
+#include "nn/embedding.hpp"
+#include "tensor/autodiff.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/small_model.hpp"
+
+using namespace gradus;
+using namespace gradus::testing;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+Tensor normal(const std::string& name, const Shape& shape, DType dtype = DType::f32) {
+  Tensor x = Tensor::empty(shape, dtype);
+  fill_normal(name, x, 1.0);
+  return x;
+}
+
+template <class M>
+void randomise(M& module) {
+  module.visit("m", [](const std::string& name, Tensor& tensor) { fill_normal(name, tensor, 0.4); });
+}
+
+template <class M>
+std::vector<std::string> names_of(M& module) {
+  std::vector<std::string> names;
+  module.visit("", [&](const std::string& name, Tensor&) { names.push_back(name); });
+  return names;
+}
+
+double gelu_of(double x) { return x * 0.5 * (1 + std::erf(x / std::sqrt(2.0))); }
+
+static_assert(Module<Linear> && Module<Embedding> && Module<Position> && Module<Norm> && Module<Mlp> &&
+              Module<Attention> && Module<Block>);
+
+}  // namespace
+
+TEST_CASE("a linear layer keeps its outputs first and adds its bias") {
+  Linear layer("top", 2, 3, true);
+  layer.weight.copy_from(Tensor::from(std::vector<float>{1, 2, 3, 4, 5, 6}, {3, 2}));
+  layer.bias.copy_from(Tensor::from(std::vector<float>{10, 20, 30}, {3}));
+  const Tensor y = layer(Tensor::from(std::vector<float>{1, -1}, {1, 2}));
+  CHECK(y.to_vector<float>() == std::vector<float>{9, 19, 29});
+  CHECK(names_of(layer) == std::vector<std::string>{"weight", "bias"});
+}
+
+TEST_CASE("an error of a layer begins with the layer's path") {
+  const Linear layer("blocks.3.mlp.up", 8, 16, true);
+  CHECK_THROWS_WITH(layer(Tensor::zeros({2, 7})), ContainsSubstring("blocks.3.mlp.up: "));
+  const Attention attention("blocks.1.attention", 8, 2, 1, false);
+  Position none;
+  CHECK_THROWS_WITH(attention(Tensor::zeros({2, 8}), none, Context::of_batch(1, 3)),
+                    ContainsSubstring("blocks.1.attention: "));
+  CHECK_THROWS_WITH(Attention("a", 9, 2, 1, false),
+                    "a: the width must be a multiple of the heads; width 9, heads 2");
+  CHECK_THROWS_WITH(Attention("a", 8, 4, 3, false),
+                    "a: the heads must be a multiple of the key/value heads; heads 4, key/value heads 3");
+}
+
+TEST_CASE("an embedding looks rows up and scores rows with the same table") {
+  Embedding table("e", 5, 3);
+  randomise(table);
+  const Tensor x = table(ids_tensor({4, 0, 4}));
+  CHECK(equal_bits(slice(x, 0, 0, 1), slice(table.weight, 0, 4, 5)));
+  CHECK(equal_bits(slice(x, 0, 1, 2), slice(table.weight, 0, 0, 1)));
+  CHECK(equal_bits(table.logits(x), matmul(x, table.weight, false, true)));
+}
+
+TEST_CASE("positions are added where learned or sinusoidal, and change nothing where there are none") {
+  const Tensor x = normal("x", {3, 6});
+  const Tensor at = ids_tensor({4, 0, 2});
+  CHECK(Position("p", PositionKind::none, 5, 6, 2, 1e4).add_to(x, at).same(x));
+  CHECK(Position("p", PositionKind::rotary, 5, 6, 2, 1e4).add_to(x, at).same(x));
+
+  Position learned("p", PositionKind::learned, 5, 6, 2, 1e4);
+  randomise(learned);
+  CHECK(names_of(learned) == std::vector<std::string>{"weight"});
+  CHECK(equal_bits(learned.add_to(x, at), x + embedding(learned.weight, at)));
+  CHECK_THROWS_WITH(learned.add_to(x, ids_tensor({0, 1, 5})), ContainsSubstring("p: "));
+
+  Position sinusoidal("p", PositionKind::sinusoidal, 5, 6, 2, 100.0);
+  CHECK(names_of(sinusoidal).empty());
+  const std::vector<float> y = sinusoidal.add_to(Tensor::zeros({3, 6}), at).to_vector<float>();
+  for (size_t c = 0; c < 6; ++c) {
+    const double angle = 4 * std::pow(100.0, -static_cast<double>(c / 2 * 2) / 6);
+    CHECK(y[c] == Approx(c % 2 == 0 ? std::sin(angle) : std::cos(angle)).margin(1e-6));
+  }
+}
+
+TEST_CASE("rotary positions make products of queries and keys depend on their distance alone") {
+  const Position position("p", PositionKind::rotary, 64, 8, 8, 1e4, DType::f64);
+  const Tensor q = normal("q", {1, 8}, DType::f64);
+  const Tensor k = normal("k", {1, 8}, DType::f64);
+  const auto product = [&](int32_t tq, int32_t tk) {
+    return matmul(position.rotate(q, ids_tensor({tq}), 1), position.rotate(k, ids_tensor({tk}), 1), false,
+                  true)
+        .item();
+  };
+  CHECK(product(9, 5) == Approx(product(44, 40)));
+  CHECK(product(9, 5) != Approx(product(9, 6)));
+  CHECK(product(0, 0) == Approx(matmul(q, k, false, true).item()));
+}
+
+TEST_CASE("norms of both kinds do what their formulas say") {
+  const Tensor x = normal("x", {2, 5}, DType::f64);
+  Norm layer("n", NormKind::layer, 5, 1e-3, DType::f64);
+  Norm rms("n", NormKind::rms, 5, 1e-3, DType::f64);
+  CHECK(names_of(layer) == std::vector<std::string>{"weight", "bias"});
+  CHECK(names_of(rms) == std::vector<std::string>{"weight"});
+  randomise(layer);
+  randomise(rms);
+  const auto values = x.to_vector<double>();
+  const double* row = values.data() + 5;
+  const double mean = std::accumulate(row, row + 5, 0.0) / 5;
+  double variance = 0;
+  double squares = 0;
+  for (int c = 0; c < 5; ++c) {
+    variance += (row[c] - mean) * (row[c] - mean) / 5;
+    squares += row[c] * row[c] / 5;
+  }
+  const auto w = layer.weight.to_vector<double>();
+  const auto b = layer.bias.to_vector<double>();
+  const auto y = layer(x).to_vector<double>();
+  const auto wr = rms.weight.to_vector<double>();
+  const auto yr = rms(x).to_vector<double>();
+  for (size_t c = 0; c < 5; ++c) {
+    CHECK(y[5 + c] == Approx((row[c] - mean) / std::sqrt(variance + 1e-3) * w[c] + b[c]));
+    CHECK(yr[5 + c] == Approx(row[c] / std::sqrt(squares + 1e-3) * wr[c]));
+  }
+}
+
+TEST_CASE("a feed-forward layer bends each channel as its kind says") {
+  const std::vector<std::pair<MlpKind, double (*)(double)>> kinds = {
+      {MlpKind::gelu, gelu_of},
+      {MlpKind::gelu_tanh,
+       [](double x) { return x * 0.5 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }},
+      {MlpKind::relu, [](double x) { return x > 0 ? x : 0; }},
+      {MlpKind::relu_squared, [](double x) { return x > 0 ? x * x : 0; }},
+      {MlpKind::silu, [](double x) { return x / (1 + std::exp(-x)); }},
+      {MlpKind::swiglu, [](double x) { return x / (1 + std::exp(-x)); }},
+  };
+  const Tensor x = normal("x", {3, 4}, DType::f64);
+  for (const auto& [kind, act] : kinds) {
+    Mlp mlp("mlp", kind, 4, 7, true, DType::f64);
+    randomise(mlp);
+    const bool gated = kind == MlpKind::swiglu;
+    CHECK(names_of(mlp).size() == (gated ? 6u : 4u));
+    const auto up = mlp.up(x).to_vector<double>();
+    auto bent = (gated ? mlp.gate(x) : mlp.up(x)).to_vector<double>();
+    for (size_t i = 0; i < bent.size(); ++i) bent[i] = act(bent[i]) * (gated ? up[i] : 1.0);
+    const auto expected = mlp.down(Tensor::from(bent, {3, 7})).to_vector<double>();
+    const auto y = mlp(x).to_vector<double>();
+    for (size_t i = 0; i < y.size(); ++i) CHECK(y[i] == Approx(expected[i]).margin(1e-12));
+  }
+}
+
+TEST_CASE("attention equals its formula in small ops, with grouped heads") {
+  constexpr int64_t kTime = 6, kHeads = 4, kGroups = 2, kWidth = 12, kHead = 3;
+  Attention layer("a", kWidth, kHeads, kGroups, true, DType::f64);
+  randomise(layer);
+  const Tensor x = normal("x", {kTime, kWidth}, DType::f64);
+  const Position none;
+  const auto y = layer(x, none, Context::of_batch(1, kTime)).to_vector<double>();
+
+  const Tensor rows = layer.qkv(x);
+  std::vector<Tensor> heads;
+  for (int64_t h = 0; h < kHeads; ++h) {
+    const int64_t g = h / (kHeads / kGroups);
+    const Tensor q = slice(rows, 1, h * kHead, (h + 1) * kHead);
+    const Tensor k = slice(rows, 1, (kHeads + g) * kHead, (kHeads + g + 1) * kHead);
+    const Tensor v = slice(rows, 1, (kHeads + kGroups + g) * kHead, (kHeads + kGroups + g + 1) * kHead);
+    auto scores =
+        mul(matmul(q, k, false, true), 1 / std::sqrt(static_cast<double>(kHead))).to_vector<double>();
+    for (int64_t t = 0; t < kTime; ++t) {
+      for (int64_t j = t + 1; j < kTime; ++j) scores[static_cast<size_t>(t * kTime + j)] = -INFINITY;
+    }
+    heads.push_back(matmul(softmax(Tensor::from(scores, {kTime, kTime})), v));
+  }
+  const auto expected = layer.output(concat(heads, 1)).to_vector<double>();
+  for (size_t i = 0; i < y.size(); ++i) CHECK(y[i] == Approx(expected[i]).margin(1e-10));
+}
+
+TEST_CASE("a sequence's rows are the same bits alone, among others, and token by token with a cache") {
+  const Position position("p", PositionKind::rotary, 512, 32, 8, 1e4);
+  Attention layer("a", 32, 4, 2, true);
+  randomise(layer);
+  // Several key blocks, and sequences that begin anywhere in a tile.
+  const int64_t lengths[] = {3, 300, 1, 130};
+  const Tensor x = normal("x", {434, 32});
+  const Tensor together = layer(x, position, Context::of_lengths(lengths));
+  int64_t begin = 0;
+  for (const int64_t length : lengths) {
+    const Tensor rows = slice(x, 0, begin, begin + length);
+    const Tensor expected = slice(together, 0, begin, begin + length);
+    const int64_t alone[] = {length};
+    CHECK(equal_bits(layer(rows, position, Context::of_lengths(alone)), expected));
+
+    const NoGrad quiet;
+    std::vector<KeyValueCache> caches = {KeyValueCache(length, 2, 8)};
+    for (int64_t t = 0; t < length;) {
+      const int64_t step = t == 0 ? std::min<int64_t>(length, 37) : 1;  // a prompt, then one at a time
+      const Context context = Context::of_caches(caches, step);
+      const Tensor y = layer(slice(rows, 0, t, t + step), position, context, &caches[0]);
+      REQUIRE(equal_bits(y, slice(expected, 0, t, t + step)));
+      t += step;
+    }
+    begin += length;
+  }
+}
+
+TEST_CASE("a token sees nothing of those after it") {
+  Block block("b", {.width = 16, .heads = 2, .kv_heads = 2, .inner = 24});
+  randomise(block);
+  const Position none;
+  const Tensor x = normal("x", {9, 16});
+  Tensor changed = x.clone();
+  for (int c = 0; c < 16; ++c) changed.mutable_data<float>()[5 * 16 + c] += 1;
+  const Tensor y = block(x, none, Context::of_batch(1, 9));
+  const Tensor z = block(changed, none, Context::of_batch(1, 9));
+  CHECK(equal_bits(slice(y, 0, 0, 5), slice(z, 0, 0, 5)));
+  for (int64_t t = 5; t < 9; ++t) CHECK_FALSE(equal_bits(slice(y, 0, t, t + 1), slice(z, 0, t, t + 1)));
+}
+
+TEST_CASE("a dropout mask follows a row's global number and the layer's path, not the batch") {
+  const Dropout dropout_a("blocks.0.mlp.dropout", 0.4);
+  const Dropout dropout_b("blocks.1.mlp.dropout", 0.4);
+  const Tensor x = Tensor::full({24, 5}, 1.0);  // an odd width: rows begin inside blocks of random words
+  const auto context = [](uint64_t step, uint64_t first_sequence, int64_t batch) {
+    return Context::for_training(batch, 4, 99, step, 6, first_sequence);
+  };
+  const Tensor whole = dropout_a(x, context(3, 0, 6));
+  CHECK(equal_bits(dropout_a(slice(x, 0, 0, 8), context(3, 0, 2)), slice(whole, 0, 0, 8)));
+  CHECK(equal_bits(dropout_a(slice(x, 0, 8, 24), context(3, 2, 4)), slice(whole, 0, 8, 24)));
+  CHECK_FALSE(equal_bits(dropout_a(x, context(4, 0, 6)), whole));
+  CHECK_FALSE(equal_bits(dropout_b(x, context(3, 0, 6)), whole));
+  CHECK(dropout_a(x, Context::of_batch(6, 4)).same(x));
+  CHECK(Dropout("a", 0.0)(x, context(3, 0, 6)).same(x));
+
+  Context first = context(3, 2, 4);
+  CHECK(first.first_row == (3 * 6 + 2) * 4);
+  CHECK(first.positions.to_vector<int32_t>() ==
+        std::vector<int32_t>{0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3});
+}
+
+TEST_CASE("a block adds what attention and the feed-forward layer find, each with a dropout of its own") {
+  Block block("b", {.width = 16, .heads = 2, .kv_heads = 1, .inner = 24, .dropout = 0.3});
+  randomise(block);
+  const Position position("p", PositionKind::rotary, 8, 16, 8, 1e4);
+  const Tensor x = normal("x", {12, 16});
+  const Context context = Context::for_training(2, 6, 1, 2, 2, 0);
+  const Tensor found = block.attention(block.attention_norm(x), position, context);
+  const Tensor y = x + Dropout("b.attention.dropout", 0.3)(found, context);
+  const Tensor expected = y + Dropout("b.mlp.dropout", 0.3)(block.mlp(block.mlp_norm(y)), context);
+  CHECK(equal_bits(block(x, position, context), expected));
+  CHECK(names_of(block).front() == "attention_norm.weight");
+  CHECK(names_of(block).size() == 12);
+}

@@ -1,0 +1,280 @@
+#include <cmath>
+#include <utility>
+
+#include "tensor/ops.hpp"
+#include "tests/tensor/op_cases.hpp"
+
+namespace gradus::testing {
+namespace {
+
+// A chain of K roundings is off by about √K/2 units of a random walk whose size is √K; against the sum of the terms'
+// sizes, about K, that is below one unit at any K.
+constexpr double kChain = 3;
+
+Row matmul_row() {
+  Row row("matmul(Tensor, Tensor, bool, bool)", {"gemm", "pack", "pack_strips"}, kChain, 32);
+  const auto form = [&row](bool ta, bool tb) {
+    row.of([=](const Tensors& in, DType) { return matmul(in[0], in[1], ta, tb); },
+           [=](const Arrays& in) { return reference::matmul(in[0], in[1], ta, tb); },
+           std::string(ta ? "t" : "n") + (tb ? "t" : "n"));
+  };
+  form(false, false);
+  row.test({normal({3, 4}), normal({4, 5})}, {0})
+      .test({normal({1, 1}), normal({1, 1})})
+      .test({normal({7, 1}), normal({1, 17})}, {0});
+  // Every number of rows up to a whole tile and beyond: the last rows of a tile go through other code.
+  for (const int64_t m : {2, 5, 6, 8, 11, 12, 13, 23, 24, 25})
+    row.test({normal({m, 9}), normal({9, 33})}, {0});
+  for (const int64_t n : {1, 15, 16, 31, 32, 47, 49}) row.test({normal({5, 7}), normal({7, n})}, {0});
+  row.test({normal({13, 1100}), normal({1100, 35})}, {0}).test({normal({130, 257}), normal({257, 300})}, {0});
+  row.test({normal({3, 0}), normal({0, 5})})
+      .test({normal({0, 4}), normal({4, 5})})
+      .test({normal({3, 4}), normal({4, 0})});
+  // Leading axes: a batch, one matrix against many, and both stretched.
+  row.test({normal({4, 3, 5}), normal({4, 5, 2})}, {0, 1}).test({normal({4, 3, 5}), normal({5, 2})}, {0});
+  row.test({normal({3, 5}), normal({4, 5, 2})})
+      .test({normal({2, 1, 3, 4}), normal({1, 3, 4, 2})})
+      .test({normal({0, 3, 4}), normal({4, 2})});
+  row.test({normal({7, 33, 65}), normal({7, 65, 20})}, {0, 1})
+      .test({normal({3, 1, 40, 33}), normal({2, 33, 17})});
+  row.bench({normal({512, 768}), normal({768, 768})}, 2.0 * 512 * 768 * 768);
+  form(true, false);
+  row.test({normal({4, 3}), normal({4, 5})})
+      .test({normal({1100, 13}), normal({1100, 35})})
+      .test({normal({4, 5, 3}), normal({4, 5, 2})}, {0, 1});
+  row.test({normal({0, 3}), normal({0, 5})})
+      .test({normal({257, 130}), normal({257, 65})})
+      .test({normal({3, 1}), normal({3, 1})});
+  // More than one piece of k, of columns and of rows where the transposed factor is packed.
+  row.test({normal({1100, 29}), normal({1100, 35})})
+      .test({normal({11, 20}), normal({11, 3100})})
+      .test({normal({11, 3100}), normal({11, 20})});
+  row.bench({normal({768, 512}), normal({768, 768})}, 2.0 * 512 * 768 * 768);
+  form(false, true);
+  row.test({normal({3, 4}), normal({5, 4})}, {0})
+      .test({normal({13, 1100}), normal({35, 1100})}, {0})
+      .test({normal({4, 3, 5}), normal({2, 5})}, {0});
+  row.test({normal({130, 65}), normal({257, 65})}, {0}).test({normal({2, 3, 4}), normal({3, 1, 5, 4})});
+  row.bench({normal({512, 768}), normal({768, 768})}, 2.0 * 512 * 768 * 768);
+  form(true, true);
+  row.test({normal({4, 3}), normal({5, 4})})
+      .test({normal({1100, 13}), normal({35, 1100})})
+      .test({normal({4, 5, 3}), normal({4, 2, 5})}, {0, 1});
+  row.test({normal({65, 130}), normal({70, 65})});
+  row.bench({normal({768, 512}), normal({768, 768})}, 2.0 * 512 * 768 * 768);
+  return row;
+}
+
+Row linear_row() {
+  Row row("linear(Tensor, Tensor, Tensor, Activation)", {"gemm", "pack", "pack_strips", "column_sum"}, kChain,
+          32);
+  struct Kind {
+    Activation activation;
+    const char* name;
+    double (*f)(double);
+    double (*slope)(double);
+  };
+  const auto one = [](double) { return 1.0; };
+  // The steepest slopes of GELU and SiLU are 1.13 and 1.10.
+  const auto steep = [](double) { return 1.2; };
+  const Kind kinds[] = {
+      {Activation::none, "none", [](double u) { return u; }, one},
+      {Activation::relu, "relu", [](double u) { return u > 0 ? u : 0.0; }, one},
+      {Activation::relu_squared, "relu_squared", [](double u) { return u > 0 ? u * u : 0.0; },
+       [](double u) { return u > 0 ? 2 * u : 0.0; }},
+      {Activation::gelu, "gelu", reference::gelu, steep},
+      {Activation::gelu_tanh, "gelu_tanh", reference::gelu_tanh, steep},
+      {Activation::silu, "silu", reference::silu, steep},
+  };
+  for (const Kind& kind : kinds) {
+    const Activation activation = kind.activation;
+    // A pre-activation is an odd multiple of 1/32, and thus never near the kink of relu.
+    const auto x = [](const Shape& shape) { return grid(shape, 0.25); };
+    const auto bias = [](const Shape& shape) { return grid(shape, 0.0625, 0.03125); };
+    row.of([=](const Tensors& in, DType) { return linear(in[0], in[1], in[2], activation); },
+           [f = kind.f, slope = kind.slope](const Arrays& in) {
+             return reference::linear(in[0], in[1], &in[2], f, slope);
+           },
+           kind.name);
+    row.test({x({7, 5}), x({3, 5}), bias({3})}, {0}).test({x({2, 9, 33}), x({50, 33}), bias({50})}, {0});
+    row.test({x({130, 257}), x({70, 257}), bias({70})}, {0});
+    row.bench({normal({512, 768}), normal({768, 768}, 0.03), normal({768})}, 2.0 * 512 * 768 * 768);
+  }
+  row.of([=](const Tensors& in, DType) { return linear(in[0], in[1]); },
+         [one](const Arrays& in) {
+           return reference::linear(
+               in[0], in[1], nullptr, [](double u) { return u; }, one);
+         },
+         "without bias");
+  row.test({normal({7, 5}), normal({3, 5})}, {0})
+      .test({normal({5}), normal({3, 5})})
+      .test({normal({1, 1}), normal({1, 1})});
+  row.test({normal({0, 5}), normal({3, 5})})
+      .test({normal({2, 3, 4}), normal({17, 4})}, {0})
+      .test({normal({1, 64}), normal({100, 64})});
+  row.test({normal({300, 1100}), normal({35, 1100}, 0.03)}, {0})
+      .test({normal({33, 64}), normal({1000, 64})}, {0});
+  row.bench({normal({512, 768}), normal({3072, 768}, 0.03)}, 2.0 * 512 * 768 * 3072);
+  row.bench({normal({1, 768}), normal({3072, 768}, 0.03)}, 2.0 * 768 * 3072);
+  row.of(
+      [=](const Tensors& in, DType) { return linear(in[0], in[1], {}, Activation::silu); },
+      [steep](const Arrays& in) { return reference::linear(in[0], in[1], nullptr, reference::silu, steep); },
+      "without bias, silu");
+  row.test({normal({7, 5}), normal({3, 5})}, {0});
+  return row;
+}
+
+std::vector<Row> rotary_rows() {
+  std::vector<Row> rows;
+
+  // Cosine and sine of an angle that is itself rounded only in f64.
+  rows.push_back(Row("rotary_table(int64_t, int64_t, double, DType)", {}, 1));
+  const auto table = [&](int64_t positions, int64_t width, double base) {
+    rows.back().of([=](const Tensors&, DType dtype) { return rotary_table(positions, width, base, dtype); },
+                   [=](const Arrays&) { return reference::rotary_table(positions, width, base); },
+                   std::to_string(positions) + " by " + std::to_string(width));
+    rows.back().test({});
+  };
+  rows.back().no_gradient();
+  table(5, 8, 10000);
+  table(1, 2, 10000);
+  table(0, 4, 10000);
+  table(300, 80, 10000);
+  table(1100, 64, 500000);
+  rows.back().bench({});
+
+  rows.push_back(Row("rotary(Tensor, Tensor, Tensor, int64_t)", {"rotary"}, 1.5));
+  const auto turned = [&](int64_t n, int64_t heads, int64_t width) {
+    rows.back().of([=](const Tensors& in, DType) { return rotary(in[0], in[1], in[2], heads); },
+                   [=](const Arrays& in) { return reference::rotary(in[0], in[1], in[2], heads); },
+                   std::to_string(heads) + " heads");
+    return std::vector<Input>{normal({n, heads * width}), ids({n}, 0, 40),
+                              uniform({40, width}, -1, 1).constant()};
+  };
+  rows.back().test(turned(5, 1, 2), {0, 1});
+  rows.back().test(turned(3, 2, 8), {0, 1});
+  rows.back().test(turned(0, 2, 8));
+  rows.back().test(turned(17, 3, 6), {0, 1});
+  rows.back().test(turned(300, 5, 24), {0, 1});
+  rows.back().test(turned(129, 2, 80), {0, 1});
+  rows.back().test(turned(1100, 4, 64), {0, 1});
+  rows.back().bench(turned(1024, 12, 64));
+  return rows;
+}
+
+struct Heads {
+  int64_t query, kv, width;
+};
+
+/// Scores err by the length of their chain, and a probability by its score's error; the reference's scale carries that.
+std::vector<Row> attention_rows() {
+  std::vector<Row> rows;
+
+  const auto offsets = [](const Ragged& sequences) {
+    const std::vector<int32_t> list(sequences.offsets.begin(), sequences.offsets.end());
+    return Tensor::from(std::span<const int32_t>(list), {sequences.count() + 1});
+  };
+  rows.push_back(Row("uniform_sequences(int64_t, int64_t)", {}, 0));
+  rows.back().no_gradient().of([offsets](const Tensors&, DType) { return offsets(uniform_sequences(4, 25)); },
+                               [](const Arrays&) {
+                                 return Array{{5}, {0, 25, 50, 75, 100}, {}};
+                               });
+  rows.back().test({});
+  rows.push_back(Row("ragged_sequences(span<int64_t>)", {}, 0));
+  rows.back().no_gradient().of(
+      [offsets](const Tensors&, DType) {
+        return offsets(ragged_sequences(std::vector<int64_t>{3, 0, 7}));
+      },
+      [](const Arrays&) {
+        return Array{{4}, {0, 3, 3, 10}, {}};
+      });
+  rows.back().test({});
+
+  rows.push_back(Row("attention(Tensor, Tensor, Tensor, Ragged, int64_t, int64_t, bool, double)",
+                     {"attention", "attention_grad", "gemm", "pack"}, 2, 128));
+  const auto attended = [&](std::vector<int64_t> lengths, Heads heads, bool causal, double scale = 0) {
+    std::string label = std::to_string(heads.query) + "/" + std::to_string(heads.kv) + " heads of " +
+                        std::to_string(heads.width) + (causal ? ", causal," : ",") + " lengths";
+    int64_t n = 0;
+    for (const int64_t length : lengths) {
+      n += length;
+      label += " " + std::to_string(length);
+    }
+    rows.back().of(
+        [=](const Tensors& in, DType) {
+          return attention(in[0], in[1], in[2], ragged_sequences(lengths), heads.query, heads.kv, causal,
+                           scale);
+        },
+        [=](const Arrays& in) {
+          return reference::attention(in[0], in[1], in[2], lengths, heads.query, heads.kv, causal, scale);
+        },
+        label);
+    return std::vector<Input>{normal({n, heads.query * heads.width}), normal({n, heads.kv * heads.width}),
+                              normal({n, heads.kv * heads.width})};
+  };
+  for (const bool causal : {true, false}) {
+    rows.back().test(attended({5}, {2, 1, 8}, causal));
+    // One key: q and k have no influence, and their gradients are what rounding leaves of a difference of equals.
+    rows.back().gradient_scale(1).test(attended({1}, {1, 1, 2}, causal)).gradient_scale(0);
+    rows.back().test(attended({3, 0, 1, 7}, {2, 2, 4}, causal, 0.7));
+    rows.back().test(attended({0}, {2, 1, 4}, causal));
+    rows.back().test(attended({17, 48, 49}, {1, 1, 24}, causal));
+    rows.back().test(attended({129, 1, 128, 43}, {6, 2, 24}, causal));
+    rows.back().test(attended({300}, {2, 1, 32}, causal));
+    rows.back().test(attended({260}, {1, 1, 80}, causal));
+  }
+  rows.back().test(attended({300}, {4, 2, 64}, true));
+  rows.back().test(attended({64, 64, 64}, {3, 3, 33}, true));
+  rows.back().bench(attended({1024}, {12, 12, 64}, true), 2.0 * 1024 * 1024 * 12 * 64);
+  rows.back().bench(attended(std::vector<int64_t>(12, 64), {4, 4, 32}, true), 2.0 * 12 * 64 * 64 * 4 * 32);
+
+  rows.push_back(Row("attention_cached(Tensor, Tensor, Tensor, KeyValueCache, int64_t, int64_t, double)",
+                     {"attention", "pack"}, 2));
+  rows.back().no_gradient();
+  // A prompt, then the rest in pieces.
+  const auto cached = [&](std::vector<int64_t> pieces, Heads heads) {
+    int64_t n = 0;
+    for (const int64_t piece : pieces) n += piece;
+    rows.back().of(
+        [=](const Tensors& in, DType dtype) {
+          KeyValueCache cache(n + 3, heads.kv, heads.width);
+          Tensors parts;
+          int64_t done = 0;
+          Tensors inputs;
+          // The cache holds f32: an f64 run of this row computes in f32 and says so by its type.
+          for (const Tensor& x : in) inputs.push_back(dtype == DType::f64 ? cast(x, DType::f32) : x);
+          for (const int64_t piece : pieces) {
+            const auto rows_of = [&](const Tensor& x) { return slice(x, 0, done, done + piece); };
+            parts.push_back(attention_cached(rows_of(inputs[0]), rows_of(inputs[1]), rows_of(inputs[2]),
+                                             cache, heads.query, heads.kv));
+            done += piece;
+          }
+          return concat(parts, 0);
+        },
+        [=](const Arrays& in) {
+          return reference::attention(in[0], in[1], in[2], {n}, heads.query, heads.kv, true, 0);
+        },
+        std::to_string(pieces.size()) + " pieces");
+    return std::vector<Input>{normal({n, heads.query * heads.width}), normal({n, heads.kv * heads.width}),
+                              normal({n, heads.kv * heads.width})};
+  };
+  rows.back().test(cached({1}, {1, 1, 2}));
+  rows.back().test(cached({5, 1, 1, 3}, {4, 2, 8}));
+  rows.back().test(cached({130, 1, 1, 1, 60, 107}, {2, 1, 24}));
+  rows.back().bench(cached({1024}, {12, 12, 64}), 2.0 * 1024 * 1024 * 12 * 64);
+  return rows;
+}
+
+}  // namespace
+
+std::vector<Row> product_rows() {
+  std::vector<Row> rows;
+  rows.push_back(matmul_row());
+  rows.push_back(linear_row());
+  for (auto part : {rotary_rows, attention_rows}) {
+    for (Row& row : part()) rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace gradus::testing

@@ -1,0 +1,79 @@
+#include "tokenizer/lookup/piece_table.hpp"
+
+#include <bit>
+
+namespace gradus {
+
+void PieceTable::resize(size_t expected) {
+  const size_t slots = std::bit_ceil(2 * expected + 16);
+  slots_.assign(slots, Slot{});
+  mask_ = slots - 1;
+  shift_ = 64 - std::countr_zero(slots);
+  if (long_slots_.empty()) long_slots_.resize(16);
+}
+
+uint64_t PieceTable::hash_long(std::string_view piece) {
+  uint64_t hash = piece.size();
+  size_t at = 0;
+  for (; at + 8 <= piece.size(); at += 8) {
+    uint64_t word = 0;
+    std::memcpy(&word, piece.data() + at, 8);
+    hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
+    hash ^= hash >> 32;
+  }
+  uint64_t last = 0;
+  std::memcpy(&last, piece.data() + at, piece.size() - at);
+  hash = (hash ^ last) * 0xD6E8FEB86659FD93u;
+  return hash ^ hash >> 32;
+}
+
+void PieceTable::insert(const std::string& token, int32_t id) {
+  if (token.size() <= PieceKey::kLongest) {
+    if (2 * (count_ + 1) > slots_.size()) {
+      const std::vector<Slot> old = std::move(slots_);
+      resize(old.size());
+      for (const Slot& slot : old) {
+        if (slot.id < 0) continue;
+        size_t at = slot.key.hash() >> shift_;
+        while (slots_[at].id >= 0) at = (at + 1) & mask_;
+        slots_[at] = slot;
+      }
+    }
+    const PieceKey key = PieceKey::of(token, token.data() + token.size());
+    size_t at = key.hash() >> shift_;
+    for (; slots_[at].id >= 0; at = (at + 1) & mask_) {
+      if (slots_[at].key == key) return;
+    }
+    slots_[at] = {key, id};
+    ++count_;
+    return;
+  }
+  if (2 * (long_count_ + 1) > long_slots_.size()) {
+    const std::vector<LongSlot> old = std::move(long_slots_);
+    long_slots_.assign(2 * old.size(), LongSlot{});
+    for (const LongSlot& slot : old) {
+      if (slot.id < 0) continue;
+      size_t at = slot.hash & (long_slots_.size() - 1);
+      while (long_slots_[at].id >= 0) at = (at + 1) & (long_slots_.size() - 1);
+      long_slots_[at] = slot;
+    }
+  }
+  const uint64_t hash = hash_long(token);
+  size_t at = hash & (long_slots_.size() - 1);
+  for (; long_slots_[at].id >= 0; at = (at + 1) & (long_slots_.size() - 1)) {
+    if (*long_slots_[at].token == token) return;
+  }
+  long_slots_[at] = {hash, &token, id};
+  ++long_count_;
+}
+
+int32_t PieceTable::find_long(std::string_view piece) const {
+  const uint64_t hash = hash_long(piece);
+  for (size_t at = hash & (long_slots_.size() - 1);; at = (at + 1) & (long_slots_.size() - 1)) {
+    const LongSlot& slot = long_slots_[at];
+    if (slot.id < 0) return -1;
+    if (slot.hash == hash && *slot.token == piece) return slot.id;
+  }
+}
+
+}  // namespace gradus

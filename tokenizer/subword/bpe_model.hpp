@@ -1,0 +1,96 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+
+#include "tokenizer/lookup/piece_table.hpp"
+#include "tokenizer/subword/bpe_merges.hpp"
+#include "tokenizer/subword/subword_model.hpp"
+#include "tokenizer/text/space_mark.hpp"
+
+namespace gradus {
+
+/// What a BPE is made of.
+struct BpeParts {
+  /// In which order pairs merge: as the list of merges says (Hugging Face); or always the pair whose joined token has the
+  /// lowest id (tiktoken) or the highest score (SentencePiece), which no list can say. They differ on few words of few
+  /// vocabularies.
+  enum class Order { merges, ranks, scores };
+
+  std::vector<std::string> tokens;  // by id, as the file writes them; "" where an id has no token
+  std::vector<BpeMerge> merges;     // of Order::merges, by rank; else they follow from the tokens
+  Order order = Order::merges;
+  std::vector<float> scores;    // of Order::scores, by id
+  std::vector<bool> in_merges;  // by id, whether merges may begin from or make the token; empty: all
+  /// Whether words are bytes, and tokens are written in the alphabet of bytes_to_text(); else both are characters.
+  bool byte_level = true;
+  /// Whether a word that is a token becomes that token even where the merges would not make it.
+  bool ignore_merges = false;
+
+  std::string prefix;          // that a character not at a word's beginning carries, such as "##"
+  std::string suffix;          // that a word's last character carries, such as "</w>"
+  std::string unk_token;       // for a character that is no token; "": such a character is an error
+  bool fuse_unk = false;       // whether neighbouring unknown characters become one unk_token
+  bool byte_fallback = false;  // whether they become the tokens <0x00> to <0xFF> of their bytes
+};
+
+/// Byte-pair encoding of words.
+/// ref: Sennrich et al. 2016, algorithm 1; Radford et al. 2019 (of bytes)
+class BpeModel final : public SubwordModel {
+ public:
+  /// note: byte_level needs a token for each of the 256 bytes.
+  explicit BpeModel(BpeParts parts);
+
+  /// Reads the `model` of a tokenizer.json. `byte_level`: whether its pre-tokenizer is ByteLevel.
+  static std::shared_ptr<const BpeModel> read(const Json& model, bool byte_level);
+
+  std::string type() const override { return "BPE"; }
+  void encode(std::string_view text, std::span<const ByteSpan> words,
+              std::vector<Token>& tokens) const override;
+  size_t part_at(std::string_view word, size_t at) const override;
+  const std::vector<std::string>& tokens() const override { return parts_.tokens; }
+  std::optional<int32_t> find(std::string_view token) const override;
+  std::string unknown_token() const override { return parts_.unk_token; }
+  std::shared_ptr<const SubwordModel> without(std::span<const int32_t> tokens) const override;
+  Json to_json() const override;
+
+  const BpeParts& parts() const { return parts_; }
+  /// The merges as pairs of tokens, by rank. note: where the order is that of ranks or scores, the nearest list: of ranks
+  /// each token is made of the two that the lower ranks leave of its bytes, of scores every way of making it is listed.
+  std::vector<std::pair<int32_t, int32_t>> merge_list() const;
+
+ private:
+  void derive_merges();
+  std::vector<uint32_t> ranks_of_tokens() const;
+  void index_whole_words();
+  void find_word_starts();
+  // The tokens that a word equal to them becomes.
+  const PieceTable& whole_words() const { return parts_.ignore_merges && !affixed_ ? symbols_ : whole_; }
+  std::vector<bool> makeable_tokens() const;
+  void encode_words(std::string_view text, std::span<const ByteSpan> words, std::vector<Token>& tokens) const;
+  void encode_long(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
+  void encode_merging(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
+  void encode_bytes(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
+  void encode_characters(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
+  void spell(std::string_view text, ByteSpan word, std::vector<BpeSymbol>& symbols) const;
+
+  BpeParts parts_;
+  bool affixed_ = false;            // a prefix or suffix makes what a character is called depend on its place
+  bool as_bytes_ = false;           // words and tokens are compared as bytes
+  std::vector<std::string> bytes_;  // of as_bytes_: what each token stands for
+  std::vector<int32_t> others_;     // of as_bytes_: tokens that words cannot come to, such as special ones
+  std::array<int32_t, 256> byte_ids_{};
+  int32_t unk_id_ = -1;
+  std::array<int32_t, 256> fallback_ids_{};
+  std::optional<BpeMerges> merges_;
+  PieceTable names_;    // of tokens that are not bytes
+  PieceTable symbols_;  // the tokens that words can come to
+  PieceTable whole_;    // the tokens that the merges make of a word equal to them; see whole_words()
+  // Whether no merge joins a token that does not end in U+2581 to one that begins with it; then a long text without
+  // words can be cut there, as nothing can merge across.
+  bool cuts_at_space_ = false;
+  uint64_t serial_;  // tells one model's entries in the cache of words from another's
+};
+
+}  // namespace gradus
