@@ -9,6 +9,7 @@
 
 #include "tests/support/catch.hpp"
 #include "tokenizer/formats/save.hpp"
+#include "tokenizer/pipeline.hpp"
 #include "tokenizer/stages/components.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tokenizer/training/train.hpp"
