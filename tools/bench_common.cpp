@@ -33,10 +33,6 @@ std::vector<double> processor_shares;
 
 }  // namespace
 
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
@@ -144,7 +140,7 @@ double read_bandwidth(const std::vector<Tensor>& arrays) {
   const double begin = now_seconds();
   parallel_for(static_cast<int64_t>(pieces.size()), [&](int64_t i) {
     const Piece& piece = pieces[static_cast<std::size_t>(i)];
-    results[static_cast<std::size_t>(i)] = table.read({piece.data, piece.count});
+    results[static_cast<std::size_t>(i)] = table.read({.x = piece.data, .n = piece.count});
   });
   const double seconds = now_seconds() - begin;
   volatile float sink = 0;

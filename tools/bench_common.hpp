@@ -22,7 +22,6 @@ int bench_generate(const Arguments& arguments);
 int bench_embed(const Arguments& arguments);
 int bench_tokenizer(const Arguments& arguments);
 
-double now_seconds();
 /// The middle one; of an even number the upper of the two.
 double median(std::vector<double> values);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cmath>
 
 #include "models/transformer/files.hpp"
@@ -16,10 +15,6 @@
 
 namespace gradus::tools {
 namespace {
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// Cuts metrics.jsonl after the line of step `last`: what follows was not checkpointed and will be made again.
 void cut_metrics(const std::string& path, int64_t last) {

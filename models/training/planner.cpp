@@ -1,7 +1,6 @@
 #include "models/training/planner.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <vector>
 
 #include "models/training/trainer.hpp"
@@ -12,10 +11,6 @@
 
 namespace gradus {
 namespace {
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());

@@ -1,7 +1,6 @@
 #include "models/training/trainer.hpp"
 
 #include <algorithm>
-#include <chrono>
 
 #include "models/transformer/files.hpp"
 #include "models/transformer/weights.hpp"
@@ -15,10 +14,6 @@
 
 namespace gradus {
 namespace {
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 constexpr double kLn2 = 0.693147180559945309417;
 
