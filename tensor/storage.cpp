@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "tensor/detail/best_fit_heap.hpp"
 #include "tensor/error.hpp"
-#include "tensor/heap.hpp"
 
 #ifndef GRADUS_NO_MIMALLOC
 #include <mimalloc.h>
@@ -69,7 +69,7 @@ SizeClass class_of(std::size_t bytes) {
 struct Segment {
   std::byte* base = nullptr;  // null in ghost memory
   std::size_t bytes = 0;
-  detail::PlaceHeap heap;
+  detail::BestFitHeap heap;
   std::size_t reached = 0;  // the furthest end since the last trim
 };
 
@@ -98,7 +98,7 @@ Segment map_segment(std::size_t bytes) {
   }
 }
 
-/// Gives back the whole pages of a range. Where pages are larger than PlaceHeap::kUnit (16 KiB on some arm64 machines),
+/// Gives back the whole pages of a range. Where pages are larger than BestFitHeap::kUnit (16 KiB on some arm64 machines),
 /// those at its ends may hold parts of blocks that live on.
 void forget(const Segment& segment, std::size_t begin, std::size_t end) {
   static const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
@@ -148,7 +148,7 @@ struct Block {
   std::byte* data = nullptr;  // null in ghost memory
   std::size_t capacity = 0;
   std::size_t segment = 0;  // of a large block, with its place there
-  std::size_t place = PlaceHeap::kNone;
+  std::size_t place = BestFitHeap::kNone;
 };
 
 /// Freed blocks: small ones by size class, large ones as holes of a segment. A ghost pool runs the same steps without
@@ -181,7 +181,7 @@ struct MemoryPool {
 
   void give(const Block& block) {
     const std::scoped_lock lock(mutex);
-    if (block.place != PlaceHeap::kNone) {
+    if (block.place != BestFitHeap::kNone) {
       segments[block.segment].heap.give(block.place, block.capacity);
     } else {
       free[static_cast<std::size_t>(class_of(block.capacity).index)].push_back(block.data);
@@ -206,7 +206,8 @@ struct MemoryPool {
       statistics.reserved -= segment.reached - segment.heap.end();
       segment.reached = segment.heap.end();
       // Holes between blocks that are in use still count as reserved, though nothing backs them now.
-      for (const PlaceHeap::Hole& hole : segment.heap.holes()) forget(segment, hole.at, hole.at + hole.bytes);
+      for (const BestFitHeap::Hole& hole : segment.heap.holes())
+        forget(segment, hole.at, hole.at + hole.bytes);
     }
 #ifndef GRADUS_NO_MIMALLOC
     if (!ghost) mi_collect(true);
@@ -234,7 +235,7 @@ struct MemoryPool {
   }
 
   bool take_large(std::size_t requested, Block& block) {
-    block.capacity = PlaceHeap::rounded(requested);
+    block.capacity = BestFitHeap::rounded(requested);
     for (block.segment = 0;; ++block.segment) {
       if (block.segment == segments.size()) {
         Segment fresh = ghost ? Segment{nullptr, ~std::size_t{0} >> 1, {}, 0} : map_segment(block.capacity);
@@ -243,7 +244,7 @@ struct MemoryPool {
       }
       Segment& segment = segments[block.segment];
       block.place = segment.heap.take(block.capacity, segment.bytes);
-      if (block.place == PlaceHeap::kNone) continue;
+      if (block.place == BestFitHeap::kNone) continue;
       if (segment.heap.end() > segment.reached) {
         ++statistics.system_allocations;
         statistics.reserved += segment.heap.end() - segment.reached;

@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "tensor/detail/tensor_impl.hpp"
 #include "tensor/parallel.hpp"
 #include "tensor/storage.hpp"
-#include "tensor/tensor_impl.hpp"
 
 namespace gradus {
 namespace {
@@ -241,7 +241,9 @@ Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
             "full: an i32 value must be a whole number of 32 bits; it is ", value, "; round it or use f32");
       fill(y, static_cast<int32_t>(value));
       break;
-    default: fail("full: element type must be f32, f64 or i32; it is ", dtype_name(dtype), "; use cast()");
+    case DType::bf16:
+    case DType::f16:
+      fail("full: element type must be f32, f64 or i32; it is ", dtype_name(dtype), "; use cast()");
   }
   return y;
 }
@@ -365,9 +367,10 @@ double Tensor::item() const {
     case DType::f32: return read(0.0f);
     case DType::f64: return read(0.0);
     case DType::i32: return read(int32_t{0});
-    default:
-      fail("item: element type must be f32, f64 or i32; it is ", dtype_name(self.dtype), "; use cast()");
+    case DType::bf16:
+    case DType::f16: break;
   }
+  fail("item: element type must be f32, f64 or i32; it is ", dtype_name(self.dtype), "; use cast()");
 }
 
 Tensor Tensor::to_contiguous() const {
@@ -436,9 +439,9 @@ int64_t first_with_full_exponent(const void* values, int64_t count) {
 int64_t first_non_finite(const Tensor& x) {
   if (!is_floating(x.dtype()) || GhostMemory::active()) return -1;
   const Tensor dense = x.to_contiguous();
-  return x.dtype() == DType::f64
-             ? first_with_full_exponent<uint64_t, uint64_t{0x7ff} << 52>(dense.bytes(), dense.numel())
-             : first_with_full_exponent<uint32_t, uint32_t{0xff} << 23>(dense.bytes(), dense.numel());
+  if (x.dtype() == DType::f64)
+    return first_with_full_exponent<uint64_t, uint64_t{0x7ff} << 52>(dense.bytes(), dense.numel());
+  return first_with_full_exponent<uint32_t, uint32_t{0xff} << 23>(dense.bytes(), dense.numel());
 }
 
 }  // namespace gradus

@@ -1,4 +1,5 @@
 #include "tensor/autodiff.hpp"
+#include "tensor/detail/tensor_impl.hpp"
 
 #include <algorithm>
 #include <memory>

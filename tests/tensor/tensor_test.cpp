@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "tensor/heap.hpp"
+#include "tensor/detail/best_fit_heap.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/safetensors.hpp"
 #include "tensor/machine.hpp"
@@ -314,9 +314,9 @@ TEST_CASE(
 }
 
 TEST_CASE("Places of large blocks never overlap, holes never touch, and all that is not in use is a hole") {
-  constexpr std::size_t kUnit = detail::PlaceHeap::kUnit, kLimit = 300 * kUnit;
+  constexpr std::size_t kUnit = detail::BestFitHeap::kUnit, kLimit = 300 * kUnit;
   const Random random(1, stream_of("heap"));
-  detail::PlaceHeap heap;
+  detail::BestFitHeap heap;
   std::map<std::size_t, std::size_t> blocks;  // place -> bytes
   int refused = 0;
   bool sound = true;
@@ -324,7 +324,7 @@ TEST_CASE("Places of large blocks never overlap, holes never touch, and all that
     if (blocks.empty() || random.below(3 * step, 100) < (step / 500 % 2 == 0 ? 60u : 40u)) {
       const std::size_t bytes = (1 + random.below(3 * step + 1, 20)) * kUnit;
       const std::size_t place = heap.take(bytes, kLimit);
-      if (place == detail::PlaceHeap::kNone) {
+      if (place == detail::BestFitHeap::kNone) {
         ++refused;
         for (const auto& hole : heap.holes()) sound = sound && hole.bytes < bytes;
       } else {
