@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "tensor/detail/visit_floating.hpp"
 #include "tensor/error.hpp"
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/math.hpp"
@@ -26,7 +27,7 @@ double sum_of_squares(const Tensor& gradient) {
   std::vector<double> partial(static_cast<std::size_t>((n + kBlock - 1) / kBlock), 0.0);
   parallel_ranges(n, kBlock, [&](int64_t begin, int64_t end) {
     partial[static_cast<std::size_t>(begin / kBlock)] =
-        static_cast<double>(kernels::table<T>().squares({g + begin, end - begin}));
+        static_cast<double>(kernels::table<T>().squares({.x = g + begin, .n = end - begin}));
   });
   double sum = 0;
   for (const double value : partial) sum += value;
@@ -55,8 +56,7 @@ double global_norm(const std::vector<NamedTensor>& parameters) {
   for (const NamedTensor& parameter : parameters) {
     const Tensor gradient = parameter.tensor.grad();
     if (!gradient) continue;
-    sum +=
-        gradient.dtype() == DType::f64 ? sum_of_squares<double>(gradient) : sum_of_squares<float>(gradient);
+    visit_floating(gradient.dtype(), "global_norm", [&]<class T>() { sum += sum_of_squares<T>(gradient); });
   }
   const double norm = math::sqrt(sum);
   if (!std::isfinite(norm)) {

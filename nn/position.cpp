@@ -23,8 +23,7 @@ Tensor sinusoidal_table(int64_t positions, int64_t width, double base, DType dty
       values[static_cast<size_t>(t * width + c)] = c % 2 == 0 ? math::sin(angle) : math::cos(angle);
     }
   }
-  const Tensor table = Tensor::from(values, {positions, width});
-  return dtype == DType::f64 ? table : cast(table, dtype);
+  return cast(Tensor::from(values, {positions, width}), dtype);
 }
 
 Position::Position(std::string path, PositionKind kind, int64_t positions, int64_t width, int64_t head_width,
