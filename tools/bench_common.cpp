@@ -172,15 +172,6 @@ Tensor random_tensor(const Shape& shape, const std::string& name) {
   return tensor;
 }
 
-double forward_flops(const Config& config, int64_t tokens, int64_t scored) {
-  const double output = static_cast<double>(config.vocab_size) * static_cast<double>(config.n_embd);
-  const double weights = static_cast<double>(matrix_weight_count(config)) - output;
-  const auto length = static_cast<double>(tokens);
-  const double attention =
-      2 * static_cast<double>(config.n_layer) * static_cast<double>(config.n_embd) * length * length;
-  return 2 * weights * length + 2 * output * static_cast<double>(scored) + attention;
-}
-
 std::string percent(double fraction) { return right(fixed(100 * fraction, 1), 7) + " %"; }
 
 std::string left(const std::string& text, std::size_t width) {

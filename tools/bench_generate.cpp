@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "models/transformer/flops.hpp"
 #include "models/transformer/generate.hpp"
 #include "tensor/error.hpp"
 #include "tensor/machine.hpp"

@@ -187,11 +187,7 @@ int run_resume(const Arguments& arguments) {
   if (options.max_iters > step || !a.time.empty()) {
     plan = plan_training(config, untimed, held_out_tokens);
     if (!a.time.empty()) {
-      const double evaluations =
-          options.eval_interval > 0 ? plan.seconds_per_evaluation / static_cast<double>(options.eval_interval)
-                                    : 0;
-      options.max_iters =
-          step + std::max<int64_t>(1, static_cast<int64_t>(seconds / (plan.seconds_per_step + evaluations)));
+      options.max_iters = step + steps_within(seconds, plan, options.eval_interval);
       options.validate();
     }
     plan.seconds *=

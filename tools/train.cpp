@@ -289,16 +289,12 @@ int run_train(const Arguments& arguments) {
   if (!a.dry_run) check_plan_fits(plan, folder);
   plan = plan_training(config, untimed, held_out_tokens);
   if (!a.time.empty()) {
-    const double evaluations = options.eval_interval > 0
-                                   ? plan.seconds_per_evaluation / static_cast<double>(options.eval_interval)
-                                   : 0;
-    options.max_iters =
-        std::max<int64_t>(1, static_cast<int64_t>(seconds / (plan.seconds_per_step + evaluations)));
+    options.max_iters = steps_within(seconds, plan, options.eval_interval);
     plan.tokens = plan.tokens / std::max<int64_t>(plan.steps, 1) * options.max_iters;
     plan.steps = options.max_iters;
     plan.disk_bytes = plan_disk(config, options);
     options.validate();
-    plan.seconds = static_cast<double>(plan.steps) * (plan.seconds_per_step + evaluations);
+    plan.seconds = static_cast<double>(plan.steps) * seconds_with_evaluations(plan, options.eval_interval);
   }
   for (const auto& stream : text.corpus.streams) plan.disk_bytes += stream.second.size();
   if (!a.common.quiet) say("plan   " + plan_text(config, tokenizer.kind(), plan));

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "models/transformer/files.hpp"
+#include "models/transformer/flops.hpp"
 #include "models/transformer/generate.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/hash.hpp"

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "models/training/trainer.hpp"
+#include "models/transformer/flops.hpp"
 #include "tensor/error.hpp"
 #include "tensor/machine.hpp"
 #include "tensor/parallel.hpp"
@@ -90,12 +91,6 @@ Timing time_steps(const Config& config, const TrainingOptions& options, double b
 
 }  // namespace
 
-double training_flops_per_token(const Config& config) {
-  return 6.0 * static_cast<double>(matrix_weight_count(config)) + 6.0 * static_cast<double>(config.n_layer) *
-                                                                      static_cast<double>(config.n_embd) *
-                                                                      static_cast<double>(config.block_size);
-}
-
 uint64_t plan_memory(const Config& config, const TrainingOptions& options, int64_t held_out_tokens) {
   // Weights, gradients and two moments alone: where they exceed this machine many times over, a walk would only cost
   // time and memory of its own (a step has a record for every 16384 parameters).
@@ -166,11 +161,10 @@ Plan plan_training(const Config& config, const TrainingOptions& options, int64_t
     const double layer = std::max(two.step - first.step, 0.1 * two.step);
     const double head = std::max(first.step - layer, 0.0);
     const auto head_flops = [](const Config& c) {
-      return static_cast<double>(c.vocab_size) * static_cast<double>(c.n_embd) *
-             static_cast<double>(c.block_size);
+      return 3 * (forward_flops(c, c.block_size, c.block_size) - forward_flops(c, c.block_size, 0));
     };
     const auto layer_flops = [&](const Config& c) {
-      return (step_flops(c, 1) - 6 * head_flops(c)) / static_cast<double>(c.n_layer);
+      return (step_flops(c, 1) - head_flops(c)) / static_cast<double>(c.n_layer);
     };
     const double sequence =
         head * head_flops(full) / head_flops(small) +
@@ -192,6 +186,15 @@ Plan plan_training(const Config& config, const TrainingOptions& options, int64_t
   plan.seconds =
       plan.seconds_per_step * static_cast<double>(plan.steps) + plan.seconds_per_evaluation * evaluations;
   return plan;
+}
+
+double seconds_with_evaluations(const Plan& plan, int64_t eval_interval) {
+  return plan.seconds_per_step +
+         (eval_interval > 0 ? plan.seconds_per_evaluation / static_cast<double>(eval_interval) : 0);
+}
+
+int64_t steps_within(double seconds, const Plan& plan, int64_t eval_interval) {
+  return std::max<int64_t>(1, static_cast<int64_t>(seconds / seconds_with_evaluations(plan, eval_interval)));
 }
 
 }  // namespace gradus

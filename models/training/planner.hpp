@@ -19,11 +19,6 @@ struct Plan {
   double seconds_per_evaluation = 0;
 };
 
-/// Floating-point operations of training on one token: 6 for each matrix weight (a tied output layer once, no position
-/// table) and 6·L·C·T for causal attention. A multiply-add is 2; recomputation never counts.
-/// ref: Kaplan et al. (2020), section 2.1; attention at half of T·T, as it is causal
-double training_flops_per_token(const Config& config);
-
 /// Resident memory of a training: a whole step and evaluation are walked through without memory behind them, so the pool
 /// behaves as it will, for models of any size; added to what the process holds already.
 uint64_t plan_memory(const Config& config, const TrainingOptions& options, int64_t held_out_tokens);
@@ -37,5 +32,10 @@ uint64_t plan_disk(const Config& config, const TrainingOptions& options, int64_t
 /// Predicts memory and time, the latter from a few steps of the model itself, or, where one takes long, of a smaller one
 /// scaled part by part (blocks, output layer, optimiser). Takes less than 10 seconds and writes nothing.
 Plan plan_training(const Config& config, const TrainingOptions& options, int64_t held_out_tokens);
+
+/// Seconds of a step with its share of an evaluation every `eval_interval` steps (0: of none).
+double seconds_with_evaluations(const Plan& plan, int64_t eval_interval);
+/// The steps, at least one, that fit into so many seconds, evaluations included.
+int64_t steps_within(double seconds, const Plan& plan, int64_t eval_interval);
 
 }  // namespace gradus
