@@ -68,7 +68,7 @@ double global_norm(const std::vector<NamedTensor>& parameters) {
 }
 
 void check_finite(const std::vector<NamedTensor>& parameters) {
-  if (GhostMemory::active()) return;  // nothing to read
+  if (DryRunMemory::active()) return;  // nothing to read
   for (const NamedTensor& parameter : parameters) {
     const Tensor gradient = parameter.tensor.grad();
     if (!gradient) continue;
@@ -104,7 +104,7 @@ AdamW::AdamW(std::vector<NamedTensor> parameters, const AdamWOptions& options)
           " is not; pass the parameter itself, not a view");
     check(names.insert(name).second, "AdamW: names of parameters must differ; ", name,
           " stands twice; name them by path");
-    check(GhostMemory::active() || storages.insert(tensor.storage().get()).second,
+    check(DryRunMemory::active() || storages.insert(tensor.storage().get()).second,
           "AdamW: parameters must not share memory; ", name,
           " shares that of an earlier one; list a tied weight once");
     m_.push_back(Tensor::zeros(tensor.shape(), tensor.dtype()));

@@ -76,7 +76,7 @@ void add_sparse_as(T* table, int64_t row_size, const std::vector<const T*>& sour
 template <class T>
 void add_sparse(const Tensor& dense, std::span<const SparseRows> pending) {
   T* table = dense.mutable_data<T>();
-  if (table == nullptr || dense.numel() == 0 || GhostMemory::active()) return;
+  if (table == nullptr || dense.numel() == 0 || DryRunMemory::active()) return;
   const int64_t ids = dense.shape()[0];
   const int64_t row_size = dense.numel() / ids;
   // A counting sort by id: it is stable.

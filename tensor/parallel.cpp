@@ -354,7 +354,7 @@ void set_thread_count(int threads) {
 }
 
 void detail::run_chunks(int64_t chunks, ChunkFn fn, void* context) {
-  if (chunks <= 0 || GhostMemory::active()) return;
+  if (chunks <= 0 || DryRunMemory::active()) return;
   const FloatState float_state;
   if (chunks == 1 || inside_chunk || thread_count() == 1 ||
       !ThreadTeam::instance().run(chunks, fn, context)) {
@@ -373,7 +373,7 @@ void set_thread_count(int threads) {
 }
 
 void detail::run_chunks(int64_t chunks, ChunkFn fn, void* context) {
-  if (chunks <= 0 || GhostMemory::active()) return;
+  if (chunks <= 0 || DryRunMemory::active()) return;
   const FloatState float_state;
   run_inline(chunks, fn, context);
 }

@@ -67,7 +67,7 @@ SizeClass class_of(std::size_t bytes) {
 
 /// A range of addresses for large blocks. Only what has been written takes memory.
 struct Segment {
-  std::byte* base = nullptr;  // null in ghost memory
+  std::byte* base = nullptr;  // null in dry-run memory
   std::size_t bytes = 0;
   detail::BestFitHeap heap;
   std::size_t reached = 0;  // the furthest end since the last trim
@@ -145,22 +145,22 @@ namespace detail {
 
 /// A block as its storage remembers it.
 struct Block {
-  std::byte* data = nullptr;  // null in ghost memory
+  std::byte* data = nullptr;  // null in dry-run memory
   std::size_t capacity = 0;
   std::size_t segment = 0;  // of a large block, with its place there
   std::size_t place = BestFitHeap::kNone;
 };
 
-/// Freed blocks: small ones by size class, large ones as holes of a segment. A ghost pool runs the same steps without
+/// Freed blocks: small ones by size class, large ones as holes of a segment. A dry run's pool runs the same steps without
 /// memory, so that its numbers are those of a real run.
 struct MemoryPool {
-  explicit MemoryPool(bool is_ghost) : ghost(is_ghost) {}
+  explicit MemoryPool(bool is_dry_run) : dry_run(is_dry_run) {}
 
   std::mutex mutex;
   std::array<std::vector<std::byte*>, kClasses> free;
   std::vector<Segment> segments;
   MemoryStatistics statistics;
-  const bool ghost;
+  const bool dry_run;
 
   Block take(std::size_t requested) {
     const std::scoped_lock lock(mutex);
@@ -195,7 +195,7 @@ struct MemoryPool {
       const std::size_t bytes = class_bytes(static_cast<int>(i));
       for (std::byte* block : free[i]) {
         open_bytes(block, bytes);
-        if (!ghost) system_free(block);
+        if (!dry_run) system_free(block);
         statistics.reserved -= bytes;
       }
       free[i].clear();
@@ -210,7 +210,7 @@ struct MemoryPool {
         forget(segment, hole.at, hole.at + hole.bytes);
     }
 #ifndef GRADUS_NO_MIMALLOC
-    if (!ghost) mi_collect(true);
+    if (!dry_run) mi_collect(true);
 #endif
   }
 
@@ -224,7 +224,7 @@ struct MemoryPool {
       list.pop_back();
       return true;
     }
-    if (!ghost) {
+    if (!dry_run) {
       block.data = system_allocate(size.bytes);
       if (block.data == nullptr) return false;
     }
@@ -238,8 +238,8 @@ struct MemoryPool {
     block.capacity = BestFitHeap::rounded(requested);
     for (block.segment = 0;; ++block.segment) {
       if (block.segment == segments.size()) {
-        Segment fresh = ghost ? Segment{nullptr, ~std::size_t{0} >> 1, {}, 0} : map_segment(block.capacity);
-        if (!ghost && fresh.base == nullptr) return false;
+        Segment fresh = dry_run ? Segment{nullptr, ~std::size_t{0} >> 1, {}, 0} : map_segment(block.capacity);
+        if (!dry_run && fresh.base == nullptr) return false;
         segments.push_back(std::move(fresh));
       }
       Segment& segment = segments[block.segment];
@@ -250,7 +250,7 @@ struct MemoryPool {
         statistics.reserved += segment.heap.end() - segment.reached;
         segment.reached = segment.heap.end();
       }
-      block.data = ghost ? nullptr : segment.base + block.place;
+      block.data = dry_run ? nullptr : segment.base + block.place;
       return true;
     }
   }
@@ -281,9 +281,9 @@ const std::shared_ptr<MemoryPool>& real_pool() {
   return *pool;
 }
 
-thread_local std::shared_ptr<MemoryPool> ghost_pool;
+thread_local std::shared_ptr<MemoryPool> dry_run_pool;
 
-const std::shared_ptr<MemoryPool>& current_pool() { return ghost_pool ? ghost_pool : real_pool(); }
+const std::shared_ptr<MemoryPool>& current_pool() { return dry_run_pool ? dry_run_pool : real_pool(); }
 
 }  // namespace
 
@@ -341,15 +341,15 @@ void release_free_memory() {
   pool.release();
 }
 
-GhostMemory::GhostMemory() : pool_(std::make_shared<MemoryPool>(true)), previous_(ghost_pool) {
-  ghost_pool = pool_;
+DryRunMemory::DryRunMemory() : pool_(std::make_shared<MemoryPool>(true)), previous_(dry_run_pool) {
+  dry_run_pool = pool_;
 }
 
-GhostMemory::~GhostMemory() { ghost_pool = previous_; }
+DryRunMemory::~DryRunMemory() { dry_run_pool = previous_; }
 
-bool GhostMemory::active() { return ghost_pool != nullptr; }
+bool DryRunMemory::active() { return dry_run_pool != nullptr; }
 
-MemoryStatistics GhostMemory::statistics() const {
+MemoryStatistics DryRunMemory::statistics() const {
   const std::scoped_lock lock(pool_->mutex);
   return pool_->statistics;
 }

@@ -172,7 +172,7 @@ void copy_elements(const Tensor& to, const Tensor& from) {
   std::byte* target = to.mutable_bytes();
   const std::byte* source = from.bytes();
   if (target == nullptr || source == nullptr || to.numel() == 0)
-    return;  // nothing behind a ghost or an empty array
+    return;  // nothing behind an empty array or one of a dry run
   const CopyPlan plan(to.shape(), to.strides(), from.strides());
   switch (dtype_bytes(to.dtype())) {
     case 2: return copy_planned<2>(plan, target, source);
@@ -327,7 +327,7 @@ const std::shared_ptr<Node>& Tensor::node() const { return impl("node").node; }
 const std::byte* Tensor::bytes() const {
   const Impl& self = impl("data");
   const std::byte* base = self.storage->data();
-  if (base == nullptr) return nullptr;  // a ghost
+  if (base == nullptr) return nullptr;  // of a dry run
   return base + self.offset * static_cast<int64_t>(dtype_bytes(self.dtype));
 }
 
@@ -437,7 +437,7 @@ int64_t first_with_full_exponent(const void* values, int64_t count) {
 }  // namespace
 
 int64_t first_non_finite(const Tensor& x) {
-  if (!is_floating(x.dtype()) || GhostMemory::active()) return -1;
+  if (!is_floating(x.dtype()) || DryRunMemory::active()) return -1;
   const Tensor dense = x.to_contiguous();
   if (x.dtype() == DType::f64)
     return first_with_full_exponent<uint64_t, uint64_t{0x7ff} << 52>(dense.bytes(), dense.numel());

@@ -30,9 +30,9 @@ std::vector<int32_t> any_tokens(int64_t count, int64_t vocab_size) {
 
 /// What the pool reserves at its fullest in a training of this kind.
 uint64_t walk(const Config& config, const TrainingOptions& options, int64_t held_out_tokens) {
-  const GhostMemory ghost;
+  const DryRunMemory dry_run;
   const Tokenizer tokenizer = Tokenizer::bytes();
-  // The model sees its own vocabulary; the tokenizer only counts bytes, and in ghost memory no id has a value.
+  // The model sees its own vocabulary; the tokenizer only counts bytes, and in dry-run memory no id has a value.
   const std::vector<int32_t> ids(static_cast<std::size_t>(config.block_size) + 2, 0);
   Transformer model(config);
   TrainingOptions few = options;
@@ -49,7 +49,7 @@ uint64_t walk(const Config& config, const TrainingOptions& options, int64_t held
     const std::vector<int32_t> text(static_cast<std::size_t>(length), 0);
     evaluate(model, tokenizer, text, text);
   }
-  return ghost.statistics().peak_reserved;
+  return dry_run.statistics().peak_reserved;
 }
 
 double step_flops(const Config& config, int64_t sequences) {

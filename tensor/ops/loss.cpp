@@ -27,7 +27,7 @@ int64_t count_targets(const char* op, const Tensor& targets, int64_t classes) {
   const auto* values = targets.data<int32_t>();
   int64_t counted = targets.numel();
   int64_t bad = -1;
-  parallel_for(1, [&](int64_t) {  // where nothing runs (see GhostMemory) there is nothing to read either
+  parallel_for(1, [&](int64_t) {  // where nothing runs (see DryRunMemory) there is nothing to read either
     for (int64_t n = 0; n < targets.numel() && bad < 0; ++n) {
       const int32_t target = load_element(values + n);
       if (target < -1 || target >= classes) bad = n;

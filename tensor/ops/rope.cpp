@@ -14,7 +14,7 @@ constexpr int64_t kGrain = 8192;  // elements of one chunk, which holds whole ro
 void check_positions(const Tensor& positions, int64_t limit) {
   const auto* values = positions.data<int32_t>();
   int64_t bad = -1;
-  parallel_for(1, [&](int64_t) {  // where nothing runs (see GhostMemory) there is nothing to read either
+  parallel_for(1, [&](int64_t) {  // where nothing runs (see DryRunMemory) there is nothing to read either
     for (int64_t n = 0; n < positions.numel() && bad < 0; ++n) {
       const int32_t position = load_element(values + n);
       if (position < 0 || position >= limit) bad = n;
