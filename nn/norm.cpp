@@ -11,7 +11,11 @@ Norm::Norm(std::string path, NormKind kind, int64_t width, double epsilon, DType
 
 Tensor Norm::operator()(const Tensor& x) const {
   return at_path(path_, [&] {
-    return kind_ == NormKind::layer ? layer_norm(x, weight, bias, epsilon_) : rms_norm(x, weight, epsilon_);
+    switch (kind_) {
+      case NormKind::layer: return layer_norm(x, weight, bias, epsilon_);
+      case NormKind::rms: return rms_norm(x, weight, epsilon_);
+    }
+    fail("norm: the kind must be layer or rms; it is number ", static_cast<int>(kind_));
   });
 }
 

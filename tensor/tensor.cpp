@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "tensor/detail/tensor_impl.hpp"
 #include "tensor/parallel.hpp"
 #include "tensor/storage.hpp"
-#include "tensor/tensor_impl.hpp"
 
 namespace gradus {
 namespace {
@@ -172,7 +172,7 @@ void copy_elements(const Tensor& to, const Tensor& from) {
   std::byte* target = to.mutable_bytes();
   const std::byte* source = from.bytes();
   if (target == nullptr || source == nullptr || to.numel() == 0)
-    return;  // nothing behind a ghost or an empty array
+    return;  // nothing behind an empty array or one of a dry run
   const CopyPlan plan(to.shape(), to.strides(), from.strides());
   switch (dtype_bytes(to.dtype())) {
     case 2: return copy_planned<2>(plan, target, source);
@@ -241,7 +241,9 @@ Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
             "full: an i32 value must be a whole number of 32 bits; it is ", value, "; round it or use f32");
       fill(y, static_cast<int32_t>(value));
       break;
-    default: fail("full: element type must be f32, f64 or i32; it is ", dtype_name(dtype), "; use cast()");
+    case DType::bf16:
+    case DType::f16:
+      fail("full: element type must be f32, f64 or i32; it is ", dtype_name(dtype), "; use cast()");
   }
   return y;
 }
@@ -325,7 +327,7 @@ const std::shared_ptr<Node>& Tensor::node() const { return impl("node").node; }
 const std::byte* Tensor::bytes() const {
   const Impl& self = impl("data");
   const std::byte* base = self.storage->data();
-  if (base == nullptr) return nullptr;  // a ghost
+  if (base == nullptr) return nullptr;  // of a dry run
   return base + self.offset * static_cast<int64_t>(dtype_bytes(self.dtype));
 }
 
@@ -365,9 +367,10 @@ double Tensor::item() const {
     case DType::f32: return read(0.0f);
     case DType::f64: return read(0.0);
     case DType::i32: return read(int32_t{0});
-    default:
-      fail("item: element type must be f32, f64 or i32; it is ", dtype_name(self.dtype), "; use cast()");
+    case DType::bf16:
+    case DType::f16: break;
   }
+  fail("item: element type must be f32, f64 or i32; it is ", dtype_name(self.dtype), "; use cast()");
 }
 
 Tensor Tensor::to_contiguous() const {
@@ -434,11 +437,11 @@ int64_t first_with_full_exponent(const void* values, int64_t count) {
 }  // namespace
 
 int64_t first_non_finite(const Tensor& x) {
-  if (!is_floating(x.dtype()) || GhostMemory::active()) return -1;
+  if (!is_floating(x.dtype()) || DryRunMemory::active()) return -1;
   const Tensor dense = x.to_contiguous();
-  return x.dtype() == DType::f64
-             ? first_with_full_exponent<uint64_t, uint64_t{0x7ff} << 52>(dense.bytes(), dense.numel())
-             : first_with_full_exponent<uint32_t, uint32_t{0xff} << 23>(dense.bytes(), dense.numel());
+  if (x.dtype() == DType::f64)
+    return first_with_full_exponent<uint64_t, uint64_t{0x7ff} << 52>(dense.bytes(), dense.numel());
+  return first_with_full_exponent<uint32_t, uint32_t{0xff} << 23>(dense.bytes(), dense.numel());
 }
 
 }  // namespace gradus

@@ -71,7 +71,7 @@ class Tensor {
   std::vector<T> to_vector() const {
     const Tensor dense = to_contiguous();
     const T* first = dense.data<T>();
-    if (first == nullptr) return std::vector<T>(static_cast<std::size_t>(dense.numel()));  // see GhostMemory
+    if (first == nullptr) return std::vector<T>(static_cast<std::size_t>(dense.numel()));  // see DryRunMemory
     return std::vector<T>(first, first + dense.numel());
   }
   /// A dense tensor with the same elements and no autodiff; itself where it is dense already.

@@ -22,7 +22,7 @@ constexpr size_t kPartBytes = 64 << 10;
 
 // Whether threads are to share a text. note: where memory is only counted, parallel loops do nothing.
 bool is_shared(std::string_view text) {
-  return text.size() >= 2 * kPartBytes && thread_count() > 1 && !GhostMemory::active();
+  return text.size() >= 2 * kPartBytes && thread_count() > 1 && !DryRunMemory::active();
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // gradus bench embed: vectors of texts by a model that reads them.
 
 #include "models/transformer/contextual.hpp"
+#include "models/transformer/flops.hpp"
 #include "tensor/error.hpp"
 #include "tensor/machine.hpp"
 #include "tensor/parallel.hpp"

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "models/transformer/flops.hpp"
 #include "models/transformer/generate.hpp"
 #include "tensor/error.hpp"
 #include "tensor/machine.hpp"
@@ -80,13 +81,13 @@ int bench_generate(const Arguments& arguments) {
   };
   std::vector<int32_t> prompt;
   for (int64_t i = 0; i < prompt_tokens; ++i) prompt.push_back(token(i));
-  std::optional<TextState> state;
-  const Work read = [&] { state.emplace(model, prompt, cache == "bf16" ? DType::bf16 : DType::f32); };
+  std::optional<DecodingSession> session;
+  const Work read = [&] { session.emplace(model, prompt, cache == "bf16" ? DType::bf16 : DType::f32); };
   // Any token does: what is drawn changes nothing in the time, and drawing is not the model's work.
   const Work decode = [&] {
     for (int64_t i = 0; i < tokens; ++i) {
       if (interrupted()) throw Interrupted{};
-      state->push(token(prompt_tokens + i));
+      session->push(token(prompt_tokens + i));
     }
   };
   TurnOptions options;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tensor/error.hpp"
+#include "tensor/machine.hpp"
 #include "tensor/parallel.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tokenizer/text/words.hpp"

@@ -80,7 +80,7 @@ Possible possible_ids(const Tokenizer& tokenizer, int64_t vocab_size) {
 
 }  // namespace
 
-TextState::TextState(const Transformer& model, std::span<const int32_t> prompt, DType cache)
+DecodingSession::DecodingSession(const Transformer& model, std::span<const int32_t> prompt, DType cache)
     : model_(model), cache_dtype_(cache), ids_(prompt.begin(), prompt.end()) {
   const int64_t block_size = model.config().block_size;
   const auto tokens = static_cast<int64_t>(prompt.size());
@@ -91,7 +91,7 @@ TextState::TextState(const Transformer& model, std::span<const int32_t> prompt, 
   start_window(0);
 }
 
-void TextState::start_window(int64_t begin) {
+void DecodingSession::start_window(int64_t begin) {
   // Room to double: caches of block_size tokens would be wasted on short texts.
   constexpr int64_t kSmallest = 64;
   const std::span<const int32_t> window = std::span(ids_).subspan(static_cast<size_t>(begin));
@@ -102,7 +102,7 @@ void TextState::start_window(int64_t begin) {
   read(window);
 }
 
-void TextState::read(std::span<const int32_t> ids) {
+void DecodingSession::read(std::span<const int32_t> ids) {
   const NoGrad no_grad_here;
   const auto rows = static_cast<int64_t>(ids.size());
   const Context context = Context::of_caches(caches_, rows);
@@ -110,7 +110,7 @@ void TextState::read(std::span<const int32_t> ids) {
   logits_ = model_.logits(slice(hidden, 0, rows - 1, rows)).to_vector<float>();
 }
 
-void TextState::push(int32_t id) {
+void DecodingSession::push(int32_t id) {
   const int64_t block_size = model_.config().block_size;
   check(id >= 0 && id < model_.config().vocab_size, "generate: an id must be in [0, ",
         model_.config().vocab_size - 1, "]; it is ", id);
@@ -143,19 +143,19 @@ Generated generate(const Transformer& model, const Tokenizer& tokenizer, std::st
   const Random random(options.seed, stream_of("generate.sample"));
   const std::vector<int64_t>& ends = model.config().end_tokens;
 
-  TextState state(model, encode_prompt(tokenizer, prompt, options.add_special), options.cache);
-  StreamDecoder decoder(tokenizer, state.ids());
+  DecodingSession session(model, encode_prompt(tokenizer, prompt, options.add_special), options.cache);
+  StreamDecoder decoder(tokenizer, session.ids());
   Generated result;
-  result.prompt_tokens = static_cast<int64_t>(state.ids().size());
+  result.prompt_tokens = static_cast<int64_t>(session.ids().size());
   while (static_cast<int64_t>(result.ids.size()) < options.max_tokens) {
-    if (!result.ids.empty()) state.push(result.ids.back());
+    if (!result.ids.empty()) session.push(result.ids.back());
     GeneratedToken token;
-    token.position = static_cast<int64_t>(state.ids().size());
-    token.id = draw(candidates(state.logits(), state.ids(), options.sampler, possible),
+    token.position = static_cast<int64_t>(session.ids().size());
+    token.id = draw(candidates(session.logits(), session.ids(), options.sampler, possible),
                     random.uniform(static_cast<uint64_t>(token.position)));
     if (options.show_probs > 0) {
-      token.probability = probability_of(state.logits(), token.id);
-      token.top = top_candidates(state.logits(), options.show_probs, possible);
+      token.probability = probability_of(session.logits(), token.id);
+      token.top = top_candidates(session.logits(), options.show_probs, possible);
     }
     result.ids.push_back(token.id);
     if (token.id == tokenizer.end_of_text() || std::find(ends.begin(), ends.end(), token.id) != ends.end()) {
@@ -180,7 +180,7 @@ Generated generate(const Transformer& model, const Tokenizer& tokenizer, std::st
     result.text += rest.text;
     if (on_token && !rest.text.empty()) on_token(rest);
   }
-  result.refills = state.refills();
+  result.refills = session.refills();
   return result;
 }
 

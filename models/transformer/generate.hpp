@@ -17,10 +17,10 @@ namespace gradus {
 /// note: the logits are bit for bit those of one training forward over the same tokens.
 /// note: a model sees at most block_size tokens. When one more is pushed, the oldest quarter is forgotten: the last
 ///       block_size - block_size/4 tokens, the new one among them, are read again from position 0 (see refills()).
-class TextState {
+class DecodingSession {
  public:
   /// Reads the prompt: 1 to block_size tokens. `cache` is the type of the kept keys and values, f32 or bf16.
-  TextState(const Transformer& model, std::span<const int32_t> prompt, DType cache = DType::f32);
+  DecodingSession(const Transformer& model, std::span<const int32_t> prompt, DType cache = DType::f32);
 
   /// The scores of the next token, f32.
   std::span<const float> logits() const { return logits_; }
@@ -76,7 +76,7 @@ struct Generated {
   std::vector<int32_t> ids;  ///< the tokens drawn
   StopReason reason = StopReason::max_tokens;
   int64_t prompt_tokens = 0;
-  int64_t refills = 0;  ///< see TextState
+  int64_t refills = 0;  ///< see DecodingSession
 };
 
 /// Continues a prompt.

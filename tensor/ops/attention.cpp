@@ -104,8 +104,13 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
       const int64_t b = task / kv_heads;
       const int64_t g = task % kv_heads;
       const int64_t rows = offsets[b + 1] - offsets[b];
-      table.pack({k_in + offsets[b] * k_row + g * d, 1, k_row, d, rows,
-                  panels_out + (g * padded + packed[b]) * d, d * 16});
+      table.pack({.source = k_in + offsets[b] * k_row + g * d,
+                  .k_stride = 1,
+                  .n_stride = k_row,
+                  .k = d,
+                  .n = rows,
+                  .panels = panels_out + (g * padded + packed[b]) * d,
+                  .panel = d * 16});
       T* to = values_out + (g * padded + packed[b]) * width;
       const T* from = v_in + offsets[b] * v_row + g * d;
       for (int64_t r = 0; r < rows; ++r) {
@@ -124,11 +129,22 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
       const int64_t rows = offsets[b + 1] - offsets[b];
       const int64_t first = offsets[b] + row;
       const typename detail::ScratchPool<T>::Loan room(scratch);
-      table.attention({q_in + first * q_row + h * d, q_row, panels_out + (g * padded + packed[b]) * d,
-                       values_out + (g * padded + packed[b]) * width, width,
-                       y_out + first * heads * d + h * d, heads * d, lse_out + first * heads + h, heads, row,
-                       std::min(row + kernels::kQueryBlock, rows), rows, d, 0, causal,
-                       static_cast<T>(size.scale), room.data(), nullptr, nullptr});
+      table.attention({.q = q_in + first * q_row + h * d,
+                       .q_row = q_row,
+                       .key_panels = panels_out + (g * padded + packed[b]) * d,
+                       .values = values_out + (g * padded + packed[b]) * width,
+                       .value_row = width,
+                       .y = y_out + first * heads * d + h * d,
+                       .y_row = heads * d,
+                       .lse = lse_out + first * heads + h,
+                       .lse_row = heads,
+                       .begin = row,
+                       .end = std::min(row + kernels::kQueryBlock, rows),
+                       .keys = rows,
+                       .head_width = d,
+                       .causal = causal,
+                       .scale = static_cast<T>(size.scale),
+                       .scratch = room.data()});
     });
   });
 
@@ -136,67 +152,67 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
   return record("attention", y, {q, k, v},
                 [saved_q = Saved("attention", queries), saved_k = Saved("attention", keys),
                  saved_v = Saved("attention", values), saved_y = Saved("attention", y),
-                 saved_lse = Saved("attention", lse), offsets, size, batch, d, causal](Backward& back) {
+                 saved_lse = Saved("attention", lse), offsets, size, batch, d, causal](Backward& g) {
                   const int64_t group = size.heads / size.kv_heads;
-                  Tensor dq = Tensor::empty(saved_q.get().shape(), back.dy().dtype());
-                  Tensor dk = Tensor::empty(saved_k.get().shape(), back.dy().dtype());
-                  Tensor dv = Tensor::empty(saved_v.get().shape(), back.dy().dtype());
-                  visit_floating(back.dy().dtype(), "attention", [&]<class T>() {
+                  Tensor dq = Tensor::empty(saved_q.get().shape(), g.dy().dtype());
+                  Tensor dk = Tensor::empty(saved_k.get().shape(), g.dy().dtype());
+                  Tensor dv = Tensor::empty(saved_v.get().shape(), g.dy().dtype());
+                  visit_floating(g.dy().dtype(), "attention", [&]<class T>() {
                     int64_t longest = 0;
                     for (int64_t b = 0; b < batch; ++b)
                       longest = std::max(longest, offsets[b + 1] - offsets[b]);
                     detail::ScratchPool<T> scratch(batch * size.kv_heads,
                                                    kernels::attention_grad_scratch(longest, d));
                     const int64_t y_row = size.heads * d, kv_row = size.kv_heads * d;
-                    const kernels::AttentionGradArgs<T> whole{saved_q.get().data<T>(),
-                                                              saved_q.get().strides()[0],
-                                                              saved_k.get().data<T>(),
-                                                              saved_k.get().strides()[0],
-                                                              saved_v.get().data<T>(),
-                                                              saved_v.get().strides()[0],
-                                                              saved_y.get().data<T>(),
-                                                              y_row,
-                                                              back.dy().data<T>(),
-                                                              y_row,
-                                                              saved_lse.get().data<T>(),
-                                                              size.heads,
-                                                              dq.mutable_data<T>(),
-                                                              y_row,
-                                                              dk.mutable_data<T>(),
-                                                              kv_row,
-                                                              dv.mutable_data<T>(),
-                                                              kv_row,
-                                                              0,
-                                                              group,
-                                                              d,
-                                                              causal,
-                                                              static_cast<T>(size.scale),
-                                                              nullptr};
+                    const kernels::AttentionGradArgs<T> whole{.q = saved_q.get().data<T>(),
+                                                              .q_row = saved_q.get().strides()[0],
+                                                              .k = saved_k.get().data<T>(),
+                                                              .k_row = saved_k.get().strides()[0],
+                                                              .v = saved_v.get().data<T>(),
+                                                              .v_row = saved_v.get().strides()[0],
+                                                              .y = saved_y.get().data<T>(),
+                                                              .y_row = y_row,
+                                                              .dy = g.dy().data<T>(),
+                                                              .dy_row = y_row,
+                                                              .lse = saved_lse.get().data<T>(),
+                                                              .lse_row = size.heads,
+                                                              .dq = dq.mutable_data<T>(),
+                                                              .dq_row = y_row,
+                                                              .dk = dk.mutable_data<T>(),
+                                                              .dk_row = kv_row,
+                                                              .dv = dv.mutable_data<T>(),
+                                                              .dv_row = kv_row,
+                                                              .rows = 0,
+                                                              .group = group,
+                                                              .head_width = d,
+                                                              .causal = causal,
+                                                              .scale = static_cast<T>(size.scale),
+                                                              .scratch = nullptr};
                     const auto run = kernels::table<T>().attention_grad;
                     parallel_for(batch * size.kv_heads, [&](int64_t task) {
                       const int64_t b = task / size.kv_heads;
-                      const int64_t g = task % size.kv_heads;
+                      const int64_t kv = task % size.kv_heads;
                       const int64_t first = offsets[b];
-                      const int64_t h = g * group;
+                      const int64_t h = kv * group;
                       const typename detail::ScratchPool<T>::Loan room(scratch);
                       kernels::AttentionGradArgs<T> part = whole;
                       part.q += first * part.q_row + h * d;
-                      part.k += first * part.k_row + g * d;
-                      part.v += first * part.v_row + g * d;
+                      part.k += first * part.k_row + kv * d;
+                      part.v += first * part.v_row + kv * d;
                       part.y += first * y_row + h * d;
                       part.dy += first * y_row + h * d;
                       part.lse += first * part.lse_row + h;
                       part.dq += first * y_row + h * d;
-                      part.dk += first * kv_row + g * d;
-                      part.dv += first * kv_row + g * d;
+                      part.dk += first * kv_row + kv * d;
+                      part.dv += first * kv_row + kv * d;
                       part.rows = offsets[b + 1] - first;
                       part.scratch = room.data();
                       run(part);
                     });
                   });
-                  if (back.needs(0)) back.add(0, dq);
-                  if (back.needs(1)) back.add(1, dk);
-                  if (back.needs(2)) back.add(2, dv);
+                  if (g.needs(0)) g.add(0, dq);
+                  if (g.needs(1)) g.add(1, dk);
+                  if (g.needs(2)) g.add(2, dv);
                 });
 }
 

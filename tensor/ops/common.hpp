@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "tensor/autodiff.hpp"
+#include "tensor/detail/visit_floating.hpp"
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
 #include "tensor/tensor.hpp"
@@ -17,15 +18,6 @@ namespace gradus {
 inline constexpr int64_t kElementwiseGrain = 8192;
 /// Columns of one chunk of a sum over rows, which is one chain for each column and thus not cut along rows.
 inline constexpr int64_t kColumnSumGrain = 64;
-
-/// Calls function.operator()<T>() with the C++ type of an op's operands; an error naming the op for other types.
-template <class Function>
-decltype(auto) visit_floating(DType dtype, const char* op, Function&& function) {
-  check(is_floating(dtype), op, ": element type must be f32 or f64; it is ", dtype_name(dtype),
-        "; use cast()");
-  if (dtype == DType::f64) return function.template operator()<double>();
-  return function.template operator()<float>();
-}
 
 /// An error naming the op unless both have the same element type.
 inline void check_same_dtype(const char* op, const Tensor& a, const Tensor& b) {

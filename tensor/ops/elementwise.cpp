@@ -25,7 +25,12 @@ Tensor binary_forward(Binary kind, const char* op, const Tensor& a, const Tensor
     const T* pb = b.data<T>();
     T* py = y.mutable_data<T>();
     loop.for_each_run([&](int64_t first, const std::array<int64_t, 2>& at, int64_t count) {
-      kernel({pa + at[0], loop.step(0), pb + at[1], loop.step(1), py + first, count});
+      kernel({.a = pa + at[0],
+              .a_stride = loop.step(0),
+              .b = pb + at[1],
+              .b_stride = loop.step(1),
+              .y = py + first,
+              .n = count});
     });
   });
   return y;
@@ -106,7 +111,11 @@ Tensor affine_forward(const char* op, const Tensor& x, double scale, double offs
     const T* px = dense.data<T>();
     T* py = y.mutable_data<T>();
     parallel_ranges(y.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-      kernel({px + begin, py + begin, end - begin, static_cast<T>(scale), static_cast<T>(offset)});
+      kernel({.x = px + begin,
+              .y = py + begin,
+              .n = end - begin,
+              .scale = static_cast<T>(scale),
+              .offset = static_cast<T>(offset)});
     });
   });
   return y;
@@ -122,7 +131,7 @@ Tensor unary_forward(Unary kind, const char* op, const Tensor& x) {
     const T* px = x.data<T>();
     T* py = y.mutable_data<T>();
     parallel_ranges(y.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-      kernel({px + begin, py + begin, end - begin});
+      kernel({.x = px + begin, .y = py + begin, .n = end - begin});
     });
   });
   return y;
@@ -137,19 +146,30 @@ Tensor unary(Unary kind, const char* op, const Tensor& x, Keeps keeps) {
   const Tensor dense = x.to_contiguous();
   Tensor y = unary_forward(kind, op, dense);
   if (!will_record({&x})) return y;
-  const Saved saved = keeps == Keeps::nothing ? Saved() : Saved(op, keeps == Keeps::x ? dense : y);
+  Saved saved;
+  switch (keeps) {
+    case Keeps::nothing: break;
+    case Keeps::x: saved = Saved(op, dense); break;
+    case Keeps::y: saved = Saved(op, y); break;
+  }
   return record(op, std::move(y), {x}, [kind, op, keeps, saved](Backward& g) {
     if (!g.needs(0)) return;
     const Tensor kept = saved.get();
     Tensor dx = Tensor::empty(g.dy().shape(), g.dy().dtype());
     visit_floating(dx.dtype(), op, [&]<class T>() {
       const auto kernel = kernels::table<T>().unary_grad[static_cast<int>(kind)];
-      const T* px = keeps == Keeps::x ? kept.data<T>() : nullptr;
-      const T* py = keeps == Keeps::y ? kept.data<T>() : nullptr;
+      const T* px = nullptr;
+      const T* py = nullptr;
+      if (keeps == Keeps::x) px = kept.data<T>();
+      if (keeps == Keeps::y) py = kept.data<T>();
       const T* pdy = g.dy().data<T>();
       T* pdx = dx.mutable_data<T>();
       parallel_ranges(dx.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-        kernel({px ? px + begin : nullptr, py ? py + begin : nullptr, pdy + begin, pdx + begin, end - begin});
+        kernel({.x = px ? px + begin : nullptr,
+                .y = py ? py + begin : nullptr,
+                .dy = pdy + begin,
+                .dx = pdx + begin,
+                .n = end - begin});
       });
     });
     g.add(0, dx);
@@ -299,7 +319,7 @@ Tensor dense_swiglu(const Tensor& gate, const Tensor& up) {
     const T* pu = up.data<T>();
     T* py = y.mutable_data<T>();
     parallel_ranges(y.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-      kernel({pg + begin, pu + begin, py + begin, nullptr, nullptr, nullptr, end - begin});
+      kernel({.gate = pg + begin, .up = pu + begin, .y = py + begin, .n = end - begin});
     });
   });
   return y;
@@ -330,7 +350,12 @@ Tensor swiglu(const Tensor& gate, const Tensor& up) {
       T* pdg = dgate.mutable_data<T>();
       T* pdu = dup.mutable_data<T>();
       parallel_ranges(dup.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-        kernel({pg + begin, pu + begin, nullptr, pdy + begin, pdg + begin, pdu + begin, end - begin});
+        kernel({.gate = pg + begin,
+                .up = pu + begin,
+                .dy = pdy + begin,
+                .dgate = pdg + begin,
+                .dup = pdu + begin,
+                .n = end - begin});
       });
     });
     g.add(0, dgate);

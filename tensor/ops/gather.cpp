@@ -16,7 +16,7 @@ int64_t row_grain(int64_t width) { return std::max<int64_t>(1, kGrain / std::max
 void check_ids(const char* op, const char* what, const Tensor& ids, int64_t limit, const char* advice) {
   const auto* values = ids.data<int32_t>();
   int64_t bad = -1;
-  parallel_for(1, [&](int64_t) {  // where nothing runs (see GhostMemory) there is nothing to read either
+  parallel_for(1, [&](int64_t) {  // where nothing runs (see DryRunMemory) there is nothing to read either
     for (int64_t n = 0; n < ids.numel() && bad < 0; ++n) {
       const int32_t id = load_element(values + n);
       if (id < 0 || id >= limit) bad = n;

@@ -20,11 +20,11 @@ struct Axes {
   int64_t inner = 1;
 };
 
-/// Axes first … last-1 of the shape in the middle.
-Axes split_axes(const Shape& shape, int first, int last) {
+/// Axes begin … end-1 of the shape in the middle.
+Axes split_axes(const Shape& shape, int begin, int end) {
   Axes axes;
   for (int i = 0; i < shape.rank(); ++i) {
-    int64_t& part = i < first ? axes.outer : i < last ? axes.middle : axes.inner;
+    int64_t& part = i < begin ? axes.outer : i < end ? axes.middle : axes.inner;
     part *= shape[i];
   }
   return axes;
@@ -38,7 +38,11 @@ void sum_middle(const T* x, T* y, const Axes& axes, bool accumulate) {
   if (axes.inner == 1 && !accumulate) {
     const int64_t grain = std::max<int64_t>(1, kElementwiseGrain / std::max<int64_t>(1, axes.middle));
     parallel_ranges(axes.outer, grain, [&](int64_t begin, int64_t end) {
-      table.row_sum({x + begin * axes.middle, axes.middle, y + begin, end - begin, axes.middle});
+      table.row_sum({.x = x + begin * axes.middle,
+                     .row_stride = axes.middle,
+                     .y = y + begin,
+                     .rows = end - begin,
+                     .n = axes.middle});
     });
     return;
   }
@@ -51,23 +55,27 @@ void sum_middle(const T* x, T* y, const Axes& axes, bool accumulate) {
       const int64_t outer = cell / columns;
       const int64_t column = cell % columns * kColumnSumGrain;
       const int64_t width = std::min(kColumnSumGrain, axes.inner - column);
-      table.column_sum({x + outer * axes.middle * axes.inner + column, axes.inner,
-                        y + outer * axes.inner + column, axes.middle, width, accumulate});
+      table.column_sum({.x = x + outer * axes.middle * axes.inner + column,
+                        .row_stride = axes.inner,
+                        .y = y + outer * axes.inner + column,
+                        .rows = axes.middle,
+                        .n = width,
+                        .accumulate = accumulate});
     }
   });
 }
 
-/// The sum over axes first … last-1, which become one axis of size 1.
-Tensor sum_axes(const Tensor& x, int first, int last) {
+/// The sum over axes begin … end-1, which become one axis of size 1.
+Tensor sum_axes(const Tensor& x, int begin, int end) {
   const Tensor dense = x.to_contiguous();
   Shape shape;
   for (int i = 0; i < x.rank(); ++i) {
-    if (i < first || i >= last) shape.push_back(x.shape()[i]);
-    if (i == first) shape.push_back(1);
+    if (i < begin || i >= end) shape.push_back(x.shape()[i]);
+    if (i == begin) shape.push_back(1);
   }
   Tensor y = Tensor::empty(shape, x.dtype());
   visit_floating(x.dtype(), "sum", [&]<class T>() {
-    sum_middle(dense.data<T>(), y.mutable_data<T>(), split_axes(x.shape(), first, last), false);
+    sum_middle(dense.data<T>(), y.mutable_data<T>(), split_axes(x.shape(), begin, end), false);
   });
   return y;
 }
@@ -161,7 +169,11 @@ Tensor sum(const Tensor& x) {
     T* py = y.mutable_data<T>();
     parallel_ranges(chunks, 8, [&](int64_t begin, int64_t end) {
       for (int64_t c = begin; c < end; ++c) {
-        table.row_sum({px + c * kSumChunk, 0, pp + c, 1, std::min(kSumChunk, count - c * kSumChunk)});
+        table.row_sum({.x = px + c * kSumChunk,
+                       .row_stride = 0,
+                       .y = pp + c,
+                       .rows = 1,
+                       .n = std::min(kSumChunk, count - c * kSumChunk)});
       }
     });
     parallel_for(1, [&](int64_t) {
@@ -212,7 +224,12 @@ void largest_of_rows(const char* op, const Tensor& x, const Tensor& y, const Ten
     T* py = y.defined() ? y.mutable_data<T>() : nullptr;
     int32_t* pi = index.defined() ? index.mutable_data<int32_t>() : nullptr;
     parallel_ranges(rows, std::max<int64_t>(1, kElementwiseGrain / n), [&](int64_t begin, int64_t end) {
-      kernel({px + begin * n, n, py ? py + begin : nullptr, pi ? pi + begin : nullptr, end - begin, n});
+      kernel({.x = px + begin * n,
+              .row_stride = n,
+              .y = py ? py + begin : nullptr,
+              .index = pi ? pi + begin : nullptr,
+              .rows = end - begin,
+              .n = n});
     });
   });
 }

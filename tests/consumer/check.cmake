@@ -13,6 +13,16 @@ endfunction()
 
 run(${CMAKE_COMMAND} --install ${build} --prefix ${root}/installed)
 file(RENAME ${root}/installed ${root}/moved)
+# What is not for others stays inside.
+file(GLOB_RECURSE headers RELATIVE ${root}/moved/include/gradus ${root}/moved/include/gradus/*.hpp)
+if(NOT "tensor/ops.hpp" IN_LIST headers)
+  message(FATAL_ERROR "tensor/ops.hpp is not installed")
+endif()
+list(FILTER headers INCLUDE REGEX "/detail/|^tensor/(kernels|ops)/")
+if(headers)
+  message(FATAL_ERROR "internal headers are installed: ${headers}")
+endif()
+
 run(${CMAKE_COMMAND} -S ${source} -B ${root}/build -G ${generator} -D CMAKE_CXX_COMPILER=${compiler}
     -D CMAKE_BUILD_TYPE=${config} -D CMAKE_PREFIX_PATH=${root}/moved)
 run(${CMAKE_COMMAND} --build ${root}/build)

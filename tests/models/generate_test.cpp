@@ -246,13 +246,13 @@ TEST_CASE("cached generation has the bits of one training forward, past several 
     const NoGrad quiet;
     const Tensor hidden = model.forward(ids_tensor(ids), Context::of_batch(1, 330));
     const std::vector<float> all = model.logits(hidden).to_vector<float>();
-    TextState state(model, std::span(ids).first(5));  // the cache has to grow several times
+    DecodingSession session(model, std::span(ids).first(5));  // the cache has to grow several times
     for (size_t t = 4;; ++t) {
-      REQUIRE(equal_bits(state.logits(), std::span(all).subspan(t * 256, 256)));
+      REQUIRE(equal_bits(session.logits(), std::span(all).subspan(t * 256, 256)));
       if (t + 1 == ids.size()) break;
-      state.push(ids[t + 1]);
+      session.push(ids[t + 1]);
     }
-    CHECK(state.refills() == 0);
+    CHECK(session.refills() == 0);
   }
 }
 
@@ -287,18 +287,18 @@ TEST_CASE("generated tokens equal those of an uncached twin") {
 TEST_CASE("past block_size the oldest quarter is forgotten and the rest is read again") {
   const Transformer model = byte_model(Arch::gpt, 32);
   const std::vector<int32_t> ids = some_ids(90, 256);
-  TextState state(model, std::span(ids).first(3));
+  DecodingSession session(model, std::span(ids).first(3));
   size_t begin = 0;
   for (size_t n = 4; n <= ids.size(); ++n) {
-    state.push(ids[n - 1]);
+    session.push(ids[n - 1]);
     if (n - begin > 32) begin = n - 24;
-    REQUIRE(equal_bits(state.logits(), twin_logits(model, std::span(ids).subspan(begin, n - begin))));
+    REQUIRE(equal_bits(session.logits(), twin_logits(model, std::span(ids).subspan(begin, n - begin))));
   }
-  CHECK(state.refills() == 7);
-  CHECK(state.ids() == ids);
+  CHECK(session.refills() == 7);
+  CHECK(session.ids() == ids);
 
   const Transformer narrow = byte_model(Arch::gpt, 1);
-  TextState single(narrow, std::span(ids).first(1));
+  DecodingSession single(narrow, std::span(ids).first(1));
   single.push(ids[1]);
   CHECK(equal_bits(single.logits(), twin_logits(narrow, std::span(ids).subspan(1, 1))));
 }
@@ -466,8 +466,8 @@ TEST_CASE(
   // By hand.
   std::vector<int32_t> ids = {*tokenizer.id_of("[CLS]")};
   for (const int32_t id : tokenizer.encode("ab")) ids.push_back(id);
-  const TextState state(model, ids);
-  CHECK(framed.second == top_candidates(state.logits(), 1)[0].probability);
+  const DecodingSession session(model, ids);
+  CHECK(framed.second == top_candidates(session.logits(), 1)[0].probability);
   CHECK(first("").first == 1);  // a text may begin with nothing else
 }
 
@@ -498,8 +498,8 @@ TEST_CASE("prompts and options that cannot be used are errors that say why") {
   CHECK_THROWS_AS(generate(model, tokenizer, "a", options), std::invalid_argument);
   Config wide = small_config(Arch::gpt);
   wide.dtype = DType::f64;
-  CHECK_THROWS_WITH(TextState(Transformer(wide), std::vector<int32_t>{1}),
+  CHECK_THROWS_WITH(DecodingSession(Transformer(wide), std::vector<int32_t>{1}),
                     "generate: the model must compute in f32; it computes in f64");
-  TextState state(model, std::vector<int32_t>{1});
-  CHECK_THROWS_WITH(state.push(256), "generate: an id must be in [0, 255]; it is 256");
+  DecodingSession session(model, std::vector<int32_t>{1});
+  CHECK_THROWS_WITH(session.push(256), "generate: an id must be in [0, 255]; it is 256");
 }

@@ -185,7 +185,7 @@ std::vector<Config> both_families() { return {small_config(Arch::gpt), small_con
 
 // The parameter counts of a preset by its tensors, made of nothing.
 int64_t counted(const Config& config) {
-  const GhostMemory ghost;
+  const DryRunMemory dry_run;
   int64_t total = 0;
   for (const NamedTensor& p : Transformer(config).parameters()) total += p.tensor.numel();
   return total;

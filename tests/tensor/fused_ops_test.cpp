@@ -119,6 +119,16 @@ TEST_CASE("linear has the gradients of act(matmul + bias)") {
   }
 }
 
+using Catch::Matchers::ContainsSubstring;
+
+TEST_CASE("linear refuses an activation and a weight format that it does not know") {
+  const Tensor x = random({2, 8}, 1), w = random({4, 8}, 2);
+  const auto unknown = static_cast<Activation>(99);
+  CHECK_THROWS_WITH(linear(x, w, {}, unknown), ContainsSubstring("activation") && ContainsSubstring("99"));
+  CHECK_THROWS_WITH(linear(x, PackedWeight(w, WeightFormat::q8), {}, unknown), ContainsSubstring("99"));
+  CHECK_THROWS_WITH(PackedWeight(w, static_cast<WeightFormat>(99)), ContainsSubstring("99"));
+}
+
 /// Fused multiply-adds in ascending k: what every path of the matrix product promises.
 TEST_CASE("each element of a matrix product is one chain of fused multiply-adds") {
   for (const std::string& isa : available_isas()) {

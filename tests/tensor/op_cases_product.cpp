@@ -12,7 +12,7 @@ namespace {
 constexpr double kChain = 3;
 
 Row matmul_row() {
-  Row row("matmul(Tensor, Tensor, bool, bool)", {"gemm", "pack", "pack_strips"}, kChain, 32);
+  Row row("matmul(Tensor, Tensor, bool, bool)", kChain, 32);
   const auto form = [&row](bool ta, bool tb) {
     row.of([=](const Tensors& in, DType) { return matmul(in[0], in[1], ta, tb); },
            [=](const Arrays& in) { return reference::matmul(in[0], in[1], ta, tb); },
@@ -66,8 +66,7 @@ Row matmul_row() {
 }
 
 Row linear_row() {
-  Row row("linear(Tensor, Tensor, Tensor, Activation)", {"gemm", "pack", "pack_strips", "column_sum"}, kChain,
-          32);
+  Row row("linear(Tensor, Tensor, Tensor, Activation)", kChain, 32);
   struct Kind {
     Activation activation;
     const char* name;
@@ -128,7 +127,7 @@ std::vector<Row> rotary_rows() {
   std::vector<Row> rows;
 
   // Cosine and sine of an angle that is itself rounded only in f64.
-  rows.push_back(Row("rotary_table(int64_t, int64_t, double, DType)", {}, 1));
+  rows.push_back(Row("rotary_table(int64_t, int64_t, double, DType)", 1));
   const auto table = [&](int64_t positions, int64_t width, double base) {
     rows.back().of([=](const Tensors&, DType dtype) { return rotary_table(positions, width, base, dtype); },
                    [=](const Arrays&) { return reference::rotary_table(positions, width, base); },
@@ -143,7 +142,7 @@ std::vector<Row> rotary_rows() {
   table(1100, 64, 500000);
   rows.back().bench({});
 
-  rows.push_back(Row("rotary(Tensor, Tensor, Tensor, int64_t)", {"rotary"}, 1.5));
+  rows.push_back(Row("rotary(Tensor, Tensor, Tensor, int64_t)", 1.5));
   const auto turned = [&](int64_t n, int64_t heads, int64_t width) {
     rows.back().of([=](const Tensors& in, DType) { return rotary(in[0], in[1], in[2], heads); },
                    [=](const Arrays& in) { return reference::rotary(in[0], in[1], in[2], heads); },
@@ -174,13 +173,13 @@ std::vector<Row> attention_rows() {
     const std::vector<int32_t> list(sequences.offsets.begin(), sequences.offsets.end());
     return Tensor::from(std::span<const int32_t>(list), {sequences.count() + 1});
   };
-  rows.push_back(Row("uniform_sequences(int64_t, int64_t)", {}, 0));
+  rows.push_back(Row("uniform_sequences(int64_t, int64_t)", 0));
   rows.back().no_gradient().of([offsets](const Tensors&, DType) { return offsets(uniform_sequences(4, 25)); },
                                [](const Arrays&) {
                                  return Array{{5}, {0, 25, 50, 75, 100}, {}};
                                });
   rows.back().test({});
-  rows.push_back(Row("ragged_sequences(span<int64_t>)", {}, 0));
+  rows.push_back(Row("ragged_sequences(span<int64_t>)", 0));
   rows.back().no_gradient().of(
       [offsets](const Tensors&, DType) {
         return offsets(ragged_sequences(std::vector<int64_t>{3, 0, 7}));
@@ -190,8 +189,7 @@ std::vector<Row> attention_rows() {
       });
   rows.back().test({});
 
-  rows.push_back(Row("attention(Tensor, Tensor, Tensor, Ragged, int64_t, int64_t, bool, double)",
-                     {"attention", "attention_grad", "gemm", "pack"}, 2, 128));
+  rows.push_back(Row("attention(Tensor, Tensor, Tensor, Ragged, int64_t, int64_t, bool, double)", 2, 128));
   const auto attended = [&](std::vector<int64_t> lengths, Heads heads, bool causal, double scale = 0) {
     std::string label = std::to_string(heads.query) + "/" + std::to_string(heads.kv) + " heads of " +
                         std::to_string(heads.width) + (causal ? ", causal," : ",") + " lengths";
@@ -228,8 +226,7 @@ std::vector<Row> attention_rows() {
   rows.back().bench(attended({1024}, {12, 12, 64}, true), 2.0 * 1024 * 1024 * 12 * 64);
   rows.back().bench(attended(std::vector<int64_t>(12, 64), {4, 4, 32}, true), 2.0 * 12 * 64 * 64 * 4 * 32);
 
-  rows.push_back(Row("attention_cached(Tensor, Tensor, Tensor, KeyValueCache, int64_t, int64_t, double)",
-                     {"attention", "pack"}, 2));
+  rows.push_back(Row("attention_cached(Tensor, Tensor, Tensor, KeyValueCache, int64_t, int64_t, double)", 2));
   rows.back().no_gradient();
   // A prompt, then the rest in pieces.
   const auto cached = [&](std::vector<int64_t> pieces, Heads heads) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tensor/autodiff.hpp"
+#include "tensor/detail/tensor_impl.hpp"
 #include "tensor/ops.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/grad_check.hpp"

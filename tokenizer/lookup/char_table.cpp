@@ -64,8 +64,16 @@ CharKind kind_of(char32_t c) {
     case Category::Zs:
     case Category::Zl:
     case Category::Zp: return CharKind::space;
-    default: return CharKind::other;
+    case Category::Sm:
+    case Category::Sc:
+    case Category::Sk:
+    case Category::Cc:
+    case Category::Cf:
+    case Category::Cs:
+    case Category::Co:
+    case Category::Cn: break;
   }
+  return CharKind::other;
 }
 
 // Of the planes 4 to 13 and 15 to 16 nothing is assigned but private use: other.

@@ -13,13 +13,10 @@ namespace {
 bool is_removed(char32_t c, Category kind) {
   if (c == 0 || c == 0xFFFD) return true;
   if (c == '\t' || c == '\n' || c == '\r') return false;
-  switch (kind) {
-    case Category::Cc:
-    case Category::Co: return true;
-    case Category::Cf:
-      return c != 0x890 && c != 0x891 && c != 0x8E2 && c != 0x110CD && !(c >= 0x13430 && c <= 0x1343F);
-    default: return false;
+  if (kind == Category::Cf) {
+    return c != 0x890 && c != 0x891 && c != 0x8E2 && c != 0x110CD && !(c >= 0x13430 && c <= 0x1343F);
   }
+  return kind == Category::Cc || kind == Category::Co;
 }
 
 bool is_space(Category kind) { return kind == Category::Zs || kind == Category::Zl || kind == Category::Zp; }

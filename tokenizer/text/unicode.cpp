@@ -14,7 +14,7 @@ namespace gradus {
 CharClass char_class(char32_t c) {
   // The controls that are White_Space: their category is Cc like that of any other control.
   if ((c >= 0x09 && c <= 0x0D) || c == 0x85) return CharClass::space;
-  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+  switch (static_cast<int>(utf8proc_category(static_cast<utf8proc_int32_t>(c)))) {
     case UTF8PROC_CATEGORY_LU:
     case UTF8PROC_CATEGORY_LL:
     case UTF8PROC_CATEGORY_LT:
