@@ -106,6 +106,11 @@ void merge_sparse(const Tensor& dense, std::span<const SparseRows> pending) {
   visit_floating(dense.dtype(), "backward", [&]<class T>() { add_sparse<T>(dense, pending); });
 }
 
+void check_not_freed(const Node& node) {
+  check(!node.consumed, "backward: one forward allows one backward; the way back goes through the result of ",
+        node.op, ", but its graph was freed by an earlier backward; run the forward again");
+}
+
 /// One call of backward(): the nodes that have a gradient and wait, the youngest on top.
 class Run {
  public:
@@ -260,8 +265,7 @@ class Context final : public Backward {
   /// Before the first gradient of a target.
   void reach(const Edge& target) {
     if (!target.node) return;
-    check(!target.node->consumed, "backward: the graph behind ", target.node->op,
-          " was consumed by an earlier backward; its saved tensors are gone; run the forward again");
+    check_not_freed(*target.node);
     run_.push(target.node);
   }
 
@@ -336,9 +340,7 @@ void run_backward(const Tensor& root, const Tensor& upstream, bool borrowed, uin
     }
     return;
   }
-  check(!node->consumed,
-        "backward: the graph must not have been consumed; an earlier backward from the result of ", node->op,
-        " freed what it saved; run the forward again");
+  check_not_freed(*node);
   check(node->thread == this_thread(),
         "backward: a graph belongs to the thread that recorded it; the result of ", node->op,
         " was recorded on another thread; call backward there");

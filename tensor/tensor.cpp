@@ -199,7 +199,33 @@ Tensor copy_values(std::span<const T> values, const Shape& shape) {
   return y;
 }
 
+void check_i32(const char* op, double value) {
+  check(value >= -2147483648.0 && value <= 2147483647.0 && std::floor(value) == value, op,
+        ": an i32 value must be a whole number of 32 bits; it is ", value, "; round it or use f32");
+}
+
+template <class T>
+std::vector<T> converted(const std::vector<double>& values) {
+  std::vector<T> result;
+  for (double value : values) result.push_back(static_cast<T>(value));
+  return result;
+}
+
 }  // namespace
+
+NestedValues::NestedValues(double value) : values{value} {}
+
+NestedValues::NestedValues(std::initializer_list<NestedValues> rows) {
+  shape.push_back(static_cast<int64_t>(rows.size()));
+  for (const NestedValues& row : rows) {
+    const NestedValues& first = *rows.begin();
+    check(row.shape == first.shape, "tensor: lists in braces must all have the same shape; the first is ",
+          first.shape, ", number ", &row - &first, " is ", row.shape, "; give each row as many values");
+    values.insert(values.end(), row.values.begin(), row.values.end());
+  }
+  if (rows.size() == 0) return;
+  for (int64_t size : rows.begin()->shape) shape.push_back(size);
+}
 
 Tensor::Impl::~Impl() {
   if (node) release_node(std::move(node));
@@ -237,8 +263,7 @@ Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
     case DType::f32: fill(y, static_cast<float>(value)); break;
     case DType::f64: fill(y, value); break;
     case DType::i32:
-      check(value >= -2147483648.0 && value <= 2147483647.0 && std::floor(value) == value,
-            "full: an i32 value must be a whole number of 32 bits; it is ", value, "; round it or use f32");
+      check_i32("full", value);
       fill(y, static_cast<int32_t>(value));
       break;
     case DType::bf16:
@@ -263,6 +288,19 @@ Tensor Tensor::from(std::span<const float> values, const Shape& shape) { return 
 Tensor Tensor::from(std::span<const double> values, const Shape& shape) { return copy_values(values, shape); }
 Tensor Tensor::from(std::span<const int32_t> values, const Shape& shape) {
   return copy_values(values, shape);
+}
+
+Tensor Tensor::from(const NestedValues& rows, DType dtype) {
+  switch (dtype) {
+    case DType::f64: return from(std::span<const double>(rows.values), rows.shape);
+    case DType::f32: return from(std::span<const float>(converted<float>(rows.values)), rows.shape);
+    case DType::i32:
+      for (double value : rows.values) check_i32("tensor", value);
+      return from(std::span<const int32_t>(converted<int32_t>(rows.values)), rows.shape);
+    case DType::bf16:
+    case DType::f16: break;
+  }
+  fail("tensor: element type must be f32, f64 or i32; it is ", dtype_name(dtype), "; use cast()");
 }
 
 Tensor Tensor::external(const void* data, const Shape& shape, DType dtype, std::function<void()> release) {

@@ -1,10 +1,13 @@
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include "tensor/autodiff.hpp"
 #include "tensor/kernels/kernels.hpp"
+#include "tensor/math.hpp"
 #include "tensor/ops.hpp"
 #include "tensor/ops/common.hpp"
+#include "tensor/ops/reduce.hpp"
 #include "tensor/parallel.hpp"
 
 namespace gradus {
@@ -36,9 +39,13 @@ Tensor binary_forward(Binary kind, const char* op, const Tensor& a, const Tensor
   return y;
 }
 
-void check_operands(const char* op, const Tensor& a, const Tensor& b) {
-  check(is_floating(a.dtype()), op, ": element type must be f32 or f64; it is ", dtype_name(a.dtype()),
+void check_floating(const char* op, const Tensor& x) {
+  check(is_floating(x.dtype()), op, ": element type must be f32 or f64; it is ", dtype_name(x.dtype()),
         "; use cast()");
+}
+
+void check_operands(const char* op, const Tensor& a, const Tensor& b) {
+  check_floating(op, a);
   check_same_dtype(op, a, b);
 }
 
@@ -116,6 +123,32 @@ Tensor affine_forward(const char* op, const Tensor& x, double scale, double offs
               .n = end - begin,
               .scale = static_cast<T>(scale),
               .offset = static_cast<T>(offset)});
+    });
+  });
+  return y;
+}
+
+/// A scalar that an op of x takes for its other operand.
+Tensor number(const char* op, double value, const Tensor& x) {
+  check_floating(op, x);
+  return Tensor::full({}, value, x.dtype());
+}
+
+/// x^exponent, x below 0 too, where the exponent is a whole number; one rounding from double.
+double power(double x, double exponent) {
+  const bool negative = std::signbit(x) && std::trunc(exponent) == exponent;
+  const double size = math::pow(negative ? -x : x, exponent);
+  return negative && std::fmod(exponent, 2) != 0 ? -size : size;
+}
+
+Tensor powers(const Tensor& x, double exponent) {
+  const Tensor dense = x.to_contiguous();
+  const Tensor y = Tensor::empty(x.shape(), x.dtype());
+  visit_floating(x.dtype(), "pow", [&]<class T>() {
+    const T* px = dense.data<T>();
+    T* py = y.mutable_data<T>();
+    parallel_ranges(y.numel(), kElementwiseGrain / 32, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) py[i] = static_cast<T>(power(load_element(px + i), exponent));
     });
   });
   return y;
@@ -242,11 +275,52 @@ Tensor add(const Tensor& x, double value) {
   return record("add", std::move(y), {x}, [](Backward& g) { g.add(0, g.dy()); });
 }
 
+Tensor sub(const Tensor& x, double value) {
+  Tensor y = affine_forward("sub", x, 1, -value);
+  return record("sub", std::move(y), {x}, [](Backward& g) { g.add(0, g.dy()); });
+}
+
+Tensor sub(double value, const Tensor& x) {
+  Tensor y = affine_forward("sub", x, -1, value);
+  return record("sub", std::move(y), {x}, [](Backward& g) { g.add(0, negated(g.dy())); });
+}
+
 Tensor mul(const Tensor& x, double value) {
   Tensor y = affine_forward("mul", x, value, 0);
   return record("mul", std::move(y), {x}, [value](Backward& g) {
     if (g.needs(0)) g.add(0, affine_forward("mul", g.dy(), value, 0));
   });
+}
+
+Tensor div(const Tensor& x, double value) {
+  const Tensor divisor = number("div", value, x);
+  Tensor y = binary_forward(Binary::div, "div", x, divisor);
+  return record("div", std::move(y), {x},
+                [divisor](Backward& g) { g.add(0, binary_forward(Binary::div, "div", g.dy(), divisor)); });
+}
+
+Tensor div(double value, const Tensor& x) { return div(number("div", value, x), x); }
+
+Tensor pow(const Tensor& x, double exponent) {
+  check_floating("pow", x);
+  check(std::isfinite(exponent), "pow: the exponent must be finite; it is ", exponent, "; give a number");
+  if (exponent == -1) return div(1.0, x);
+  if (exponent == 0.5) return sqrt(x);
+  if (exponent == 1) return x;
+  if (exponent == 2) return square(x);
+  Tensor y = powers(x, exponent);
+  if (!will_record({&x})) return y;
+  return record("pow", std::move(y), {x}, [exponent, saved = Saved("pow", x)](Backward& g) {
+    const Tensor slope = exponent == 0
+                             ? Tensor::zeros(g.dy().shape(), g.dy().dtype())
+                             : affine_forward("pow", powers(saved.get(), exponent - 1), exponent, 0);
+    g.add(0, binary_forward(Binary::mul, "pow", g.dy(), slope));
+  });
+}
+
+Tensor clamp(const Tensor& x, double low, double high) {
+  check(low <= high, "clamp: low must not be above high; they are ", low, " and ", high, "; swap them");
+  return minimum(maximum(x, number("clamp", low, x)), number("clamp", high, x));
 }
 
 Tensor equal(const Tensor& a, const Tensor& b) {

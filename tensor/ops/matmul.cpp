@@ -6,6 +6,7 @@
 #include "tensor/ops.hpp"
 #include "tensor/ops/common.hpp"
 #include "tensor/ops/product.hpp"
+#include "tensor/ops/reduce.hpp"
 #include "tensor/parallel.hpp"
 
 namespace gradus {
@@ -139,15 +140,6 @@ Tensor detail::activated_rows(const Tensor& pre, Activation activation) {
     });
   });
   return y;
-}
-
-Tensor detail::as_rows(const Tensor& x) {
-  const int64_t k = x.size(-1);
-  const bool rows_stand = x.rank() == 2 && (x.strides()[1] == 1 || k == 1);
-  const Tensor dense = rows_stand ? x.detach() : x.to_contiguous();
-  if (rows_stand) return dense;
-  const int64_t rows = k == 0 ? 0 : x.numel() / k;
-  return dense.view({rows, k}, {k, 1}, 0);
 }
 
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation activation) {

@@ -231,6 +231,15 @@ void multiply_parameter(const Product<T>& product, const Tensor& parameter) {
   multiply_panels(product, reinterpret_cast<const T*>(panels->data()));
 }
 
+Tensor as_rows(const Tensor& x) {
+  const int64_t k = x.size(-1);
+  const bool rows_stand = x.rank() == 2 && (x.strides()[1] == 1 || k == 1);
+  const Tensor dense = rows_stand ? x.detach() : x.to_contiguous();
+  if (rows_stand) return dense;
+  const int64_t rows = k == 0 ? 0 : x.numel() / k;
+  return dense.view({rows, k}, {k, 1}, 0);
+}
+
 template void multiply_panels<float>(const Product<float>&, const float*);
 template void multiply_panels<double>(const Product<double>&, const double*);
 template void multiply<float>(const Product<float>&);

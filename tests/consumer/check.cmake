@@ -1,4 +1,5 @@
-# Installs the build into an empty folder, moves that folder, and builds and runs the consumer against it.
+# Installs the build into an empty folder, moves that folder, and builds and runs the programs here against it. They are
+# those that README.md shows, with what they print.
 set(root ${build}/tests/consumer)
 file(REMOVE_RECURSE ${root})
 
@@ -9,6 +10,15 @@ function(run)
     message(FATAL_ERROR "${command}\nfailed (${status}):\n${output}")
   endif()
   set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+# README.md must hold `text` between fences, the opening one in `language`.
+file(READ ${source}/../../README.md readme)
+function(shown language text what)
+  string(FIND "${readme}" "\n```${language}\n${text}```\n" place)
+  if(place EQUAL -1)
+    message(FATAL_ERROR "README.md must show ${what} word for word between \"```${language}\" and \"```\":\n${text}")
+  endif()
 endfunction()
 
 run(${CMAKE_COMMAND} --install ${build} --prefix ${root}/installed)
@@ -26,9 +36,18 @@ endif()
 run(${CMAKE_COMMAND} -S ${source} -B ${root}/build -G ${generator} -D CMAKE_CXX_COMPILER=${compiler}
     -D CMAKE_BUILD_TYPE=${config} -D CMAKE_PREFIX_PATH=${root}/moved)
 run(${CMAKE_COMMAND} --build ${root}/build)
-run(${root}/build/consumer)
-# [1 2; 3 4]² = [7 10; 15 22]
-if(NOT output STREQUAL "y 54, da 3 7 3 7\n")
-  message(FATAL_ERROR "the consumer printed:\n${output}expected:\ny 54, da 3 7 3 7")
+
+set(programs 0)
+foreach(name autodiff main)
+  file(READ ${source}/${name}.cpp program)
+  shown("cpp" "${program}" "tests/consumer/${name}.cpp")
+  run(${root}/build/${name})
+  shown("" "${output}" "what tests/consumer/${name}.cpp prints")
+  math(EXPR programs "${programs} + 1")
+endforeach()
+string(REGEX MATCHALL "\n```cpp\n" blocks "${readme}")
+list(LENGTH blocks count)
+if(NOT count EQUAL programs)
+  message(FATAL_ERROR "README.md shows ${count} programs, of which ${programs} stand in tests/consumer and run")
 endif()
 file(REMOVE_RECURSE ${root})

@@ -293,17 +293,110 @@ Row cast_row() {
   return row;
 }
 
+/// One tensor and several numbers, all exact in f32.
+Row of_numbers(const std::string& signature, std::function<Tensor(const Tensor&, double)> op,
+               reference::Function2 f, const Draw& draw, std::vector<double> numbers, double tolerance = 0) {
+  Row row(signature, {}, tolerance, 16);
+  for (const double value : numbers) {
+    row.of(
+        [op, value](const Tensors& in, DType) { return op(in[0], value); },
+        [f, value](const Arrays& in) { return reference::map(in[0], [&](double x) { return f(x, value); }); },
+        "with " + std::to_string(value));
+    for (const Shape& shape : kShapes)
+      row.test({draw(shape)}, shape.rank() > 0 ? std::vector<int>{0} : std::vector<int>{});
+    row.test({values({17, 9}, {0, 1, -1, 3, -0.5, 1e10, kInf, -kInf, kNaN})});
+  }
+  row.bench({draw(kBenchShape)});
+  return row;
+}
+
+std::vector<Row> scalar_rows() {
+  const Draw any = [](const Shape& shape) { return normal(shape); };
+  const auto minus = [](double x, double value) { return x - value; };
+  const auto minus_from = [](double x, double value) { return value - x; };
+  const auto over = [](double x, double value) { return x / value; };
+  const auto over_from = [](double x, double value) { return value / x; };
+  const std::vector<double> some = {0.0, 1.0, -2.5, 0.375};
+  std::vector<Row> rows;
+  using T = const Tensor&;
+  const auto add_row = [&](const char* signature, Tensor (*op)(T, double), const reference::Function2& f,
+                           const Draw& draw, const std::vector<double>& numbers) {
+    rows.push_back(of_numbers(signature, op, f, draw, numbers));
+  };
+  add_row(
+      "sub(Tensor, double)", [](T x, double v) { return sub(x, v); }, minus, any, some);
+  add_row(
+      "operator-(Tensor, double)", [](T x, double v) { return x - v; }, minus, any, some);
+  add_row(
+      "sub(double, Tensor)", [](T x, double v) { return sub(v, x); }, minus_from, any, some);
+  add_row(
+      "operator-(double, Tensor)", [](T x, double v) { return v - x; }, minus_from, any, some);
+  add_row("div(Tensor, double)", [](T x, double v) { return div(x, v); }, over, any, {1.0, -2.5, 3.0});
+  add_row("operator/(Tensor, double)", [](T x, double v) { return x / v; }, over, any, {1.0, -2.5, 3.0});
+  add_row(
+      "div(double, Tensor)", [](T x, double v) { return div(v, x); }, over_from, off_zero, some);
+  add_row(
+      "operator/(double, Tensor)", [](T x, double v) { return v / x; }, over_from, off_zero, some);
+  add_row(
+      "operator+(double, Tensor)", [](T x, double v) { return v + x; },
+      [](double x, double value) { return value + x; }, any, some);
+  add_row(
+      "operator*(double, Tensor)", [](T x, double v) { return v * x; },
+      [](double x, double value) { return value * x; }, any, some);
+  add_row(
+      "operator-(Tensor)", [](T x, double) { return -x; }, [](double x, double) { return -x; }, any, {0.0});
+  return rows;
+}
+
+Row pow_row() {
+  const auto raised = [](double x, double exponent) { return std::pow(x, exponent); };
+  const auto op = [](const Tensor& x, double exponent) { return pow(x, exponent); };
+  // Negative bases too where the exponent is whole.
+  Row row =
+      of_numbers("pow(Tensor, double)", op, raised, off_zero, {-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 5.0}, 1);
+  for (const double exponent : {-1.5, 0.5, 0.3, 2.5}) {
+    row.of([=](const Tensors& in, DType) { return pow(in[0], exponent); },
+           [=](const Arrays& in) {
+             return reference::map(in[0], [&](double x) { return std::pow(x, exponent); });
+           },
+           "with " + std::to_string(exponent));
+    row.test({uniform({3, 5}, 0.1, 4)}, {0}).test({uniform({3, 33333}, 0.1, 4)}, {0});
+    // 0.5 is the root, which is NaN at -infinity, where std::pow is infinite.
+    row.test({values({17, 6}, {0, 1, -1, 1e10, kInf, kNaN})});
+  }
+  return row;
+}
+
+Row clamp_row() {
+  Row row("clamp(Tensor, double, double)", {}, 0, 16);
+  for (const auto& [low, high] : std::vector<std::pair<double, double>>{
+           {-0.5, 1.0}, {0.0, kInf}, {-kInf, 0.25}, {-kInf, kInf}, {0.5, 0.5}}) {
+    row.of([low = low, high = high](const Tensors& in, DType) { return clamp(in[0], low, high); },
+           [low = low, high = high](const Arrays& in) {
+             return reference::map(in[0], [&](double x) { return x < low ? low : x > high ? high : x; });
+           },
+           std::to_string(low) + " to " + std::to_string(high));
+    for (const Shape& shape : kShapes)
+      row.test({grid(shape, 0.25, 0.125)}, shape.rank() > 0 ? std::vector<int>{0} : std::vector<int>{});
+    row.test({values({17, 6}, {-0.5, 1, 0, kInf, -kInf, kNaN})});
+  }
+  row.bench({normal(kBenchShape)});
+  return row;
+}
+
 }  // namespace
 
 std::vector<Row> elementwise_rows() {
   std::vector<Row> rows;
-  for (auto part : {unary_rows, binary_rows, number_rows}) {
+  for (auto part : {unary_rows, binary_rows, number_rows, scalar_rows}) {
     for (Row& row : part()) rows.push_back(std::move(row));
   }
   rows.push_back(comparison("equal", equal, [](double a, double b) { return a == b ? 1.0 : 0.0; }));
   rows.push_back(comparison("less", less, [](double a, double b) { return a < b ? 1.0 : 0.0; }));
   rows.push_back(comparison("greater", greater, [](double a, double b) { return a > b ? 1.0 : 0.0; }));
   rows.push_back(where_row());
+  rows.push_back(pow_row());
+  rows.push_back(clamp_row());
   rows.push_back(swiglu_row());
   rows.push_back(cast_row());
   return rows;

@@ -98,6 +98,29 @@ TEST_CASE("Constructors give the values they promise") {
   CHECK_THROWS_WITH(Tensor::empty({int64_t{1} << 62}), ContainsSubstring("63 bits"));
 }
 
+TEST_CASE("Values in braces give the shape that they are written in, or the error names the ragged one") {
+  CHECK(Tensor::from({1, 2, 3}).shape() == Shape{3});
+  const Tensor square = Tensor::from({{1, 2}, {3, 4.5}});
+  CHECK(square.shape() == Shape{2, 2});
+  CHECK(square.to_vector<float>() == std::vector<float>{1, 2, 3, 4.5f});
+  CHECK(Tensor::from({{1}, {2}, {3}}).shape() == Shape{3, 1});
+  CHECK(Tensor::from({{1, 2}}).shape() == Shape{1, 2});
+  const Tensor cube = Tensor::from({{{1, 2, 3}}, {{4, 5, 6}}}, DType::i32);
+  CHECK(cube.shape() == Shape{2, 1, 3});
+  CHECK(cube.to_vector<int32_t>() == std::vector<int32_t>{1, 2, 3, 4, 5, 6});
+  CHECK(Tensor::from({{{{1}, {2}}}}, DType::f64).shape() == Shape{1, 1, 2, 1});
+  CHECK(Tensor::from(7).shape() == Shape{});
+  CHECK(Tensor::from({{}, {}}).shape() == Shape{2, 0});
+  const float x = 0.1f;  // variables too
+  CHECK(Tensor::from({{x, 2 * x}}).to_vector<float>() == std::vector<float>{x, 2 * x});
+  CHECK_THROWS_WITH(Tensor::from({{1, 2}, {3, 4}, {5}}),
+                    ContainsSubstring("must all have the same shape; the first is (2), number 2 is (1)"));
+  CHECK_THROWS_AS(Tensor::from({1, {2}}), std::invalid_argument);
+  CHECK_THROWS_WITH(Tensor::from({1.5}, DType::i32),
+                    ContainsSubstring("a whole number of 32 bits; it is 1.5"));
+  CHECK_THROWS_WITH(Tensor::from({1}, DType::bf16), ContainsSubstring("it is bf16; use cast()"));
+}
+
 TEST_CASE("An element type is asked for by name and a mismatch is an error") {
   const Tensor ids = Tensor::arange(3);
   CHECK_THROWS_WITH(ids.data<float>(), "tensor: element type must be f32; it is i32; use cast()");
