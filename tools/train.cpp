@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "models/transformer/families/family.hpp"
 #include "models/transformer/files.hpp"
 #include "models/transformer/weights.hpp"
 #include "tensor/error.hpp"
@@ -133,7 +134,7 @@ std::string model_card(const TrainArguments& a, const Config& config, const Corp
   card += "| command | `" + command + "` |\n";
   card += "| text | " + bytes_text(static_cast<double>(corpus.bytes)) + " in " +
           std::to_string(corpus.files.size()) + " file(s), sha256 `" + corpus.sha256 + "` |\n";
-  card += "| model | " + std::string(name_of(config.arch)) + ", " + std::to_string(config.n_layer) +
+  card += "| model | " + std::string(config.family->name) + ", " + std::to_string(config.n_layer) +
           " layers, width " + std::to_string(config.n_embd) + ", " + std::to_string(parameter_count(config)) +
           " parameters |\n";
   card += "| tokenizer | " + tokenizer.kind() + ", " + std::to_string(tokenizer.vocab_size()) + " tokens |\n";

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "models/transformer/families/family.hpp"
 #include "models/transformer/files.hpp"
 #include "models/transformer/generate.hpp"
 #include "tensor/error.hpp"
@@ -353,7 +354,7 @@ int finish_run(Trainer& trainer, RunProgress& progress, const std::string& folde
 }
 
 std::string plan_text(const Config& config, const std::string& tokenizer, const Plan& plan) {
-  return tokenizer + ", " + std::string(name_of(config.arch)) + " " + std::to_string(config.n_layer) + "×" +
+  return tokenizer + ", " + std::string(config.family->name) + " " + std::to_string(config.n_layer) + "×" +
          std::to_string(config.n_embd) + ", " + count_text(static_cast<double>(plan.parameters)) +
          " parameters, " + bytes_text(static_cast<double>(plan.peak_memory_bytes)) + " of memory, " +
          bytes_text(static_cast<double>(plan.disk_bytes)) + " on disk, " + std::to_string(plan.steps) +

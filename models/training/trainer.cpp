@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "models/files/tensor_source.hpp"
 #include "models/transformer/files.hpp"
 #include "models/transformer/weights.hpp"
 #include "tensor/autodiff.hpp"
@@ -34,8 +35,10 @@ Trainer::Trainer(Transformer& model, const TrainingOptions& options, const Token
       bytes_per_token_(bytes_per_token),
       batches_(training_ids, model.config().block_size, options.seed),
       parameters_((model.set_requires_grad(true), model.parameters())),
-      optimizer_(parameters_,
-                 {.beta1 = options.beta1, .beta2 = options.beta2, .weight_decay = options.weight_decay}),
+      optimizer_(parameters_, {.beta1 = options.beta1,
+                               .beta2 = options.beta2,
+                               .weight_decay = options.weight_decay,
+                               .optional = model.optional_parameters()}),
       schedule_(schedule_of(options)),
       kept_row_bytes_(kept_row_bytes(model.config())) {}
 
@@ -171,7 +174,7 @@ void Trainer::save(const std::string& folder, const Metadata& state_metadata) co
 
 void Trainer::restore(const std::string& folder) {
   const int64_t step = recover_checkpoint(folder);
-  read_weights(model_, SafetensorsFile::open(folder + "/" + kWeightsFile));
+  read_weights(model_, *open_tensors(folder + "/" + kWeightsFile));
   const SafetensorsFile state = SafetensorsFile::open(folder + "/" + kStateFile);
   std::vector<NamedTensor> tensors;
   for (const std::string& name : state.names()) tensors.push_back({name, state.tensor(name)});

@@ -95,7 +95,7 @@ EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
   set.pooling = options.pooling;
   set.offsets.push_back(0);
   std::vector<int64_t> layers = options.layers;
-  if (layers.empty()) layers = parse_layers("all", config.n_layer);
+  if (layers.empty()) layers = parse_layers("all", config);
 
   // All rows are laid out before the model runs: a bad text shows before the work, and the arrays are made once.
   check(options.names.empty() || options.names.size() == texts.size(),
@@ -263,7 +263,7 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
 
   const int64_t width = model.config().n_embd;
   const auto rows = static_cast<int64_t>(table.words.size());
-  const std::vector<int64_t> layers = parse_layers("all", model.config().n_layer);
+  const std::vector<int64_t> layers = parse_layers("all", model.config());
   std::vector<std::vector<double>> sums(layers.size(),
                                         std::vector<double>(static_cast<size_t>(rows * width), 0.0));
   std::vector<std::span<const int32_t>> sequences;
