@@ -45,6 +45,17 @@ DType dtype_from(const Json& value) {
   return DType::f32;  // what 16-bit weights are computed in
 }
 
+const char* name_in_file(DType dtype) {
+  switch (dtype) {
+    case DType::f32: return "float32";
+    case DType::f64: return "float64";
+    case DType::bf16:
+    case DType::f16:
+    case DType::i32: break;  // no model computes in them, see Config::validate()
+  }
+  fail("config: dtype must be f32 or f64; it is ", dtype_name(dtype));
+}
+
 void read_common(ConfigKeys& keys, Config& config) {
   config.vocab_size = keys.integer("vocab_size");
   keys.optional("tie_word_embeddings", config.tie);
@@ -169,7 +180,7 @@ Json config_to_json(const Config& config) {
     for (const int64_t id : c.end_tokens) ends.push(id);
   }
   json.set("eos_token_id", ends);
-  json.set("torch_dtype", c.dtype == DType::f64 ? "float64" : "float32");
+  json.set("torch_dtype", name_in_file(c.dtype));
   if (!own.as_object().empty()) json.set(kOwnKey, own);
   return json;
 }

@@ -161,7 +161,7 @@ EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
     const int64_t end = set.offsets[first + count];
     for (size_t l = 0; l < layers.size() && begin < end; ++l) {
       // A token is a range of one row, of which the last is that row itself.
-      const Pooling pooling = options.level == Level::token ? Pooling::last : options.pooling;
+      const Pooling pooling = is_pooled(options.level) ? options.pooling : Pooling::last;
       slice(set.layers[l], 0, begin, end)
           .copy_from(pool_rows(states[static_cast<size_t>(layers[l])], ranges, pooling));
     }

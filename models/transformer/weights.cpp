@@ -46,7 +46,15 @@ std::string name_in(const TensorSource& source, const Family& family, const std:
 }
 
 bool is_weight_type(std::optional<DType> dtype) {
-  return dtype && (is_floating(*dtype) || dtype == DType::bf16 || dtype == DType::f16);
+  if (!dtype) return false;
+  switch (*dtype) {
+    case DType::f32:
+    case DType::f64:
+    case DType::bf16:
+    case DType::f16: return true;
+    case DType::i32: return false;
+  }
+  return false;
 }
 
 }  // namespace

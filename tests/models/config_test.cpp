@@ -38,6 +38,30 @@ TEST_CASE("configurations of published models are read") {
   CHECK(parameter_count(config) == 134515008);
 }
 
+TEST_CASE("config.json has the same bytes as ever") {
+  Config config = small_config("gpt");
+  config.position = PositionKind::rotary;
+  config.dropout = 0.25;
+  config.end_tokens = {28};
+  config.add_special = false;
+  CHECK(config_to_json(config).dump() ==
+        R"({"architectures":["GPT2LMHeadModel"],"model_type":"gradus_gpt2","vocab_size":29,"n_positions":32,)"
+        R"("n_embd":24,"n_layer":2,"n_head":4,"n_inner":40,"activation_function":"gelu_new",)"
+        R"("layer_norm_epsilon":1e-05,"resid_pdrop":0.25,"embd_pdrop":0.25,"attn_pdrop":0.0,)"
+        R"("initializer_range":0.02,"tie_word_embeddings":true,"bos_token_id":28,"eos_token_id":28,)"
+        R"("torch_dtype":"float32","gradus":{"position":"rotary","add_special":false}})");
+  config = small_config("llama");
+  config.dropout = 0.25;
+  config.end_tokens = {28, 3};
+  CHECK(config_to_json(config).dump() ==
+        R"({"architectures":["LlamaForCausalLM"],"model_type":"llama","vocab_size":29,)"
+        R"("max_position_embeddings":32,"hidden_size":24,"intermediate_size":40,"num_hidden_layers":2,)"
+        R"("num_attention_heads":4,"num_key_value_heads":2,"head_dim":6,"rms_norm_eps":1e-05,)"
+        R"("rope_theta":10000.0,"attention_bias":false,"mlp_bias":false,"hidden_act":"silu",)"
+        R"("initializer_range":0.02,"tie_word_embeddings":true,"bos_token_id":28,"eos_token_id":[28,3],)"
+        R"("torch_dtype":"float32","gradus":{"dropout":0.25}})");
+}
+
 TEST_CASE("a key of config.json that may change the model is refused") {
   const auto refused = [](std::string_view arch, const char* key, Json value, const std::string& text) {
     Json json = config_to_json(small_config(arch));
