@@ -3,8 +3,8 @@
 namespace gradus {
 
 Attention::Attention(const std::string& path, int64_t width, int64_t heads, int64_t kv_heads, bool with_bias,
-                     DType dtype)
-    : heads_(heads), kv_heads_(kv_heads), path_(path) {
+                     DType dtype, bool causal)
+    : heads_(heads), kv_heads_(kv_heads), causal_(causal), path_(path) {
   check(heads >= 1 && width % heads == 0, path, ": the width must be a multiple of the heads; width ", width,
         ", heads ", heads);
   check(kv_heads >= 1 && heads % kv_heads == 0, path,
@@ -17,6 +17,10 @@ Attention::Attention(const std::string& path, int64_t width, int64_t heads, int6
 
 Tensor Attention::operator()(const Tensor& x, const Position& position, const Context& context,
                              KeyValueCache* cache) const {
+  check(
+      causal_ || !cache, path_,
+      ": attention with a cache must be causal; here a row takes from those after it too, so that a new row "
+      "changes the others; read all rows at once, without a cache");
   const int64_t widths[] = {heads_ * head_width_, kv_heads_ * head_width_, kv_heads_ * head_width_};
   const std::vector<Tensor> parts = split(qkv(x), widths, -1);  // (N, H·D), (N, G·D), (N, G·D)
 
@@ -26,9 +30,8 @@ Tensor Attention::operator()(const Tensor& x, const Position& position, const Co
   const Tensor& v = parts[2];
 
   const Tensor y = at_path(path_, [&] {
-    constexpr bool causal = true;
     return cache ? attention_cached(q, k, v, *cache, heads_, kv_heads_)
-                 : attention(q, k, v, context.sequences, heads_, kv_heads_, causal);
+                 : attention(q, k, v, context.sequences, heads_, kv_heads_, causal_);
   });
   return output(y);  // (N, H·D) -> (N, C)
 }

@@ -8,10 +8,10 @@
 
 namespace gradus {
 
-/// Causal self-attention: the one place of a transformer where tokens look at each other.
+/// Self-attention: the one place of a transformer where tokens look at each other.
 ///
 /// Each row is projected to a query, a key and a value. A token's query is compared with the keys of all tokens up to
-/// itself; the comparisons, made positive and scaled to sum 1 (softmax), say how much of each of those tokens' values
+/// itself (causal) or of all tokens of its sequence (bidirectional); the comparisons, made positive and scaled to sum 1 (softmax), say how much of each of those tokens' values
 /// it takes. This happens in H heads of width D next to each other, and a last projection mixes what the heads found.
 ///
 ///   q, k, v = split(qkv(x))             one matrix product for all three
@@ -25,11 +25,12 @@ class Attention {
  public:
   Attention() = default;
   Attention(const std::string& path, int64_t width, int64_t heads, int64_t kv_heads, bool with_bias,
-            DType dtype = DType::f32);
+            DType dtype = DType::f32, bool causal = true);
 
   /// shape: x (N,C), the rows of one or several sequences as the context says -> (N,C).
   /// note: with a cache the rows continue the cached sequence. Either way the definition is the same, and so are the
-  ///       bits: what generation sees is exactly what training saw.
+  ///       bits: what generation sees is exactly what training saw. Only causal attention can have a cache: in the other
+  ///       kind a new row changes what the rows before it took.
   Tensor operator()(const Tensor& x, const Position& position, const Context& context,
                     KeyValueCache* cache = nullptr) const;
 
@@ -52,6 +53,7 @@ class Attention {
   int64_t heads_ = 0;
   int64_t kv_heads_ = 0;
   int64_t head_width_ = 0;
+  bool causal_ = true;
   std::string path_;
 };
 

@@ -9,7 +9,7 @@ namespace gradus {
 /// y = act(x · weightᵀ + bias).
 /// shape: x (…,K), weight (N,K), bias (N) -> (…,N).
 /// note: outputs come first in the weight, as in PyTorch and in the files of Llama; GPT-2's files hold the transpose,
-///       which only models/transformer/gpt.cpp knows.
+///       which only models/transformer/families/gpt2.cpp knows.
 class Linear {
  public:
   Linear() = default;

@@ -9,6 +9,19 @@ namespace gradus {
 /// The non-linearity between the two halves of the feed-forward layer. swiglu has a third matrix, the gate.
 enum class MlpKind { gelu, gelu_tanh, relu, relu_squared, silu, swiglu };
 
+/// Whether there is a third matrix, the gate.
+constexpr bool has_gate(MlpKind kind) {
+  switch (kind) {
+    case MlpKind::gelu:
+    case MlpKind::gelu_tanh:
+    case MlpKind::relu:
+    case MlpKind::relu_squared:
+    case MlpKind::silu: return false;
+    case MlpKind::swiglu: return true;
+  }
+  return false;
+}
+
 /// The feed-forward layer, which treats each token by itself: wider, bent, and back.
 /// y = down(act(up(x)));   swiglu: y = down(silu(gate(x)) · up(x))
 /// shape: (N,C) -> (N,F) -> (N,C).   ref: Vaswani et al. (2017), section 3.3; Shazeer, GLU variants (2020)

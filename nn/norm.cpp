@@ -6,7 +6,7 @@ namespace gradus {
 
 Norm::Norm(std::string path, NormKind kind, int64_t width, double epsilon, DType dtype)
     : weight(Tensor::full({width}, 1.0, dtype)), kind_(kind), epsilon_(epsilon), path_(std::move(path)) {
-  if (kind == NormKind::layer) bias = Tensor::zeros({width}, dtype);
+  if (has_bias(kind)) bias = Tensor::zeros({width}, dtype);
 }
 
 Tensor Norm::operator()(const Tensor& x) const {
@@ -15,7 +15,7 @@ Tensor Norm::operator()(const Tensor& x) const {
       case NormKind::layer: return layer_norm(x, weight, bias, epsilon_);
       case NormKind::rms: return rms_norm(x, weight, epsilon_);
     }
-    fail("norm: the kind must be layer or rms; it is number ", static_cast<int>(kind_));
+    fail("norm: the kind must be a known one; it is number ", static_cast<int>(kind_));
   });
 }
 

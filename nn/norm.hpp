@@ -11,6 +11,15 @@ enum class NormKind {
   rms,    ///< root mean square 1, then weight: cheaper, as good
 };
 
+/// Whether there is a bias beside the weight.
+constexpr bool has_bias(NormKind kind) {
+  switch (kind) {
+    case NormKind::layer: return true;
+    case NormKind::rms: return false;
+  }
+  return false;
+}
+
 /// Brings each row to the same scale; see layer_norm() and rms_norm().   shape: (…,C) -> (…,C).
 class Norm {
  public:

@@ -113,6 +113,9 @@ AdamW::AdamW(std::vector<NamedTensor> parameters, const AdamWOptions& options)
       blocks_.push_back({i, begin, std::min(kBlock, tensor.numel() - begin)});
     }
   }
+  for (const std::string& name : options_.optional) {
+    check(names.contains(name), "AdamW: optional must name parameters; ", name, " is none of them");
+  }
 }
 
 void AdamW::step(double learning_rate, double clip_factor) {
@@ -122,7 +125,10 @@ void AdamW::step(double learning_rate, double clip_factor) {
   std::vector<Tensor> gradients;
   for (const NamedTensor& parameter : parameters_) {
     gradients.push_back(parameter.tensor.grad());
-    check(gradients.back().defined(), "AdamW: every parameter must have a gradient; ", parameter.name,
+    const auto& optional = options_.optional;
+    check(gradients.back().defined() ||
+              std::find(optional.begin(), optional.end(), parameter.name) != optional.end(),
+          "AdamW: every parameter must have a gradient; ", parameter.name,
           " has none; call backward() first, or leave out parameters that the loss does not depend on");
   }
   ++steps_;
@@ -130,11 +136,14 @@ void AdamW::step(double learning_rate, double clip_factor) {
   struct Update {
     kernels::AdamWArgs<float> narrow{};
     kernels::AdamWArgs<double> wide{};
+    bool is_there = false;
     bool is_wide = false;
     bool decays = false;
   };
   std::vector<Update> updates(parameters_.size());
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    updates[i].is_there = gradients[i].defined();
+    if (!updates[i].is_there) continue;
     updates[i].is_wide = parameters_[i].tensor.dtype() == DType::f64;
     updates[i].decays = parameters_[i].tensor.rank() >= 2;
     if (updates[i].is_wide) {
@@ -149,6 +158,7 @@ void AdamW::step(double learning_rate, double clip_factor) {
   parallel_for(static_cast<int64_t>(blocks_.size()), [&](int64_t chunk) {
     const Block& block = blocks_[static_cast<std::size_t>(chunk)];
     const Update& update = updates[block.parameter];
+    if (!update.is_there) return;
     const auto run = [&]<class T>(kernels::AdamWArgs<T> args) {
       args.x += block.begin;
       args.grad += block.begin;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "tensor/tensor.hpp"
@@ -31,6 +32,8 @@ struct AdamWOptions {
   double beta2 = 0.95;
   double epsilon = 1e-8;
   double weight_decay = 0.1;
+  /// Names of parameters that may be without a gradient: a step then leaves them and their moments as they are.
+  std::vector<std::string> optional = {};
 };
 
 /// AdamW: Adam with weight decay apart from the gradient.
@@ -45,7 +48,8 @@ class AdamW {
   /// note: parameters must be dense, distinct, of f32 or f64, and have distinct names, which are those of the state.
   explicit AdamW(std::vector<NamedTensor> parameters, const AdamWOptions& options = {});
 
-  /// One update of every parameter from its gradient, which stays. Counts as a write to each parameter.
+  /// One update of every parameter from its gradient, which stays. Counts as a write to each parameter that has one.
+  /// note: a parameter without a gradient is an error that names it, unless it is optional.
   void step(double learning_rate, double clip_factor = 1.0);
 
   /// Forgets the gradients of all parameters.

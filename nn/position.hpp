@@ -15,6 +15,17 @@ enum class PositionKind {
   rotary,      ///< queries and keys are rotated by angles that grow with the position (Llama)
 };
 
+/// Whether there is a trained vector for each position.
+constexpr bool has_table(PositionKind kind) {
+  switch (kind) {
+    case PositionKind::learned: return true;
+    case PositionKind::none:
+    case PositionKind::sinusoidal:
+    case PositionKind::rotary: return false;
+  }
+  return false;
+}
+
 /// Fixed vectors for positions: y[t, 2i] = sin(t f_i), y[t, 2i+1] = cos(t f_i), f_i = base^(-2i/C).
 /// shape: (positions, C).   ref: Vaswani et al. (2017), section 3.5. No gradient.
 Tensor sinusoidal_table(int64_t positions, int64_t width, double base = 10000.0, DType dtype = DType::f32);

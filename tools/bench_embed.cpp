@@ -61,7 +61,7 @@ int bench_embed(const Arguments& arguments) {
         "bench embed: --tokens and --short-tokens must be in [1, --block-size]; they are ", tokens, " and ",
         short_tokens, ", --block-size is ", config.block_size);
   EmbedOptions options;
-  options.layers = parse_layers(layers, config.n_layer);
+  options.layers = parse_layers(layers, config);
   options.level = Level::sentence;
   options.pooling = Pooling::mean;
   const double needed = 8.0 * static_cast<double>(parameter_count(config));

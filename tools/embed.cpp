@@ -60,8 +60,8 @@ void compare_word(const EmbeddingSet& set, const std::string& word, std::size_t 
 
 /// An error where one of the two files to write is a file that is read.
 void check_outputs(const std::string& out, const std::string& folder, std::vector<std::string> inputs) {
-  for (const char* name : {kConfigFile, kTokenizerFile, kWeightsFile, kStateFile})
-    inputs.push_back(folder + "/" + name);
+  for (const char* name : {kConfigFile, kTokenizerFile, kStateFile}) inputs.push_back(folder + "/" + name);
+  for (const std::string& file : weights_files(folder)) inputs.push_back(file);
   check_not_input(out, inputs);
   check_not_input(out + ".tokens.jsonl", inputs);
 }
@@ -135,7 +135,7 @@ int run_embed(const Arguments& arguments) {
         "embed: --compare needs two texts or more, between which the word is compared; one was given");
 
   LanguageModel loaded = open_model(folder, common);
-  options.layers = parse_layers(layers, loaded.model.config().n_layer);
+  options.layers = parse_layers(layers, loaded.model.config());
   options.level = compare.empty() ? parse_level(level) : Level::word;
   options.pooling = parse_pooling(pooling);
   options.add_special = loaded.add_special;

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cstring>
 #include <regex>
-#include <set>
 
 #include "models/embeddings/files.hpp"
+#include "models/files/safetensors_source.hpp"
 #include "models/training/run_folder.hpp"
+#include "models/transformer/families/family.hpp"
 #include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
@@ -17,8 +18,6 @@
 
 namespace gradus::tools {
 namespace {
-
-constexpr const char* kIndexFile = "model.safetensors.index.json";
 
 struct Description {
   Json json = Json::object();
@@ -144,32 +143,46 @@ Description describe_arrays(const std::string& path, bool many) {
   return found;
 }
 
-/// The files of a model in several parts, by the index beside them. A part that is not there is said, not refused.
-Description describe_shards(const std::string& index_path) {
-  const std::string folder = index_path.substr(0, index_path.rfind('/') + 1);
-  const Json index = Json::parse(read_file(index_path), index_path);
-  std::set<std::string> files;
-  for (const auto& [name, file] : index.at("weight_map").as_object()) files.insert(file.as_string());
+/// What the files of a model in several parts hold, by the index beside them. A part that is not there is said, not refused.
+struct Parts {
   Tensors tensors;
-  Json shards = Json::array();
-  std::string missing;
-  for (const std::string& name : files) {
-    Json shard = Json::object().set("file", name);
+  Json list = Json::array();
+  std::string count;     // "3 parts"
+  std::string problems;  // a line each
+};
+
+Parts list_parts(const std::string& index_path) {
+  Parts parts;
+  const std::vector<std::string> shards = safetensors_shards(index_path);
+  parts.count = std::to_string(shards.size()) + (shards.size() == 1 ? " part" : " parts");
+  for (const std::string& path : shards) {
+    Json shard = Json::object().set("file", path.substr(path.rfind('/') + 1));
     try {
-      const SafetensorsFile file = SafetensorsFile::open(folder + name);
-      tensors.add(file);
+      const SafetensorsFile file = SafetensorsFile::open(path);
+      parts.tensors.add(file);
       shard.set("tensors", static_cast<int64_t>(file.names().size()));
     } catch (const std::runtime_error& error) {
       shard.set("error", error.what());
-      missing += "missing  " + std::string(error.what()) + "\n";
+      parts.problems += "missing  " + std::string(error.what()) + "\n";
     }
-    shards.push(shard);
+    parts.list.push(shard);
   }
+  if (!parts.problems.empty()) return parts;
+  try {
+    open_tensors(index_path);
+  } catch (const std::runtime_error& error) {
+    parts.problems = "wrong    " + std::string(error.what()) + "\n";
+  }
+  return parts;
+}
+
+Description describe_parts(const std::string& index_path) {
+  const Parts parts = list_parts(index_path);
   Description found;
-  found.json.set("kind", "shards").set("elements", tensors.elements).set("shards", shards);
-  found.json.set("tensors", tensors.list);
-  found.text = "kind     a model in " + std::to_string(files.size()) + " parts, " + tensors.summary() +
-               "; no verb runs a model in parts yet\n" + missing + tensors.text;
+  found.json.set("kind", "shards").set("elements", parts.tensors.elements).set("shards", parts.list);
+  found.json.set("tensors", parts.tensors.list);
+  found.text = "kind     a model in " + parts.count + ", " + parts.tensors.summary() + "\n" + parts.problems +
+               parts.tensors.text;
   return found;
 }
 
@@ -204,9 +217,15 @@ Description describe_model(const std::string& folder) {
   Description found;
   const bool is_run = file_exists(folder + "/" + kStateFile);
   const Config config = load_config(folder);
-  Tensors tensors;
-  tensors.add(SafetensorsFile::open(folder + "/" + kWeightsFile));
-  const std::string kind = std::string(name_of(config.arch)) + (is_run ? " run" : " model");
+  const std::string weights = weights_path(folder);
+  const bool in_parts = weights.ends_with(kWeightsIndexFile);
+  Parts parts;
+  if (in_parts) {
+    parts = list_parts(weights);
+  } else {
+    parts.tensors.add(SafetensorsFile::open(weights));
+  }
+  const std::string kind = std::string(config.family->name) + (is_run ? " run" : " model");
   const double embedding_bytes = static_cast<double>(config.vocab_size * config.n_embd) * 4;
   found.json.set("kind", kind)
       .set("config", config_to_json(config))
@@ -215,9 +234,10 @@ Description describe_model(const std::string& folder) {
                                   .set("vocabulary", config.vocab_size)
                                   .set("width", config.n_embd)
                                   .set("bytes", static_cast<int64_t>(embedding_bytes)));
-  found.json.set("tensors", tensors.list);
-  found.text =
-      "kind     " + kind + ", " + count_text(static_cast<double>(parameter_count(config))) + " parameters\n";
+  if (in_parts) found.json.set("shards", parts.list);
+  found.json.set("tensors", parts.tensors.list);
+  found.text = "kind     " + kind + ", " + count_text(static_cast<double>(parameter_count(config))) +
+               " parameters" + (in_parts ? " in " + parts.count : "") + "\n" + parts.problems;
   found.text += "config   " + std::to_string(config.n_layer) + " layers, " + std::to_string(config.n_head) +
                 " heads, " + std::to_string(config.n_kv_head) + " key/value heads, width " +
                 std::to_string(config.n_embd) + ", " + std::to_string(config.n_ffn) + " in between, block " +
@@ -235,13 +255,14 @@ Description describe_model(const std::string& folder) {
     found.json.set("history", describe_history(metrics, line));
     found.text += line;
   }
-  found.text += tensors.text;
+  found.text += parts.tensors.text;
   return found;
 }
 
 Description describe_folder(const std::string& folder) {
   const auto has = [&](const char* name) { return file_exists(folder + "/" + name); };
-  if (!has(kWeightsFile) && has(kIndexFile)) return describe_shards(folder + "/" + kIndexFile);
+  if (!has(kConfigFile) && !has(kWeightsFile) && has(kWeightsIndexFile))
+    return describe_parts(folder + "/" + kWeightsIndexFile);
   if (has(kWeightsFile) || has(kConfigFile) || has(kStateFile)) return describe_model(folder);
   try {
     return describe_tokenizer(folder);
@@ -265,7 +286,7 @@ Description describe_file(const std::string& path) {
   if (bytes.starts_with("PK\x03\x04")) return describe_arrays(path, true);
   if (bytes.starts_with("\x93NUMPY")) return describe_arrays(path, false);
   if (path.ends_with(".safetensors") || begins_safetensors(bytes)) return describe_safetensors(path);
-  if (path.ends_with(".safetensors.index.json")) return describe_shards(path);
+  if (path.ends_with(".safetensors.index.json")) return describe_parts(path);
   try {
     detect_tokenizer_format(bytes, path);
   } catch (const std::runtime_error& error) {

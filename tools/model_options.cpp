@@ -1,18 +1,26 @@
 #include "tools/model_options.hpp"
 
+#include "models/transformer/families/family.hpp"
 #include "tensor/error.hpp"
 
 namespace gradus::tools {
 
 void ModelOptions::add(Args& args, bool training) {
+  std::vector<std::string> names;
+  std::string usual;  // "learned for gpt, rotary for llama"
+  for (const Family* family : families()) {
+    names.emplace_back(family->name);
+    usual += (usual.empty() ? "" : ", ") + std::string(name_of(default_config(*family).position)) + " for " +
+             names.back();
+  }
   args.heading("Model");
-  args.choice("--arch", arch, {"gpt", "llama"}, "family of the model");
+  args.choice("--arch", arch, names, "family of the model");
   args.choice("--preset", preset, {"nano", "micro", "small", "gpt2"},
               "sizes (layers/heads/width/block/batch): nano 4/4/128/64/12, micro 6/6/384/256/16, small "
               "8/8/512/512/8, "
               "gpt2 12/12/768/1024/4");
   args.choice("--position", position, {"default", "none", "learned", "sinusoidal", "rotary"},
-              "how the order of tokens is known; default: learned for gpt, rotary for llama");
+              "how the order of tokens is known; default: " + usual);
   args.choice("--tie", tie, {"on", "off"}, "whether the output layer is the token embedding");
   const std::string rule = "; default: the preset's";
   args.integer("--n-layer", n_layer, "layers" + rule);
@@ -26,7 +34,7 @@ void ModelOptions::add(Args& args, bool training) {
 }
 
 Config ModelOptions::config(int64_t vocab_size) const {
-  Config config = make_config(parse_arch(arch), find_preset(preset), vocab_size);
+  Config config = make_config(arch, find_preset(preset), vocab_size);
   const auto replace = [](int64_t& field, const std::optional<int64_t>& value, const char* name) {
     if (!value) return;
     check(*value > 0, name, " must be at least 1; it is ", *value);

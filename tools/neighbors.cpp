@@ -44,7 +44,7 @@ int run_neighbors(const Arguments& arguments) {
 
   const LanguageModel loaded = open_model(folder, common);
   const int64_t n_layer = loaded.model.config().n_layer;
-  const std::vector<int64_t> layers = parse_layers(layer, n_layer);
+  const std::vector<int64_t> layers = parse_layers(layer, loaded.model.config());
   check(layers.size() == 1, "--layer must name one layer; it is '", layer, "'");
 
   // The table is kept beside the model it was made with, for the training text only.

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "models/transformer/families/family.hpp"
 #include "models/transformer/files.hpp"
 #include "models/transformer/flops.hpp"
 #include "models/transformer/generate.hpp"
@@ -208,7 +209,7 @@ int finish_run(Trainer& trainer, RunProgress& progress, RunFolder& run, const Co
 }
 
 std::string plan_text(const Config& config, const std::string& tokenizer, const Plan& plan) {
-  return tokenizer + ", " + std::string(name_of(config.arch)) + " " + std::to_string(config.n_layer) + "×" +
+  return tokenizer + ", " + std::string(config.family->name) + " " + std::to_string(config.n_layer) + "×" +
          std::to_string(config.n_embd) + ", " + count_text(static_cast<double>(plan.parameters)) +
          " parameters, " + bytes_text(static_cast<double>(plan.peak_memory_bytes)) + " of memory, " +
          bytes_text(static_cast<double>(plan.disk_bytes)) + " on disk, " + std::to_string(plan.steps) +

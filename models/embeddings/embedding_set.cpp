@@ -13,6 +13,15 @@ std::string_view name_of(Level level) {
   return "?";
 }
 
+bool is_pooled(Level level) {
+  switch (level) {
+    case Level::sentence:
+    case Level::word: return true;
+    case Level::token: return false;
+  }
+  return false;
+}
+
 Level parse_level(std::string_view name) {
   for (const Level level : {Level::sentence, Level::word, Level::token}) {
     if (name_of(level) == name) return level;

@@ -15,6 +15,8 @@ namespace gradus {
 /// What a row of an embedding stands for.
 enum class Level { sentence, word, token };
 std::string_view name_of(Level level);
+/// Whether a row is made of several tokens.
+bool is_pooled(Level level);
 /// An error lists the possible names.
 Level parse_level(std::string_view name);
 

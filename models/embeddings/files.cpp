@@ -61,7 +61,7 @@ void save_embeddings(const std::string& path, const EmbeddingSet& set,
   check_embeddings_path(path);
   std::map<std::string, std::string> all = metadata;
   all["level"] = name_of(set.level);
-  all["pooling"] = set.level == Level::token ? "none" : name_of(set.pooling);
+  all["pooling"] = is_pooled(set.level) ? name_of(set.pooling) : "none";
   all["layers"] = joined(set.layer_names);
   all["normalized"] = "false";
 

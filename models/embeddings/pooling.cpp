@@ -45,16 +45,20 @@ Tensor pool_rows(const Tensor& x, std::span<const RowRange> ranges, Pooling pool
       const RowRange range = ranges[static_cast<size_t>(r)];
       float* row = to + r * width;
       for (int64_t c = 0; c < width; ++c) {
-        if (pooling == Pooling::last) {
-          row[c] = from[(range.end - 1) * width + c];
-        } else if (pooling == Pooling::max) {
-          float best = from[range.begin * width + c];
-          for (int64_t i = range.begin + 1; i < range.end; ++i) best = std::max(best, from[i * width + c]);
-          row[c] = best;
-        } else {
-          double sum = 0;
-          for (int64_t i = range.begin; i < range.end; ++i) sum += static_cast<double>(from[i * width + c]);
-          row[c] = static_cast<float>(sum / static_cast<double>(range.end - range.begin));
+        switch (pooling) {
+          case Pooling::last: row[c] = from[(range.end - 1) * width + c]; break;
+          case Pooling::max: {
+            float best = from[range.begin * width + c];
+            for (int64_t i = range.begin + 1; i < range.end; ++i) best = std::max(best, from[i * width + c]);
+            row[c] = best;
+            break;
+          }
+          case Pooling::mean: {
+            double sum = 0;
+            for (int64_t i = range.begin; i < range.end; ++i) sum += static_cast<double>(from[i * width + c]);
+            row[c] = static_cast<float>(sum / static_cast<double>(range.end - range.begin));
+            break;
+          }
         }
       }
     }

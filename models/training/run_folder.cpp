@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "models/training/checkpoint.hpp"
+#include "models/transformer/families/family.hpp"
 #include "models/transformer/files.hpp"
 #include "tensor/build.hpp"
 #include "tensor/error.hpp"
@@ -40,7 +41,7 @@ std::string model_card(const RunStart& start) {
   if (!start.command.empty()) card += "| command | `" + start.command + "` |\n";
   card += "| text | " + bytes_text(start.corpus.bytes) + " in " + std::to_string(start.corpus.files.size()) +
           " file(s), sha256 `" + start.corpus.sha256 + "` |\n";
-  card += "| model | " + std::string(name_of(config.arch)) + ", " + std::to_string(config.n_layer) +
+  card += "| model | " + std::string(config.family->name) + ", " + std::to_string(config.n_layer) +
           " layers, width " + std::to_string(config.n_embd) + ", " + std::to_string(parameter_count(config)) +
           " parameters |\n";
   card += "| objective | " + start.options.objective + " |\n";

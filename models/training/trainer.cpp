@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "models/files/tensor_source.hpp"
 #include "models/transformer/files.hpp"
 #include "models/transformer/weights.hpp"
 #include "tensor/autodiff.hpp"
@@ -18,8 +19,10 @@ Trainer::Trainer(Transformer& model, const TrainingOptions& options,
       options_((options.validate(), options)),
       objective_(std::move(objective)),
       parameters_((model.set_requires_grad(true), model.parameters())),
-      optimizer_(parameters_,
-                 {.beta1 = options.beta1, .beta2 = options.beta2, .weight_decay = options.weight_decay}),
+      optimizer_(parameters_, {.beta1 = options.beta1,
+                               .beta2 = options.beta2,
+                               .weight_decay = options.weight_decay,
+                               .optional = model.optional_parameters()}),
       schedule_(schedule_of(options)),
       kept_row_bytes_(kept_row_bytes(model.config())) {}
 
@@ -180,7 +183,7 @@ void Trainer::save(const std::string& folder, const Metadata& state_metadata) co
 
 void Trainer::restore(const std::string& folder) {
   const int64_t step = recover_checkpoint(folder);
-  read_weights(model_, SafetensorsFile::open(folder + "/" + kWeightsFile));
+  read_weights(model_, *open_tensors(folder + "/" + kWeightsFile));
   const SafetensorsFile state = SafetensorsFile::open(folder + "/" + kStateFile);
   std::vector<NamedTensor> tensors;
   for (const std::string& name : state.names()) tensors.push_back({name, state.tensor(name)});

@@ -3,9 +3,9 @@
 #include <array>
 #include <limits>
 
-#include "models/transformer/gpt.hpp"
-#include "models/transformer/llama.hpp"
+#include "models/transformer/families/family.hpp"
 #include "tensor/error.hpp"
+#include "tensor/io/bounds.hpp"
 
 namespace gradus {
 namespace {
@@ -22,7 +22,10 @@ struct Named {
   std::string_view name;
   T value;
 };
-constexpr Named<Arch> kArchs[] = {{"gpt", Arch::gpt}, {"llama", Arch::llama}};
+constexpr Named<BlockKind> kBlocks[] = {{"pre_norm", BlockKind::pre_norm},
+                                        {"post_norm", BlockKind::post_norm},
+                                        {"parallel", BlockKind::parallel},
+                                        {"parallel_shared", BlockKind::parallel_shared}};
 constexpr Named<PositionKind> kPositions[] = {{"none", PositionKind::none},
                                               {"learned", PositionKind::learned},
                                               {"sinusoidal", PositionKind::sinusoidal},
@@ -33,11 +36,11 @@ constexpr Named<MlpKind> kActivations[] = {
     {"silu", MlpKind::silu}, {"relu_squared", MlpKind::relu_squared}, {"swiglu", MlpKind::swiglu}};
 
 template <class T, size_t N>
-std::string_view name_in(const Named<T> (&table)[N], T value) {
+std::string_view name_in(const Named<T> (&table)[N], const char* what, T value) {
   for (const Named<T>& entry : table) {
     if (entry.value == value) return entry.name;
   }
-  return "?";
+  fail("config: ", what, " must be a known kind; it is number ", static_cast<int>(value));
 }
 
 template <class T, size_t N>
@@ -54,22 +57,21 @@ T parse_in(const Named<T> (&table)[N], const char* what, std::string_view name) 
 class Count {
  public:
   Count(int64_t value) : value_(value) {}
-  friend Count operator*(Count a, Count b) {
-    return {__builtin_mul_overflow(a.value_, b.value_, &a.value_), a};
-  }
-  friend Count operator+(Count a, Count b) {
-    return {__builtin_add_overflow(a.value_, b.value_, &a.value_), a};
-  }
+  friend Count operator*(Count a, Count b) { return fitting(checked_multiply(a.value_, b.value_)); }
+  friend Count operator+(Count a, Count b) { return fitting(checked_add(a.value_, b.value_)); }
   int64_t value() const { return value_; }
 
  private:
-  Count(bool overflow, Count result) : value_(result.value_) {
-    check(!overflow,
+  static Count fitting(std::optional<int64_t> result) {
+    check(result.has_value(),
           "config: the number of parameters must fit in 63 bits; choose a smaller vocab_size, n_embd, "
           "n_ffn or n_layer");
+    return *result;
   }
   int64_t value_;
 };
+
+constexpr int64_t kMost = std::numeric_limits<int32_t>::max();  // ids are i32
 
 void check_range(const char* field, int64_t value, int64_t low, int64_t high) {
   check(value >= low && value <= high, "config: ", field, " must be in [", low, ", ", high, "]; it is ",
@@ -78,30 +80,26 @@ void check_range(const char* field, int64_t value, int64_t low, int64_t high) {
 
 }  // namespace
 
-std::string_view name_of(Arch arch) { return name_in(kArchs, arch); }
-std::string_view name_of(PositionKind kind) { return name_in(kPositions, kind); }
-std::string_view name_of(NormKind kind) { return name_in(kNorms, kind); }
-std::string_view name_of(MlpKind kind) { return name_in(kActivations, kind); }
-Arch parse_arch(std::string_view name) { return parse_in(kArchs, "arch", name); }
+std::string_view name_of(BlockKind kind) { return name_in(kBlocks, "block", kind); }
+std::string_view name_of(PositionKind kind) { return name_in(kPositions, "position", kind); }
+std::string_view name_of(NormKind kind) { return name_in(kNorms, "norm", kind); }
+std::string_view name_of(MlpKind kind) { return name_in(kActivations, "activation", kind); }
+BlockKind parse_block(std::string_view name) { return parse_in(kBlocks, "block", name); }
 PositionKind parse_position(std::string_view name) { return parse_in(kPositions, "position", name); }
 NormKind parse_norm(std::string_view name) { return parse_in(kNorms, "norm", name); }
 MlpKind parse_activation(std::string_view name) { return parse_in(kActivations, "activation", name); }
 
-int64_t default_ffn(Arch arch, int64_t n_embd) {
-  check_range("n_embd", n_embd, 1, std::numeric_limits<int32_t>::max());
-  if (arch == Arch::gpt) return 4 * n_embd;
-  return (8 * n_embd + 95) / 96 * 32;  // 8C/3 over 32, rounded up, times 32
-}
-
 Config Config::resolved() const {
   Config config = *this;
   if (config.n_kv_head == 0) config.n_kv_head = config.n_head;
-  if (config.n_ffn == 0) config.n_ffn = default_ffn(arch, n_embd);
+  if (config.n_ffn == 0) {
+    check_range("n_embd", n_embd, 1, kMost);
+    config.n_ffn = family->default_ffn(n_embd);
+  }
   return config;
 }
 
 void Config::validate() const {
-  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();  // ids are i32
   check_range("vocab_size", vocab_size, 1, kMost);
   check_range("block_size", block_size, 1, 1 << 20);  // there is a row of positions for each
   check_range("n_layer", n_layer, 1, 100000);
@@ -131,15 +129,16 @@ void Config::validate() const {
 int64_t parameter_count(const Config& config) {
   const Config c = config.resolved();
   const Count width = c.n_embd;
-  const Count norm = width * (c.norm == NormKind::layer ? 2 : 1);
+  const Count norm = width * (1 + has_bias(c.norm));
   const Count qkv = c.n_embd / c.n_head * (Count(c.n_head) + Count(2) * c.n_kv_head);
   const Count attention = qkv * width + width * width + (c.attention_bias ? qkv + width : Count(0));
-  const Count ups = Count(c.n_ffn) * (c.activation == MlpKind::swiglu ? 2 : 1);
+  const Count ups = Count(c.n_ffn) * (1 + has_gate(c.activation));
   const Count mlp = ups * width + width * c.n_ffn + (c.mlp_bias ? ups + width : Count(0));
   const Count table = Count(c.vocab_size) * width;
-  const Count positions = c.position == PositionKind::learned ? Count(c.block_size) * width : Count(0);
+  const Count positions = Count(has_table(c.position) * c.block_size) * width;
+  const Count block = norm * (1 + has_mlp_norm(c.block)) + attention + mlp;
   const Count total =
-      table * (c.tie ? 1 : 2) + positions + Count(c.n_layer) * (norm + attention + norm + mlp) + norm;
+      table * (c.tie ? 1 : 2) + positions + Count(c.n_layer) * block + norm * int64_t{c.final_norm};
   return total.value();
 }
 
@@ -147,7 +146,7 @@ int64_t matrix_weight_count(const Config& config) {
   const Config c = config.resolved();
   const Count width = c.n_embd;
   const Count qkv = c.n_embd / c.n_head * (Count(c.n_head) + Count(2) * c.n_kv_head);
-  const Count mlp = Count(c.activation == MlpKind::swiglu ? 3 : 2) * c.n_ffn * width;
+  const Count mlp = Count(2 + has_gate(c.activation)) * c.n_ffn * width;
   return (Count(c.n_layer) * (qkv * width + width * width + mlp) + Count(c.vocab_size) * width).value();
 }
 
@@ -162,10 +161,8 @@ const Preset& find_preset(std::string_view name) {
   fail("config: preset must be one of ", names, "; it is '", name, "'");
 }
 
-Config default_config(Arch arch) { return arch == Arch::gpt ? gpt_config() : llama_config(); }
-
-Config make_config(Arch arch, const Preset& preset, int64_t vocab_size) {
-  Config config = default_config(arch);
+Config make_config(std::string_view family, const Preset& preset, int64_t vocab_size) {
+  Config config = default_config(family);
   config.vocab_size = vocab_size;
   config.block_size = preset.block_size;
   config.n_layer = preset.n_layer;

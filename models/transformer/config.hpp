@@ -7,26 +7,29 @@
 #include <string_view>
 #include <vector>
 
-#include "nn/mlp.hpp"
-#include "nn/norm.hpp"
-#include "nn/position.hpp"
+#include "nn/block.hpp"
 #include "tensor/io/json.hpp"
 
 namespace gradus {
 
-/// A family of models: it sets defaults (see gpt.hpp, llama.hpp) and the layout of files, nothing else.
-enum class Arch { gpt, llama };
+/// A family of models: it sets defaults and the layout of files, nothing else. See families/family.hpp.
+struct Family;
+/// The first of the list.
+const Family& default_family();
 
 /// Everything that the transformer stack can vary. The names of sizes and their meaning are nanoGPT's.
 struct Config {
-  Arch arch = Arch::gpt;
+  const Family* family = &default_family();
   int64_t vocab_size = 0;  ///< V
   int64_t block_size = 0;  ///< most tokens that the model sees at once
   int64_t n_layer = 0;     ///< L
   int64_t n_head = 0;      ///< H
   int64_t n_kv_head = 0;   ///< G; 0: as many as n_head
   int64_t n_embd = 0;      ///< C
-  int64_t n_ffn = 0;       ///< F; 0: default_ffn(arch, n_embd)
+  int64_t n_ffn = 0;       ///< F; 0: the default of the family
+  BlockKind block = BlockKind::pre_norm;
+  bool causal = true;      ///< a token sees those before it, not those after it
+  bool final_norm = true;  ///< a norm behind the last block; without it there is no layer `final`
   NormKind norm = NormKind::layer;
   double norm_epsilon = 1e-5;
   PositionKind position = PositionKind::learned;
@@ -50,9 +53,6 @@ struct Config {
   void validate() const;
 };
 
-/// F = 4C for gpt; 8C/3 rounded up to a multiple of 32 for llama, whose feed-forward layer has three matrices, not two.
-int64_t default_ffn(Arch arch, int64_t n_embd);
-
 /// Parameters of a model, a tied output counted once; an error where they do not fit in 63 bits.
 int64_t parameter_count(const Config& config);
 /// Of these, the weights that each token is multiplied by: all matrices but tables that are only looked up; a tied
@@ -68,24 +68,24 @@ struct Preset {
 std::span<const Preset> presets();
 /// An error listing the presets where there is no such one.
 const Preset& find_preset(std::string_view name);
-/// The family's defaults in a preset's size.
-Config make_config(Arch arch, const Preset& preset, int64_t vocab_size);
-/// The family's defaults, all sizes 0.
-Config default_config(Arch arch);
+/// The defaults of the family of this name ("gpt", "llama") in a preset's size.
+Config make_config(std::string_view family, const Preset& preset, int64_t vocab_size);
+/// The defaults of the family of this name, all sizes 0; an error lists the families.
+Config default_config(std::string_view family);
 
 /// Names as on the command line and in files, and back; an error lists the possible ones.
-std::string_view name_of(Arch arch);
+std::string_view name_of(BlockKind kind);
 std::string_view name_of(PositionKind kind);
 std::string_view name_of(NormKind kind);
 std::string_view name_of(MlpKind kind);
-Arch parse_arch(std::string_view name);
+BlockKind parse_block(std::string_view name);
 PositionKind parse_position(std::string_view name);
 NormKind parse_norm(std::string_view name);
 MlpKind parse_activation(std::string_view name);
 
-/// A config.json as the Hugging Face library reads and writes it, `model_type` gpt2 or llama.
+/// A config.json as the Hugging Face library reads and writes it, with the family's `model_type`.
 /// note: choices that the library's model does not have (say, gpt with rotary positions) stand under the key `gradus`,
-///       and `model_type` is then gradus_gpt2 or gradus_llama: other programs refuse the model instead of computing
+///       and `model_type` then begins with gradus_, as in gradus_gpt2: other programs refuse the model instead of computing
 ///       something else with its weights. Choices that only matter in training stand there without that change.
 Json config_to_json(const Config& config);
 /// note: a key that is not known here is an error, for it may change what the model computes; keys known to change

@@ -95,7 +95,7 @@ EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
   set.pooling = options.pooling;
   set.offsets.push_back(0);
   std::vector<int64_t> layers = options.layers;
-  if (layers.empty()) layers = parse_layers("all", config.n_layer);
+  if (layers.empty()) layers = parse_layers("all", config);
 
   // All rows are laid out before the model runs: a bad text shows before the work, and the arrays are made once.
   check(options.names.empty() || options.names.size() == texts.size(),
@@ -161,7 +161,7 @@ EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
     const int64_t end = set.offsets[first + count];
     for (size_t l = 0; l < layers.size() && begin < end; ++l) {
       // A token is a range of one row, of which the last is that row itself.
-      const Pooling pooling = options.level == Level::token ? Pooling::last : options.pooling;
+      const Pooling pooling = is_pooled(options.level) ? options.pooling : Pooling::last;
       slice(set.layers[l], 0, begin, end)
           .copy_from(pool_rows(states[static_cast<size_t>(layers[l])], ranges, pooling));
     }
@@ -263,7 +263,7 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
 
   const int64_t width = model.config().n_embd;
   const auto rows = static_cast<int64_t>(table.words.size());
-  const std::vector<int64_t> layers = parse_layers("all", model.config().n_layer);
+  const std::vector<int64_t> layers = parse_layers("all", model.config());
   std::vector<std::vector<double>> sums(layers.size(),
                                         std::vector<double>(static_cast<size_t>(rows * width), 0.0));
   std::vector<std::span<const int32_t>> sequences;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "models/files/safetensors_source.hpp"
 #include "models/transformer/weights.hpp"
+#include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/hash.hpp"
 #include "tensor/io/json.hpp"
@@ -14,6 +16,20 @@ namespace {
 std::string in_folder(const std::string& folder, const char* name) { return folder + "/" + name; }
 
 }  // namespace
+
+std::string weights_path(const std::string& folder) {
+  const bool in_shards =
+      !file_exists(in_folder(folder, kWeightsFile)) && file_exists(in_folder(folder, kWeightsIndexFile));
+  return in_folder(folder, in_shards ? kWeightsIndexFile : kWeightsFile);
+}
+
+std::vector<std::string> weights_files(const std::string& folder) {
+  const std::string path = weights_path(folder);
+  std::vector<std::string> files{path};
+  if (!path.ends_with(kWeightsIndexFile)) return files;
+  for (const std::string& shard : safetensors_shards(path)) files.push_back(shard);
+  return files;
+}
 
 Config load_config(const std::string& folder) {
   const std::string path = in_folder(folder, kConfigFile);
@@ -31,8 +47,7 @@ void save_transformer(const std::string& folder, const Transformer& model,
 
 Transformer load_transformer(const std::string& folder) {
   const Config config = load_config(folder);
-  const SafetensorsFile file = SafetensorsFile::open(in_folder(folder, kWeightsFile));
-  return map_weights(config, file);
+  return map_weights(config, *open_tensors(weights_path(folder)));
 }
 
 namespace {
@@ -65,7 +80,7 @@ LanguageModel load_language_model(const std::string& folder) {
   check_tokenizer(config, loaded.tokenizer, folder);
   check_files_of_run(loaded.tokenizer, config, folder);
   loaded.folder = folder;
-  loaded.identity = file_identity(in_folder(folder, kWeightsFile));
+  for (const std::string& path : weights_files(folder)) loaded.identities[path] = file_identity(path);
   loaded.model = load_transformer(folder);
   loaded.add_special = config.add_special.value_or(!file_exists(in_folder(folder, kStateFile)));
   if (config.vocab_size > loaded.tokenizer.vocab_size()) {
@@ -77,14 +92,22 @@ LanguageModel load_language_model(const std::string& folder) {
 }
 
 void check_unchanged(const LanguageModel& loaded) {
-  const std::string path = in_folder(loaded.folder, kWeightsFile);
-  check_world(
-      file_identity(path) == loaded.identity, path,
-      ": must stay as it is while the model is used; it has changed, perhaps by the next checkpoint of a "
-      "training; run this again");
+  for (const auto& [path, identity] : loaded.identities) {
+    check_world(
+        file_identity(path) == identity, path,
+        ": must stay as it is while the model is used; it has changed, perhaps by the next checkpoint of a "
+        "training; run this again");
+  }
 }
 
-std::string model_sha256(const std::string& folder) { return sha256_file(in_folder(folder, kWeightsFile)); }
+std::string model_sha256(const std::string& folder) {
+  const std::string path = weights_path(folder);
+  if (!path.ends_with(kWeightsIndexFile)) return sha256_file(path);
+  std::string lines;
+  for (const std::string& shard : safetensors_shards(path))
+    lines += sha256_file(shard) + "  " + shard.substr(shard.rfind('/') + 1) + "\n";
+  return sha256_hex(lines);
+}
 
 bool has_vocabulary(const Tokenizer& tokenizer, const Config& config) {
   constexpr int64_t kPadding = 8;

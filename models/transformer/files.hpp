@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "models/transformer/transformer.hpp"
 #include "tokenizer/tokenizer.hpp"
@@ -14,6 +15,13 @@ inline constexpr const char* kTokenizerFile = "tokenizer.json";
 /// What a training keeps beside its model, to go on from.
 inline constexpr const char* kStateFile = "state.safetensors";
 inline constexpr const char* kWeightsFile = "model.safetensors";
+/// In the place of kWeightsFile where the weights stand in several files.
+inline constexpr const char* kWeightsIndexFile = "model.safetensors.index.json";
+
+/// What a folder's weights are opened by: model.safetensors, or the index of several files where only that is there.
+std::string weights_path(const std::string& folder);
+/// All files that a folder's weights are in, the index among them.
+std::vector<std::string> weights_files(const std::string& folder);
 
 /// Reads the configuration of a model folder.
 Config load_config(const std::string& folder);
@@ -35,14 +43,15 @@ struct LanguageModel {
   bool add_special = false;
   std::string note;  ///< what somebody should know of the two together, or ""
   std::string folder;
-  std::string identity;  ///< of the weights' file, when it was opened
+  std::map<std::string, std::string> identities;  ///< of each file of the weights, when it was opened
 };
 /// note: a tokenizer with another vocabulary than the model's is an error; a model's may be padded, see check_tokenizer().
 LanguageModel load_language_model(const std::string& folder);
-/// An error where the file of a model's weights is no longer the one that was opened: a training may have written its next
+/// An error where a file of a model's weights is no longer the one that was opened: a training may have written its next
 /// checkpoint, or somebody may have written into the file, whose weights are read when they are needed.
 void check_unchanged(const LanguageModel& loaded);
-/// The SHA-256 of a folder's model.safetensors, 64 hexadecimal digits.
+/// The SHA-256 of a folder's model.safetensors, 64 hexadecimal digits; of several files, that of the lines that
+/// `sha256sum` prints of them, in the order of their names.
 std::string model_sha256(const std::string& folder);
 
 /// Whether a tokenizer has a model's vocabulary. The model's may be padded to a multiple of 8, as many are for speed, by

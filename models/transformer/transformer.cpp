@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "models/transformer/families/family.hpp"
 #include "nn/init.hpp"
 #include "tensor/math.hpp"
 
@@ -17,6 +18,8 @@ Transformer::Transformer(const Config& config) : config_(config.resolved()) {
                              .heads = c.n_head,
                              .kv_heads = c.n_kv_head,
                              .inner = c.n_ffn,
+                             .kind = c.block,
+                             .causal = c.causal,
                              .norm = c.norm,
                              .norm_epsilon = c.norm_epsilon,
                              .mlp = c.activation,
@@ -26,7 +29,7 @@ Transformer::Transformer(const Config& config) : config_(config.resolved()) {
                              .dtype = c.dtype};
   blocks.reserve(static_cast<size_t>(c.n_layer));
   for (int64_t l = 0; l < c.n_layer; ++l) blocks.emplace_back("blocks." + std::to_string(l), options);
-  final_norm = Norm("final_norm", c.norm, c.n_embd, c.norm_epsilon, c.dtype);
+  if (c.final_norm) final_norm = Norm("final_norm", c.norm, c.n_embd, c.norm_epsilon, c.dtype);
   if (!c.tie) output = Embedding("output", c.vocab_size, c.n_embd, c.dtype);
   embedding_dropout_ = Dropout("token_embedding.dropout", c.dropout);
 }
@@ -37,21 +40,30 @@ Position Transformer::make_position(const Config& config) {
                   c.dtype);
 }
 
-void Transformer::init(uint64_t seed) {
+namespace {
+
+// See Transformer::init().
+double stack_deviation(const Config& config, std::string_view parameter) {
   constexpr double kDeviation = 0.02;
   constexpr double kGpt2Width = 768;
-  const double deviation = kDeviation * math::sqrt(kGpt2Width / static_cast<double>(config_.n_embd));
-  const double residual_deviation = deviation / math::sqrt(2.0 * static_cast<double>(config_.n_layer));
+  if (!parameter.starts_with("blocks.")) return kDeviation;
+  const double deviation = kDeviation * math::sqrt(kGpt2Width / static_cast<double>(config.n_embd));
+  const bool ends_branch =
+      parameter.ends_with(".attention.output.weight") || parameter.ends_with(".mlp.down.weight");
+  return ends_branch ? deviation / math::sqrt(2.0 * static_cast<double>(config.n_layer)) : deviation;
+}
+
+}  // namespace
+
+void Transformer::init(uint64_t seed) {
   visit("", [&](const std::string& name, Tensor& tensor) {
     if (name.ends_with(".bias")) {
       init_zeros(tensor);
     } else if (tensor.rank() == 1) {
       init_ones(tensor);  // of a norm
     } else {
-      const bool in_block = name.starts_with("blocks.");
-      const bool ends_branch =
-          name.ends_with(".attention.output.weight") || name.ends_with(".mlp.down.weight");
-      init_normal(tensor, ends_branch ? residual_deviation : (in_block ? deviation : kDeviation),
+      const auto own = config_.family->deviation;
+      init_normal(tensor, own ? own(config_, name) : stack_deviation(config_, name),
                   Random(seed, stream_of(name + ".init")));
     }
   });
@@ -62,6 +74,16 @@ std::vector<NamedTensor> Transformer::parameters() const {
   Transformer handles = *this;
   handles.visit("", [&](const std::string& name, Tensor& tensor) { list.push_back({name, tensor}); });
   return list;
+}
+
+std::vector<std::string> Transformer::optional_parameters() const {
+  std::vector<std::string> names;
+  if (const auto may_lack = config_.family->may_lack_gradient) {
+    for (const NamedTensor& named : parameters()) {
+      if (may_lack(config_, named.name)) names.push_back(named.name);
+    }
+  }
+  return names;
 }
 
 void Transformer::pack(WeightFormat format) {
@@ -103,6 +125,7 @@ Tensor Transformer::forward(const Tensor& ids, const Context& context, std::vect
     x = blocks[l](x, position, context, context.caches ? &(*context.caches)[l] : nullptr);
   }
   if (layers) layers->push_back(x);
+  if (!config_.final_norm) return x;
   x = final_norm(x);
   if (layers) layers->push_back(x);
   return x;
@@ -124,6 +147,10 @@ std::vector<Tensor> Transformer::hidden_states(const Tensor& ids, const Context&
 }
 
 std::vector<KeyValueCache> Transformer::make_caches(int64_t capacity, DType dtype) const {
+  check(
+      config_.causal,
+      "transformer: only a causal model can generate with caches; in this one a token takes from those after "
+      "it too, so that a new one changes all before it; read whole texts with forward()");
   std::vector<KeyValueCache> caches;
   for (size_t l = 0; l < blocks.size(); ++l) {
     caches.emplace_back(capacity, config_.n_kv_head, config_.n_embd / config_.n_head, dtype);
@@ -137,15 +164,20 @@ std::string layer_name(int64_t index, int64_t n_layer) {
   return index == n_layer + 1 ? "final" : "layer_" + std::to_string(index);
 }
 
-std::vector<int64_t> parse_layers(std::string_view text, int64_t n_layer) {
+std::vector<int64_t> parse_layers(std::string_view text, const Config& config) {
+  const int64_t n_layer = config.n_layer;
   std::vector<int64_t> layers;
   for (size_t begin = 0; begin <= text.size();) {
     const size_t end = std::min(text.find(',', begin), text.size());
     const std::string_view item = text.substr(begin, end - begin);
     begin = end + 1;
     if (item == "all") {
-      for (int64_t l = 0; l <= n_layer + 1; ++l) layers.push_back(l);
+      for (int64_t l = 0; l <= n_layer + config.final_norm; ++l) layers.push_back(l);
     } else if (item == "final") {
+      check(config.final_norm,
+            "layers: 'final' must be there to be chosen; this model has no norm behind its last "
+            "block; its last layer is ",
+            n_layer, ", or -1");
       layers.push_back(n_layer + 1);
     } else {
       int64_t number = 0;
@@ -160,6 +192,12 @@ std::vector<int64_t> parse_layers(std::string_view text, int64_t n_layer) {
   std::sort(layers.begin(), layers.end());
   layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
   return layers;
+}
+
+int64_t library_state(int64_t k, const Config& config) {
+  check(k >= 0 && k <= config.n_layer, "hidden_states: the index must be in [0, ", config.n_layer,
+        "]; it is ", k);
+  return k == config.n_layer && config.final_norm && config.family->last_state_is_final ? k + 1 : k;
 }
 
 }  // namespace gradus

@@ -15,8 +15,8 @@ namespace gradus {
 ///
 ///   layer_0 = embedding[ids] (+ positions)
 ///   layer_l = block l of layer_{l-1}            each adds what it found to the row it was given
-///   final   = norm(layer_L)
-///   logits  = final · outputᵀ
+///   final   = norm(layer_L)                     where the Config has a final norm
+///   logits  = final · outputᵀ                   of layer_L where it has none
 ///
 /// One stack for all families: they differ in the Config. Rows of several sequences lie end to end, (N,C) with N the
 /// number of tokens, so there is no padding anywhere, and a sequence's rows are the same bits in any company.
@@ -35,7 +35,8 @@ class Transformer {
   /// ref: Radford et al., GPT-2 (2019), section 2.3
   /// note: at GPT-2's width of 768 this is its 0.02. A product with C terms of deviation s grows a row by s√C, so a
   ///       narrower matrix needs larger entries; a model 128 wide (0.049) ends 2000 steps 0.13 nats lower.
-  /// note: each tensor draws from a stream of its own name: adding one changes no other.
+  /// note: each tensor draws from a stream of its own name: adding one changes no other. A family may have deviations of its
+  ///       own.
   void init(uint64_t seed);
 
   /// f(name, tensor) for each parameter: token_embedding.weight, blocks.0.attention.qkv.weight …
@@ -46,11 +47,13 @@ class Transformer {
     for (size_t l = 0; l < blocks.size(); ++l) {
       blocks[l].visit(join_path(prefix, "blocks." + std::to_string(l)), f);
     }
-    final_norm.visit(join_path(prefix, "final_norm"), f);
+    if (config_.final_norm) final_norm.visit(join_path(prefix, "final_norm"), f);
     if (!config_.tie) output.visit(join_path(prefix, "output"), f);
   }
   /// The parameters by name, as visit() shows them.
   std::vector<NamedTensor> parameters() const;
+  /// Names of those that a loss may leave without a gradient, as the family says: for AdamWOptions::optional.
+  std::vector<std::string> optional_parameters() const;
   /// Packs the matrices of the blocks and of the output layer for inference; see Linear::pack(). A token table that is not
   /// tied stays as it is, for only the rows of the text are read.
   /// note: f32 changes no result; bf16 and q8 round the weights, see PackedWeight.
@@ -58,17 +61,17 @@ class Transformer {
   /// Makes all parameters leaves that gather gradients, or no longer so.
   void set_requires_grad(bool on);
 
-  /// The rows after the final norm.   shape: ids i32 (N) -> (N,C).
-  /// note: with `layers`, appends layer_0 … layer_L and final to it.
+  /// The rows after the final norm, or after the last block where there is none.   shape: ids i32 (N) -> (N,C).
+  /// note: with `layers`, appends layer_0 … layer_L and, where there is one, final to it.
   Tensor forward(const Tensor& ids, const Context& context, std::vector<Tensor>* layers = nullptr) const;
   /// shape: (…,C) -> (…,V).
   Tensor logits(const Tensor& hidden) const;
   /// The mean surprise at the targets, in nats; see cross_entropy for targets of -1 and for the divisor.
   Tensor loss(const Tensor& ids, const Tensor& targets, const Context& context, double divisor = 0) const;
-  /// What every layer makes of the tokens: L+2 tensors (N,C), layer_0 … layer_L and final; see layer_name().
+  /// What every layer makes of the tokens, each (N,C): layer_0 … layer_L and, where there is one, final; see layer_name().
   std::vector<Tensor> hidden_states(const Tensor& ids, const Context& context) const;
 
-  /// Empty caches for generating up to `capacity` tokens; `dtype` as in KeyValueCache.
+  /// Empty caches for generating up to `capacity` tokens; `dtype` as in KeyValueCache. An error unless the model is causal.
   std::vector<KeyValueCache> make_caches(int64_t capacity, DType dtype = DType::f32) const;
 
   /// The positions of a configuration, with their tables.
@@ -77,7 +80,7 @@ class Transformer {
   Embedding token_embedding;
   Position position;
   std::vector<Block> blocks;
-  Norm final_norm;
+  Norm final_norm;   ///< empty where the Config has none
   Embedding output;  ///< empty where it is tied to token_embedding
 
  private:
@@ -89,6 +92,8 @@ class Transformer {
 std::string layer_name(int64_t index, int64_t n_layer);
 /// Indices into hidden_states() from "all", "final", or numbers with commas ("0,4,-1"); -1 is layer_L, -2 the one before.
 /// note: the result is ascending, each once; what is not there is an error that says what is.
-std::vector<int64_t> parse_layers(std::string_view text, int64_t n_layer);
+std::vector<int64_t> parse_layers(std::string_view text, const Config& config);
+/// The index into hidden_states() of what the Hugging Face library has as hidden_states[k], k in [0, L].
+int64_t library_state(int64_t k, const Config& config);
 
 }  // namespace gradus

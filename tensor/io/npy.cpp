@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "tensor/error.hpp"
+#include "tensor/io/bounds.hpp"
 #include "tensor/io/detail/zip.hpp"
 
 namespace gradus {
@@ -189,7 +190,7 @@ NpyArray read_array(std::string_view bytes, const std::string& source) {
   const std::size_t length_bytes = version == 1 ? 2 : 4;
   std::memcpy(&header_bytes, bytes.data() + fixed, length_bytes);
   const std::size_t begin = fixed + length_bytes;
-  check_world(header_bytes <= kMaxHeaderBytes && header_bytes <= bytes.size() - begin, source,
+  check_world(header_bytes <= kMaxHeaderBytes && lies_within(begin, header_bytes, bytes.size()), source,
               ": the .npy header takes ", header_bytes, " bytes, but ", bytes.size() - begin,
               " are there and ", kMaxHeaderBytes, " allowed");
   HeaderReader header(bytes.substr(begin, header_bytes), source);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "tensor/error.hpp"
+#include "tensor/io/bounds.hpp"
 
 namespace gradus {
 
@@ -66,11 +67,12 @@ std::optional<DType> dtype_from_raw(std::string_view dtype) {
 }
 
 std::optional<std::size_t> raw_bytes(std::string_view dtype, const Shape& shape) {
-  int64_t bytes = static_cast<int64_t>(raw_dtype_bytes(dtype));
-  for (int64_t size : shape) {
-    if (size < 0 || __builtin_mul_overflow(bytes, size, &bytes)) return std::nullopt;
+  std::optional<int64_t> bytes = static_cast<int64_t>(raw_dtype_bytes(dtype));
+  for (const int64_t size : shape) {
+    bytes = checked_multiply(*bytes, size);
+    if (!bytes) return std::nullopt;
   }
-  return static_cast<std::size_t>(bytes);
+  return static_cast<std::size_t>(*bytes);
 }
 
 RawTensor raw_tensor(std::string name, const Tensor& dense) {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "tensor/error.hpp"
+#include "tensor/io/bounds.hpp"
 #include "tensor/io/detail/checksum.hpp"
 #include "tensor/io/json.hpp"
 
@@ -154,8 +155,9 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
   std::memcpy(&header_bytes, bytes.data(), kLengthBytes);
   check_world(header_bytes <= kMaxHeaderBytes, path, ": the header may have at most ", kMaxHeaderBytes,
               " bytes; the first 8 bytes give it ", header_bytes, "; this may not be a safetensors file");
-  check_world(header_bytes <= bytes.size() - kLengthBytes, path, ": the file is truncated: its header takes ",
-              header_bytes, " bytes, but only ", bytes.size() - kLengthBytes, " are there");
+  check_world(lies_within(kLengthBytes, header_bytes, bytes.size()), path,
+              ": the file is truncated: its header takes ", header_bytes, " bytes, but only ",
+              bytes.size() - kLengthBytes, " are there");
   const Json header = Json::parse(bytes.substr(kLengthBytes, header_bytes), path + ": header");
   const uint64_t data_begin = kLengthBytes + header_bytes;
 

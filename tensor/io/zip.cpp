@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "tensor/error.hpp"
+#include "tensor/io/bounds.hpp"
 #include "tensor/io/detail/checksum.hpp"
 
 namespace gradus::detail {
@@ -196,14 +197,14 @@ void ZipReader::read_directory(uint64_t begin, uint64_t end, uint64_t count) {
   std::vector<std::pair<uint64_t, uint64_t>> ranges;
   uint64_t at = begin;
   for (uint64_t i = 0; i < count; ++i) {
-    if (end - at < kDirectoryBytes || get<uint32_t>(bytes, at) != kDirectoryMagic) {
+    if (!lies_within(at, kDirectoryBytes, end) || get<uint32_t>(bytes, at) != kDirectoryMagic) {
       damaged(detail::join("entry ", i, " of ", count, " is not at byte ", at));
     }
     const uint64_t name_bytes = get<uint16_t>(bytes, at + 28);
     const uint64_t extra_bytes = get<uint16_t>(bytes, at + 30);
     const uint64_t comment_bytes = get<uint16_t>(bytes, at + 32);
-    const uint64_t after = at + kDirectoryBytes + name_bytes + extra_bytes + comment_bytes;
-    if (after > end) damaged(detail::join("entry ", i, " goes beyond its end"));
+    const uint64_t entry_bytes = kDirectoryBytes + name_bytes + extra_bytes + comment_bytes;
+    if (!lies_within(at, entry_bytes, end)) damaged(detail::join("entry ", i, " goes beyond its end"));
     const std::string name(bytes.substr(at + kDirectoryBytes, name_bytes));
     check_world(is_safe_name(name), path_, ": entry ", i, " has a name that is not a relative path");
 
@@ -234,13 +235,13 @@ void ZipReader::read_directory(uint64_t begin, uint64_t end, uint64_t count) {
       extra.remove_prefix(4 + field_bytes);
     }
 
-    if (local > begin || begin - local < kLocalBytes || get<uint32_t>(bytes, local) != kLocalMagic) {
+    if (!lies_within(local, kLocalBytes, begin) || get<uint32_t>(bytes, local) != kLocalMagic) {
       damaged(detail::join("entry ", name, " is not at byte ", local));
     }
     const uint64_t local_name = get<uint16_t>(bytes, local + 26);
     const uint64_t local_extra = get<uint16_t>(bytes, local + 28);
     entry.begin = local + kLocalBytes + local_name + local_extra;
-    if (entry.begin > begin || entry.packed > begin - entry.begin) {
+    if (!lies_within(entry.begin, entry.packed, begin)) {
       damaged(detail::join("entry ", name, " of ", entry.packed, " bytes goes into the directory"));
     }
     if (bytes.substr(local + kLocalBytes, local_name) != name) {
@@ -253,7 +254,7 @@ void ZipReader::read_directory(uint64_t begin, uint64_t end, uint64_t count) {
     ranges.emplace_back(local, entry.begin + entry.packed);
     if (!entries_.emplace(name, entry).second) damaged("entry " + name + " stands in it twice");
     names_.push_back(name);
-    at = after;
+    at += entry_bytes;
   }
   if (at != end) damaged(detail::join(end - at, " bytes follow its ", count, " entries"));
   // Entries that share bytes can hold much more than the file.

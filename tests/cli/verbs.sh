@@ -322,6 +322,21 @@ for name in parts parts/model.safetensors.index.json; do
   info_of 'a model in parts' $name 'a model in 3 parts' 'layer_0' 'model-00002-of-00003.safetensors: must be the file itself' \
     'model-00003-of-00003.safetensors: cannot be opened'
 done
+# A whole model in parts runs like the one file.
+mkdir whole
+cp char/config.json char/tokenizer.json whole/
+cp char/model.safetensors whole/model-00001-of-00001.safetensors
+"$GRADUS" info whole/model-00001-of-00001.safetensors --json | grep -o '"name":"[^"]*"' |
+  sed 's/"name":\(.*\)/\1:"model-00001-of-00001.safetensors"/' | paste -sd, | sed 's/.*/{"weight_map":{&}}/' > whole/model.safetensors.index.json
+info_of 'a model in parts, whole' whole 'parameters in 1 part' 'gpt model' 'transformer.wte.weight'
+for name in char whole; do
+  succeeds "generate, $name" "$GRADUS" generate $name -p the -n 20 --seed 1 -q
+  cp out "$name.said"
+  succeeds "embed, $name" "$GRADUS" embed $name 'the king' -o "$name.npz" -q
+done
+same_file 'generate from parts' char.said whole.said
+same_file 'embed from parts' char.npz.tokens.jsonl whole.npz.tokens.jsonl
+refuses 2 'whole/model-00001-of-00001.safetensors' "$GRADUS" embed whole 'the king' -o whole/model-00001-of-00001.safetensors
 info_of 'one part' parts/model-00001-of-00003.safetensors 'part 1 of 3 of a model'
 refuses 1 'text: must be a .safetensors, .npz or .npy file, or a tokenizer' "$GRADUS" info text
 mkdir nothing

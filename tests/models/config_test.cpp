@@ -16,7 +16,7 @@ TEST_CASE("configurations of published models are read") {
     "summary_proj_to_labels": true, "summary_type": "cls_index", "summary_use_proj": true,
     "task_specific_params": {"text-generation": {"do_sample": true, "max_length": 50}}, "vocab_size": 50257})",
                                 "gpt2.json");
-  Config expected = make_config(Arch::gpt, find_preset("gpt2"), 50257);
+  Config expected = make_config("gpt", find_preset("gpt2"), 50257);
   expected.dropout = 0.1;
   expected.end_tokens = {50256};
   CHECK(config_from_json(gpt2) == expected);
@@ -38,36 +38,59 @@ TEST_CASE("configurations of published models are read") {
   CHECK(parameter_count(config) == 134515008);
 }
 
+TEST_CASE("config.json has the same bytes as ever") {
+  Config config = small_config("gpt");
+  config.position = PositionKind::rotary;
+  config.dropout = 0.25;
+  config.end_tokens = {28};
+  config.add_special = false;
+  CHECK(config_to_json(config).dump() ==
+        R"({"architectures":["GPT2LMHeadModel"],"model_type":"gradus_gpt2","vocab_size":29,"n_positions":32,)"
+        R"("n_embd":24,"n_layer":2,"n_head":4,"n_inner":40,"activation_function":"gelu_new",)"
+        R"("layer_norm_epsilon":1e-05,"resid_pdrop":0.25,"embd_pdrop":0.25,"attn_pdrop":0.0,)"
+        R"("initializer_range":0.02,"tie_word_embeddings":true,"bos_token_id":28,"eos_token_id":28,)"
+        R"("torch_dtype":"float32","gradus":{"position":"rotary","add_special":false}})");
+  config = small_config("llama");
+  config.dropout = 0.25;
+  config.end_tokens = {28, 3};
+  CHECK(config_to_json(config).dump() ==
+        R"({"architectures":["LlamaForCausalLM"],"model_type":"llama","vocab_size":29,)"
+        R"("max_position_embeddings":32,"hidden_size":24,"intermediate_size":40,"num_hidden_layers":2,)"
+        R"("num_attention_heads":4,"num_key_value_heads":2,"head_dim":6,"rms_norm_eps":1e-05,)"
+        R"("rope_theta":10000.0,"attention_bias":false,"mlp_bias":false,"hidden_act":"silu",)"
+        R"("initializer_range":0.02,"tie_word_embeddings":true,"bos_token_id":28,"eos_token_id":[28,3],)"
+        R"("torch_dtype":"float32","gradus":{"dropout":0.25}})");
+}
+
 TEST_CASE("a key of config.json that may change the model is refused") {
-  const auto refused = [](Arch arch, const char* key, Json value, const std::string& text) {
+  const auto refused = [](std::string_view arch, const char* key, Json value, const std::string& text) {
     Json json = config_to_json(small_config(arch));
     json.set(key, std::move(value));
     CHECK_THROWS_WITH(config_from_json(Json::parse(json.dump(), "config.json")), ContainsSubstring(text));
   };
   refused(
-      Arch::llama, "sliding_window", 64,
+      "llama", "sliding_window", 64,
       "config.json: $.sliding_window: every key must be known, for it may change what the model computes");
-  refused(Arch::llama, "rope_scaling", Json::object().set("type", "linear"), "$.rope_scaling: must be null");
-  refused(Arch::llama, "rope_parameters", Json::object().set("rope_type", "yarn"),
+  refused("llama", "rope_scaling", Json::object().set("type", "linear"), "$.rope_scaling: must be null");
+  refused("llama", "rope_parameters", Json::object().set("rope_type", "yarn"),
           "$.rope_parameters.rope_type: must be default; it is 'yarn'");
-  refused(Arch::llama, "hidden_act", "gelu_new", "$.hidden_act: must be silu");
-  refused(Arch::llama, "head_dim", 5, "$.head_dim: must be 6; it is 5");
-  refused(Arch::gpt, "model_type", "bert", "$.model_type: must be gpt2 or llama; it is 'bert'");
-  refused(Arch::gpt, "scale_attn_by_inverse_layer_idx", true, "must be false; it is not");
-  refused(Arch::gpt, "activation_function", "gelu_fast", "must be one of gelu_new");
-  refused(Arch::gpt, "embd_pdrop", 0.5,
-          "$.embd_pdrop: must equal resid_pdrop, 0, as there is one dropout here");
-  refused(Arch::gpt, "n_head", 5, "n_embd must be a multiple of n_head");
-  refused(Arch::gpt, "n_ctx", 31, "$.n_ctx: must be 32; it is 31");
-  refused(Arch::gpt, "gradus", Json::object().set("alibi", true), "$.gradus.alibi: every key must be known");
-  refused(Arch::gpt, "gradus", Json::object().set("position", "alibi"),
+  refused("llama", "hidden_act", "gelu_new", "$.hidden_act: must be silu");
+  refused("llama", "head_dim", 5, "$.head_dim: must be 6; it is 5");
+  refused("gpt", "model_type", "bert", "$.model_type: must be gpt2 or llama; it is 'bert'");
+  refused("gpt", "scale_attn_by_inverse_layer_idx", true, "must be false; it is not");
+  refused("gpt", "activation_function", "gelu_fast", "must be one of gelu_new");
+  refused("gpt", "embd_pdrop", 0.5, "$.embd_pdrop: must equal resid_pdrop, 0, as there is one dropout here");
+  refused("gpt", "n_head", 5, "n_embd must be a multiple of n_head");
+  refused("gpt", "n_ctx", 31, "$.n_ctx: must be 32; it is 31");
+  refused("gpt", "gradus", Json::object().set("alibi", true), "$.gradus.alibi: every key must be known");
+  refused("gpt", "gradus", Json::object().set("position", "alibi"),
           "position must be one of none, learned, sinusoidal, rotary; it is 'alibi'");
-  refused(Arch::gpt, "torch_dtype", "int8", "$.torch_dtype: must be float32");
+  refused("gpt", "torch_dtype", "int8", "$.torch_dtype: must be float32");
 }
 
 TEST_CASE("a configuration that no model can have is an error that says why") {
   const auto refused = [](auto change, const std::string& text) {
-    Config config = small_config(Arch::llama);
+    Config config = small_config("llama");
     change(config);
     CHECK_THROWS_WITH(config.validate(), text);
     CHECK_THROWS_AS(Transformer(config), std::invalid_argument);
@@ -108,7 +131,7 @@ TEST_CASE("a configuration that no model can have is an error that says why") {
       "n_layer");
   CHECK_THROWS_WITH(find_preset("tiny"),
                     "config: preset must be one of nano, micro, small, gpt2; it is 'tiny'");
-  CHECK_THROWS_WITH(parse_arch("bert"), "config: arch must be one of gpt, llama; it is 'bert'");
+  CHECK_THROWS_WITH(default_config("bert"), "config: arch must be one of gpt, llama; it is 'bert'");
   CHECK_THROWS_WITH(parse_activation("swish"),
                     ContainsSubstring("activation must be one of gelu, gelu_tanh"));
 }

@@ -25,7 +25,7 @@ namespace {
 struct Given {
   TemporaryFolder folder;
   Corpus corpus;
-  Config config = small_config(Arch::gpt, kVocab, 16);
+  Config config = small_config("gpt", kVocab, 16);
   TrainingOptions options = few_steps(6);
   Given() {
     std::string text;

@@ -32,7 +32,7 @@ using gradus::test::TemporaryFolder;
 
 namespace {
 
-Config dropout_config(Arch arch) {
+Config dropout_config(std::string_view arch) {
   Config config = small_config(arch, kVocab, 16);
   config.dropout = 0.1;
   return config;
@@ -70,7 +70,7 @@ double window_nats(const Transformer& model, const std::vector<int32_t>& window)
 }  // namespace
 
 TEST_CASE("a training step is loss, gradient, clipping and AdamW at the schedule's rate") {
-  for (const Arch arch : {Arch::gpt, Arch::llama}) {
+  for (const std::string_view arch : {"gpt", "llama"}) {
     const Config config = dropout_config(arch);
     const TrainingOptions options = few_steps(6);
     Training training(config, options);
@@ -113,7 +113,7 @@ TEST_CASE("a training step is loss, gradient, clipping and AdamW at the schedule
 }
 
 TEST_CASE("two batches of four are one batch of eight, to the bit") {
-  for (const Arch arch : {Arch::gpt, Arch::llama}) {
+  for (const std::string_view arch : {"gpt", "llama"}) {
     const Config config = dropout_config(arch);
     TrainingOptions options = few_steps(6);
     const std::string whole = trained(config, options);
@@ -130,7 +130,7 @@ TEST_CASE("two batches of four are one batch of eight, to the bit") {
 }
 
 TEST_CASE("training gives the same bits on any number of threads and on every set with fused multiply-add") {
-  for (const Arch arch : {Arch::gpt, Arch::llama}) {
+  for (const std::string_view arch : {"gpt", "llama"}) {
     const Config config = dropout_config(arch);
     const TrainingOptions options = few_steps(6);
     std::string first;
@@ -152,7 +152,7 @@ TEST_CASE("training gives the same bits on any number of threads and on every se
 }
 
 TEST_CASE("training gives the same bits whatever tiles and blocks its products are made of") {
-  for (const Arch arch : {Arch::gpt, Arch::llama}) {
+  for (const std::string_view arch : {"gpt", "llama"}) {
     const Config config = dropout_config(arch);
     const std::string usual = trained(config, few_steps(4));
     for (const int64_t rows : {1, 5, 12}) {
@@ -164,7 +164,7 @@ TEST_CASE("training gives the same bits whatever tiles and blocks its products a
 }
 
 TEST_CASE("every option that is part of a training changes its bits") {
-  const Config config = dropout_config(Arch::gpt);
+  const Config config = dropout_config("gpt");
   const std::string base = trained(config, few_steps(6));
   CHECK((trained(config, few_steps(6)) == base));
   const auto changes = [&](const char* name, auto change) {
@@ -190,7 +190,7 @@ TEST_CASE("every option that is part of a training changes its bits") {
 TEST_CASE("loss and gradient norm of a step do not depend on how it is cut into batches, to the last bit") {
   // Six and three are no powers of two: halves of a sum would be exact, and hide another order.
   for (const bool tie : {true, false}) {
-    Config config = dropout_config(Arch::gpt);
+    Config config = dropout_config("gpt");
     config.tie = tie;
     const auto events = [&](int64_t batch, int64_t parts) {
       TrainingOptions options = few_steps(6);
@@ -212,7 +212,7 @@ TEST_CASE("loss and gradient norm of a step do not depend on how it is cut into 
 }
 
 TEST_CASE("however few rows of the token table may wait for the last batch, the bits are the same") {
-  for (const Arch arch : {Arch::gpt, Arch::llama}) {
+  for (const std::string_view arch : {"gpt", "llama"}) {
     Config config = dropout_config(arch);
     config.tie = true;
     TrainingOptions options = few_steps(6);
@@ -242,7 +242,7 @@ TEST_CASE("however few rows of the token table may wait for the last batch, the 
 TEST_CASE("wsd begins to fall where 40 % of the steps are left") {
   TrainingOptions options = few_steps(20);
   options.schedule = "wsd";
-  Training training(small_config(Arch::gpt, kVocab, 16), options);
+  Training training(small_config("gpt", kVocab, 16), options);
   for (int64_t step = 1; step <= 20; ++step) {
     const double rate = training.trainer.train_step().learning_rate;
     CAPTURE(step);
@@ -256,7 +256,7 @@ TEST_CASE("a reducer sees the gradient of the whole step, once") {
   TrainingOptions options = few_steps(6);
   options.batch_size = 4;
   options.grad_accum = 2;
-  Training training(dropout_config(Arch::gpt), options);
+  Training training(dropout_config("gpt"), options);
   int calls = 0;
   double seen = 0;
   const std::vector<NamedTensor> parameters = training.model.parameters();
@@ -272,7 +272,7 @@ TEST_CASE("a reducer sees the gradient of the whole step, once") {
 }
 
 TEST_CASE("a loss that is not finite is an error naming the parameter to blame, and the model stays") {
-  Training training(dropout_config(Arch::gpt), few_steps(6));
+  Training training(dropout_config("gpt"), few_steps(6));
   training.steps(1);
   const Tensor& table = training.model.token_embedding.weight;
   table.mutable_data<float>()[0] = std::numeric_limits<float>::infinity();
@@ -283,7 +283,7 @@ TEST_CASE("a loss that is not finite is an error naming the parameter to blame, 
 }
 
 TEST_CASE("a restored checkpoint continues to the same bits") {
-  for (const Arch arch : {Arch::gpt, Arch::llama}) {
+  for (const std::string_view arch : {"gpt", "llama"}) {
     for (const bool tie : {true, false}) {
       Config config = dropout_config(arch);
       config.tie = tie;
@@ -312,7 +312,7 @@ TEST_CASE("a restored checkpoint continues to the same bits") {
 
 TEST_CASE(
     "restoring refuses a checkpoint of another model, or one with a changed byte, by the tensor's name") {
-  const Config config = dropout_config(Arch::gpt);
+  const Config config = dropout_config("gpt");
   const TemporaryFolder folder;
   Training training(config, few_steps(6));
   training.steps(2);
@@ -335,7 +335,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a run is the same model whatever it reports and saves on the way") {
-  const Config config = dropout_config(Arch::llama);
+  const Config config = dropout_config("llama");
   TrainingOptions options = few_steps(6);
   const auto weights = [&] {
     const TemporaryFolder folder;
@@ -358,7 +358,7 @@ TEST_CASE("a run evaluates, samples and checkpoints when they are due, and at it
   options.sample_every = 2;
   options.checkpoint_every = 4;
   const TemporaryFolder folder;
-  Training training(dropout_config(Arch::gpt), options);
+  Training training(dropout_config("gpt"), options);
   Recorder recorder;
   CHECK(training.run(folder.path(), recorder));
   CHECK(recorder.checkpoints == std::vector<int64_t>{0, 4, 7});
@@ -379,7 +379,7 @@ TEST_CASE("a run evaluates, samples and checkpoints when they are due, and at it
   CHECK(metadata.at("step") == "7");
 
   // What was evaluated last belongs to the checkpoint.
-  Training again(dropout_config(Arch::gpt), options);
+  Training again(dropout_config("gpt"), options);
   Recorder nothing;
   // A finished run is finished: nothing happens, and that is no error.
   CHECK(again.go_on(folder.path(), nothing));
@@ -391,7 +391,7 @@ TEST_CASE("a run evaluates, samples and checkpoints when they are due, and at it
 }
 
 TEST_CASE("a cancelled run checkpoints the step it has reached and continues to the same bits") {
-  const Config config = dropout_config(Arch::gpt);
+  const Config config = dropout_config("gpt");
   TrainingOptions options = few_steps(7);
   options.eval_interval = 2;
   const TemporaryFolder whole_folder, folder;
@@ -419,7 +419,7 @@ TEST_CASE("without held-out text a run evaluates nothing, and asking for it is a
   TrainingOptions options = few_steps(2);
   options.eval_interval = 1;
   const TrainingText text{text_of(some_ids(100, kVocab)), {}};
-  Transformer model = small_model(dropout_config(Arch::gpt));
+  Transformer model = small_model(dropout_config("gpt"));
   Trainer trainer(model, options, letters(), text);
   const TemporaryFolder folder;
   Recorder recorder;
@@ -430,7 +430,7 @@ TEST_CASE("without held-out text a run evaluates nothing, and asking for it is a
 }
 
 TEST_CASE("an evaluation predicts every token but the first once, each within its window") {
-  for (const Arch arch : {Arch::gpt, Arch::llama}) {
+  for (const std::string_view arch : {"gpt", "llama"}) {
     const Transformer model = small_model(small_config(arch, kVocab, 16));
     // Around the ends of windows, and beyond the 4096 rows that go through the model at once.
     for (const int64_t length : {2, 3, 16, 17, 18, 32, 33, 34, 4097, 4113, 4114}) {
@@ -463,7 +463,7 @@ TEST_CASE("an evaluation predicts every token but the first once, each within it
 }
 
 TEST_CASE("an evaluation does not depend on what is evaluated with it") {
-  const Transformer model = small_model(small_config(Arch::llama, kVocab, 16));
+  const Transformer model = small_model(small_config("llama", kVocab, 16));
   const std::vector<int32_t> ids = some_ids(16 * 9 + 1, kVocab, 6);
   double nats = 0;
   for (std::size_t first = 0; first + 1 < ids.size(); first += 16) {
@@ -479,7 +479,7 @@ TEST_CASE("bits per byte count the text that unknown tokens stand for, and the u
   TokenizerTraining options;
   options.kind = "words";
   const Tokenizer words = train_tokenizer(known, options);
-  const Transformer model = small_model(small_config(Arch::gpt, words.vocab_size(), 16));
+  const Transformer model = small_model(small_config("gpt", words.vocab_size(), 16));
   const TokenText text = tokenize_documents(words, unknown);
   const Evaluation result = evaluate(model, words, text.ids, text.bytes_of);
   CHECK(result.tokens == 2);
@@ -491,7 +491,7 @@ TEST_CASE("bits per byte count the text that unknown tokens stand for, and the u
 
 TEST_CASE("an evaluation reads fewer windows at once where the vocabulary is large, but always a whole one") {
   const auto tokens = [](int64_t vocab_size, int64_t block_size) {
-    return evaluation_tokens(small_config(Arch::gpt, vocab_size, block_size));
+    return evaluation_tokens(small_config("gpt", vocab_size, block_size));
   };
   CHECK(tokens(256, 16) == 4096);
   CHECK(tokens(2048, 16) == 4096);
@@ -504,7 +504,7 @@ TEST_CASE("an evaluation reads fewer windows at once where the vocabulary is lar
 TEST_CASE("special tokens are predicted, and count no bytes") {
   const std::vector<std::string_view> documents = {"one two", "three"};
   const Tokenizer bpe = Tokenizer::train_bpe(documents, 257);
-  Config config = small_config(Arch::gpt, bpe.vocab_size(), 16);
+  Config config = small_config("gpt", bpe.vocab_size(), 16);
   const Transformer model = small_model(config);
   const TokenText text = tokenize_documents(bpe, documents);
   const Evaluation result = evaluate(model, bpe, text.ids, text.bytes_of);
@@ -514,7 +514,7 @@ TEST_CASE("special tokens are predicted, and count no bytes") {
 }
 
 TEST_CASE("an evaluation needs two tokens, stops when progress throws, and leaves no gradient") {
-  Transformer model = small_model(small_config(Arch::gpt, kVocab, 16));
+  Transformer model = small_model(small_config("gpt", kVocab, 16));
   model.set_requires_grad(true);
   const std::vector<int32_t> ids = some_ids(40, kVocab);
   CHECK_THROWS_WITH(evaluated(model, std::span(ids).first(1)),
@@ -529,7 +529,7 @@ TEST_CASE("a checkpoint records whether its steps were taken with fused multiply
   for (const std::string& isa : available_isas()) {
     const UseIsa use(isa);
     const TemporaryFolder folder;
-    Training training(small_config(Arch::gpt, kVocab, 16), few_steps(6));
+    Training training(small_config("gpt", kVocab, 16), few_steps(6));
     training.trainer.save(folder.path(), {});
     CHECK(SafetensorsFile::open(folder / kStateFile).metadata().at(kFusedKey) ==
           (has_fma(isa) ? "yes" : "no"));

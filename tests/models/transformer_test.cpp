@@ -1,19 +1,20 @@
 #include "models/transformer/transformer.hpp"
 
 #include <cmath>
-#include <map>
 
+#include "models/transformer/families/family.hpp"
 #include "models/transformer/files.hpp"
-#include "models/transformer/gpt.hpp"
-#include "models/transformer/llama.hpp"
+#include "models/transformer/generate.hpp"
 #include "models/transformer/weights.hpp"
 #include "tensor/autodiff.hpp"
 #include "tensor/io/safetensors.hpp"
 #include "tensor/storage.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/grad_check.hpp"
+#include "tests/support/reference_model.hpp"
 #include "tests/support/small_model.hpp"
 #include "tests/support/temporary_folder.hpp"
+#include "tests/support/use_threads.hpp"
 
 using namespace gradus;
 using namespace gradus::testing;
@@ -22,158 +23,6 @@ using gradus::test::TemporaryFolder;
 
 namespace {
 
-// A model by its file alone, in plain loops and double: what GPT2LMHeadModel and LlamaForCausalLM compute, from the
-// tensors as those name and orient them.
-class Reference {
- public:
-  using Rows = std::vector<std::vector<double>>;
-
-  Reference(const std::vector<NamedTensor>& tensors, const Config& config) : config_(config) {
-    for (const NamedTensor& t : tensors) tensors_[t.name] = {t.tensor.to_vector<double>(), t.tensor.size(-1)};
-  }
-
-  Rows logits(const std::vector<int32_t>& ids) const {
-    const bool gpt = config_.arch == Arch::gpt;
-    const std::string table = gpt ? "transformer.wte.weight" : "model.embed_tokens.weight";
-    Rows x;
-    for (size_t t = 0; t < ids.size(); ++t) {
-      x.push_back(row(table, ids[t]));
-      if (gpt) add(x[t], row("transformer.wpe.weight", static_cast<int64_t>(t)));
-    }
-    for (int64_t l = 0; l < config_.n_layer; ++l) {
-      const std::string p = (gpt ? "transformer.h." : "model.layers.") + std::to_string(l);
-      Rows h = norm(x, p + (gpt ? ".ln_1" : ".input_layernorm"));
-      Rows q, k, v;
-      if (gpt) {
-        const Rows all = dense(h, p + ".attn.c_attn");
-        const auto c = static_cast<std::ptrdiff_t>(config_.n_embd);
-        for (const auto& r : all) {
-          q.emplace_back(r.begin(), r.begin() + c);
-          k.emplace_back(r.begin() + c, r.begin() + 2 * c);
-          v.emplace_back(r.begin() + 2 * c, r.end());
-        }
-      } else {
-        q = rotated(dense(h, p + ".self_attn.q_proj"));
-        k = rotated(dense(h, p + ".self_attn.k_proj"));
-        v = dense(h, p + ".self_attn.v_proj");
-      }
-      add_rows(x, dense(attend(q, k, v), p + (gpt ? ".attn.c_proj" : ".self_attn.o_proj")));
-      h = norm(x, p + (gpt ? ".ln_2" : ".post_attention_layernorm"));
-      Rows up = dense(h, p + (gpt ? ".mlp.c_fc" : ".mlp.up_proj"));
-      if (gpt) {
-        for (auto& r : up) {
-          for (double& u : r) u *= 0.5 * (1 + std::tanh(std::sqrt(2 / M_PI) * (u + 0.044715 * u * u * u)));
-        }
-      } else {
-        const Rows gate = dense(h, p + ".mlp.gate_proj");
-        for (size_t t = 0; t < up.size(); ++t) {
-          for (size_t f = 0; f < up[t].size(); ++f) up[t][f] *= gate[t][f] / (1 + std::exp(-gate[t][f]));
-        }
-      }
-      add_rows(x, dense(up, p + (gpt ? ".mlp.c_proj" : ".mlp.down_proj")));
-    }
-    x = norm(x, gpt ? "transformer.ln_f" : "model.norm");
-    return product(x, tensors_.at(config_.tie ? table : "lm_head.weight"), false);
-  }
-
- private:
-  struct Matrix {
-    std::vector<double> values;
-    int64_t columns;
-  };
-
-  std::vector<double> row(const std::string& name, int64_t r) const {
-    const Matrix& m = tensors_.at(name);
-    return {m.values.begin() + r * m.columns, m.values.begin() + (r + 1) * m.columns};
-  }
-  static void add(std::vector<double>& a, const std::vector<double>& b) {
-    for (size_t i = 0; i < a.size(); ++i) a[i] += b[i];
-  }
-  static void add_rows(Rows& a, const Rows& b) {
-    for (size_t t = 0; t < a.size(); ++t) add(a[t], b[t]);
-  }
-  // x · m where inputs come first, else x · mᵀ.
-  static Rows product(const Rows& x, const Matrix& m, bool inputs_first) {
-    const auto inputs = static_cast<int64_t>(x[0].size());
-    const int64_t outputs = inputs_first ? m.columns : static_cast<int64_t>(m.values.size()) / inputs;
-    Rows y(x.size(), std::vector<double>(static_cast<size_t>(outputs), 0.0));
-    for (size_t t = 0; t < x.size(); ++t) {
-      for (int64_t o = 0; o < outputs; ++o) {
-        for (int64_t i = 0; i < inputs; ++i) {
-          y[t][static_cast<size_t>(o)] +=
-              x[t][static_cast<size_t>(i)] *
-              m.values[static_cast<size_t>(inputs_first ? i * outputs + o : o * inputs + i)];
-        }
-      }
-    }
-    return y;
-  }
-  Rows dense(const Rows& x, const std::string& name) const {
-    Rows y = product(x, tensors_.at(name + ".weight"), config_.arch == Arch::gpt);
-    if (const auto bias = tensors_.find(name + ".bias"); bias != tensors_.end()) {
-      for (auto& r : y) add(r, bias->second.values);
-    }
-    return y;
-  }
-  Rows norm(const Rows& x, const std::string& name) const {
-    const std::vector<double>& w = tensors_.at(name + ".weight").values;
-    const auto n = static_cast<double>(w.size());
-    const bool rms = config_.arch == Arch::llama;
-    Rows y = x;
-    for (auto& r : y) {
-      double mean = 0;
-      for (const double u : r) mean += rms ? 0 : u / n;
-      double variance = 0;
-      for (const double u : r) variance += (u - mean) * (u - mean) / n;
-      for (size_t c = 0; c < r.size(); ++c)
-        r[c] = (r[c] - mean) / std::sqrt(variance + config_.norm_epsilon) * w[c];
-      if (!rms) add(r, tensors_.at(name + ".bias").values);
-    }
-    return y;
-  }
-  Rows rotated(Rows x) const {
-    const auto width = static_cast<size_t>(config_.n_embd / config_.n_head);
-    for (size_t t = 0; t < x.size(); ++t) {
-      for (size_t h = 0; h < x[t].size(); h += width) {
-        for (size_t i = 0; i < width / 2; ++i) {
-          const double angle =
-              static_cast<double>(t) *
-              std::pow(config_.rope_base, -2.0 * static_cast<double>(i) / static_cast<double>(width));
-          const double a = x[t][h + i];
-          const double b = x[t][h + i + width / 2];
-          x[t][h + i] = a * std::cos(angle) - b * std::sin(angle);
-          x[t][h + i + width / 2] = b * std::cos(angle) + a * std::sin(angle);
-        }
-      }
-    }
-    return x;
-  }
-  Rows attend(const Rows& q, const Rows& k, const Rows& v) const {
-    const auto width = static_cast<size_t>(config_.n_embd / config_.n_head);
-    const auto group = static_cast<size_t>(config_.n_head / config_.n_kv_head);
-    Rows y(q.size(), std::vector<double>(q[0].size(), 0.0));
-    for (size_t t = 0; t < q.size(); ++t) {
-      for (size_t h = 0; h < static_cast<size_t>(config_.n_head); ++h) {
-        const size_t g = h / group * width;
-        std::vector<double> p(t + 1, 0.0);
-        double sum = 0;
-        for (size_t j = 0; j <= t; ++j) {
-          for (size_t d = 0; d < width; ++d) p[j] += q[t][h * width + d] * k[j][g + d];
-          p[j] = std::exp(p[j] / std::sqrt(static_cast<double>(width)));
-          sum += p[j];
-        }
-        for (size_t j = 0; j <= t; ++j) {
-          for (size_t d = 0; d < width; ++d) y[t][h * width + d] += p[j] / sum * v[j][g + d];
-        }
-      }
-    }
-    return y;
-  }
-
-  Config config_;
-  std::map<std::string, Matrix> tensors_;
-};
-
 std::vector<NamedTensor> widened(const std::vector<NamedTensor>& tensors) {
   const NoGrad quiet;
   std::vector<NamedTensor> result;
@@ -181,7 +30,48 @@ std::vector<NamedTensor> widened(const std::vector<NamedTensor>& tensors) {
   return result;
 }
 
-std::vector<Config> both_families() { return {small_config(Arch::gpt), small_config(Arch::llama)}; }
+std::vector<Config> both_families() { return {small_config("gpt"), small_config("llama")}; }
+
+// What no family of the list does: each kind of block, with and without a final norm, in one direction and in both.
+std::vector<Config> unusual_stacks() {
+  std::vector<Config> configs;
+  for (Config config : both_families()) {
+    config.block = BlockKind::post_norm;
+    config.causal = false;
+    config.final_norm = false;
+    configs.push_back(config);
+    config.block = BlockKind::parallel;
+    configs.push_back(config);
+    config.causal = true;
+    config.final_norm = true;
+    configs.push_back(config);
+    config.block = BlockKind::parallel_shared;
+    configs.push_back(config);
+    config.block = BlockKind::pre_norm;
+    config.causal = false;
+    configs.push_back(config);
+  }
+  return configs;
+}
+
+std::string stack_name(const Config& c) {
+  return std::string(c.family->name) + " " + std::string(name_of(c.block)) +
+         (c.causal ? " causal" : " both ways") + (c.final_norm ? "" : ", no final norm");
+}
+
+// The largest difference of a model's logits from those of plain loops, relative to their size.
+double worst_difference(const Transformer& model) {
+  const std::vector<int32_t> ids = some_ids(11, model.config().vocab_size);
+  const std::vector<float> logits =
+      model.logits(model.forward(ids_tensor(ids), Context::of_batch(1, 11))).to_vector<float>();
+  const auto expected = ReferenceModel(widened(file_weights(model)), model.config()).logits(ids);
+  double worst = 0;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    const double e = expected[i / 29][i % 29];
+    worst = std::max(worst, std::abs(static_cast<double>(logits[i]) - e) / (1 + std::abs(e)));
+  }
+  return worst;
+}
 
 // The parameter counts of a preset by its tensors, made of nothing.
 int64_t counted(const Config& config) {
@@ -197,29 +87,88 @@ TEST_CASE("the model computes what GPT-2 and Llama compute with the tensors of i
   for (Config config : both_families()) {
     for (const bool tie : {true, false}) {
       config.tie = tie;
-      const Transformer model = small_model(config);
-      const std::vector<int32_t> ids = some_ids(11, config.vocab_size);
-      const std::vector<float> logits =
-          model.logits(model.forward(ids_tensor(ids), Context::of_batch(1, 11))).to_vector<float>();
-      const auto expected = Reference(widened(file_weights(model)), config).logits(ids);
-      double worst = 0;
-      for (size_t i = 0; i < logits.size(); ++i) {
-        const double e = expected[i / 29][i % 29];
-        worst = std::max(worst, std::abs(static_cast<double>(logits[i]) - e) / (1 + std::abs(e)));
-      }
-      CHECK(worst < 1e-5);
+      CHECK(worst_difference(small_model(config)) < 1e-5);
     }
   }
 }
 
+TEST_CASE("blocks with the norm behind, in parallel and in both directions compute their formulas") {
+  for (Config config : unusual_stacks()) {
+    INFO(stack_name(config));
+    const Transformer model = small_model(config);
+    CHECK(worst_difference(model) < 1e-5);
+    CHECK(parameter_count(config) == counted(config));
+
+    // A text's rows are the same bits in any company, and at any number of threads; so are all gradients.
+    const Tensor ids = ids_tensor(some_ids(30, 29));
+    const int64_t lengths[] = {6, 24};
+    const int64_t alone[] = {24};
+    CHECK(equal_bits(slice(model.forward(ids, Context::of_lengths(lengths)), 0, 6, 30),
+                     model.forward(slice(ids, 0, 6, 30), Context::of_lengths(alone))));
+    const auto gradients = [&](int threads) {
+      const UseThreads use(threads);
+      Transformer copy = small_model(config);
+      copy.set_requires_grad(true);
+      copy.loss(ids, ids_tensor(some_ids(30, 29, 8)), Context::of_lengths(lengths)).backward();
+      return copy.parameters();
+    };
+    const auto one = gradients(1);
+    for (const int threads : {2, 4}) {
+      const auto more = gradients(threads);
+      for (size_t i = 0; i < one.size(); ++i) CHECK(equal_bits(one[i].tensor.grad(), more[i].tensor.grad()));
+    }
+  }
+}
+
+TEST_CASE("a model that reads in both directions has no cache, and says so") {
+  Config config = small_config("gpt");
+  config.causal = false;
+  const Transformer model = small_model(config);
+  const std::string why = "only a causal model can generate with caches";
+  CHECK_THROWS_WITH(model.make_caches(8), ContainsSubstring(why));
+  CHECK_THROWS_WITH(DecodingSession(model, some_ids(3, 29)), ContainsSubstring(why));
+  const NoGrad quiet;
+  std::vector<KeyValueCache> caches(2, KeyValueCache(8, 4, 6));
+  CHECK_THROWS_WITH(model.forward(ids_tensor({1, 2}), Context::of_caches(caches, 2)),
+                    ContainsSubstring("blocks.0.attention: attention with a cache must be causal"));
+}
+
+TEST_CASE("a model without a final norm has no layer final") {
+  Config config = small_config("llama");
+  config.final_norm = false;
+  const Transformer model = small_model(config);
+  const Tensor ids = ids_tensor(some_ids(9, 29));
+  const std::vector<Tensor> states = model.hidden_states(ids, Context::of_batch(1, 9));
+  REQUIRE(states.size() == 3);
+  CHECK(equal_bits(states[2], model.forward(ids, Context::of_batch(1, 9))));
+  CHECK(parse_layers("all", config) == std::vector<int64_t>{0, 1, 2});
+  CHECK(parse_layers("-1", config) == std::vector<int64_t>{2});
+  CHECK_THROWS_WITH(
+      parse_layers("final", config),
+      "layers: 'final' must be there to be chosen; this model has no norm behind its last block; its "
+      "last layer is 2, or -1");
+  for (const NamedTensor& parameter : model.parameters()) CHECK(parameter.name != "final_norm.weight");
+  for (const NamedTensor& weight : file_weights(model)) CHECK(weight.name != "model.norm.weight");
+}
+
+TEST_CASE("the last of the hidden states of the Hugging Face library is final, where there is one") {
+  Config config = small_config("gpt");
+  CHECK(library_state(0, config) == 0);
+  CHECK(library_state(1, config) == 1);
+  CHECK(library_state(2, config) == 3);
+  config.final_norm = false;
+  CHECK(library_state(2, config) == 2);
+  CHECK_THROWS_WITH(library_state(3, config), ContainsSubstring("must be in [0, 2]"));
+}
+
 TEST_CASE("gpt2 has 124,439,808 parameters, and every count equals the tensors") {
-  const Config gpt2 = make_config(Arch::gpt, find_preset("gpt2"), 50257);
+  const Config gpt2 = make_config("gpt", find_preset("gpt2"), 50257);
   CHECK(gpt2.block_size == 1024);
   CHECK(gpt2.n_ffn == 3072);
   CHECK(parameter_count(gpt2) == 124439808);
   CHECK(counted(gpt2) == 124439808);
   CHECK(matrix_weight_count(gpt2) == 12 * 12 * 768 * 768 + 50257 * 768);
-  for (const Arch arch : {Arch::gpt, Arch::llama}) {
+  for (const std::string_view arch : {"gpt", "llama"}) {
     for (const Preset& preset : presets()) {
       Config config = make_config(arch, preset, 1000);
       CHECK(parameter_count(config) == counted(config));
@@ -230,12 +179,14 @@ TEST_CASE("gpt2 has 124,439,808 parameters, and every count equals the tensors")
       CHECK(parameter_count(config) == counted(config));
     }
   }
-  CHECK(make_config(Arch::llama, find_preset("micro"), 10).n_ffn == 1024);
-  CHECK(make_config(Arch::llama, find_preset("nano"), 10).n_ffn == 352);  // 341.3 rounded up
+  CHECK(make_config("llama", find_preset("micro"), 10).n_ffn == 1024);
+  CHECK(make_config("llama", find_preset("nano"), 10).n_ffn == 352);  // 341.3 rounded up
 }
 
 TEST_CASE("every gradient of a whole model equals central differences in f64") {
-  for (Config config : both_families()) {
+  std::vector<Config> configs = both_families();
+  for (const Config& config : unusual_stacks()) configs.push_back(config);
+  for (Config config : configs) {
     config.dtype = DType::f64;
     config.vocab_size = 13;
     config.n_embd = 16;
@@ -259,12 +210,12 @@ TEST_CASE("every gradient of a whole model equals central differences in f64") {
     GradCheck settings;
     settings.elements = 3;
     settings.tolerance = 1e-6;
-    CHECK(check_gradient(std::string(name_of(config.arch)), loss, inputs, all, settings) == "");
+    CHECK(check_gradient(stack_name(config), loss, inputs, all, settings) == "");
   }
 }
 
 TEST_CASE("the gradient of a tied table is the sum of its two uses") {
-  Config config = small_config(Arch::gpt);
+  Config config = small_config("gpt");
   config.dtype = DType::f64;
   Transformer tied = small_model(config);
   config.tie = false;
@@ -283,7 +234,7 @@ TEST_CASE("the gradient of a tied table is the sum of its two uses") {
 }
 
 TEST_CASE("initial values have their deviations and depend on their own name alone") {
-  Config config = make_config(Arch::gpt, find_preset("nano"), 300);
+  Config config = make_config("gpt", find_preset("nano"), 300);
   Transformer model(config);
   model.init(5);
   Config deeper_config = config;
@@ -339,7 +290,7 @@ TEST_CASE("two micro-batches give the loss and gradients of one batch bit for bi
 }
 
 TEST_CASE("the embeddings drop out by the path of the table while training") {
-  Config config = small_config(Arch::gpt);
+  Config config = small_config("gpt");
   config.dropout = 0.3;
   const Transformer model = small_model(config);
   const Tensor ids = ids_tensor(some_ids(12, 29));
@@ -386,16 +337,17 @@ TEST_CASE("layer_0 enters the first block, layer_l leaves block l, and final is 
 }
 
 TEST_CASE("layers are chosen by number, name or all") {
-  CHECK(parse_layers("all", 2) == std::vector<int64_t>{0, 1, 2, 3});
-  CHECK(parse_layers("final", 2) == std::vector<int64_t>{3});
-  CHECK(parse_layers("-1,0,2,final", 2) == std::vector<int64_t>{0, 2, 3});
-  CHECK(parse_layers("-3", 2) == std::vector<int64_t>{0});
+  const Config two_layers = small_config("gpt");
+  CHECK(parse_layers("all", two_layers) == std::vector<int64_t>{0, 1, 2, 3});
+  CHECK(parse_layers("final", two_layers) == std::vector<int64_t>{3});
+  CHECK(parse_layers("-1,0,2,final", two_layers) == std::vector<int64_t>{0, 2, 3});
+  CHECK(parse_layers("-3", two_layers) == std::vector<int64_t>{0});
   CHECK_THROWS_WITH(
-      parse_layers("99", 2),
+      parse_layers("99", two_layers),
       "layers: each must be a number in [-3, 2], 'final' or 'all'; '99' was given; the model has 2 layers, "
       "and layer 0 is what enters the first");
   for (const char* bad : {"", "1,", "-4", "x", "1 ", "3"})
-    CHECK_THROWS_AS(parse_layers(bad, 2), std::invalid_argument);
+    CHECK_THROWS_AS(parse_layers(bad, two_layers), std::invalid_argument);
 }
 
 TEST_CASE("a model that is saved and loaded is the same, in both layouts and with unusual choices") {
@@ -424,6 +376,7 @@ TEST_CASE("a model that is saved and loaded is the same, in both layouts and wit
   configs.push_back(configs[1]);
   configs.back().dtype = DType::f64;
   configs.back().position = PositionKind::none;
+  for (const Config& config : unusual_stacks()) configs.push_back(config);
   for (const Config& config : configs) {
     const Transformer model = small_model(config);
     const TemporaryFolder folder;
@@ -443,7 +396,7 @@ TEST_CASE("a model that is saved and loaded is the same, in both layouts and wit
 
 TEST_CASE("files have the names and orientation of the Hugging Face library") {
   const TemporaryFolder folder;
-  Transformer gpt = small_model(small_config(Arch::gpt));
+  Transformer gpt = small_model(small_config("gpt"));
   save_transformer(folder.path(), gpt);
   {
     const SafetensorsFile file = SafetensorsFile::open(folder / kWeightsFile);
@@ -460,7 +413,7 @@ TEST_CASE("files have the names and orientation of the Hugging Face library") {
     CHECK(json.at("tie_word_embeddings").as_boolean());
     CHECK(json.find("gradus") == nullptr);
   }
-  Config config = small_config(Arch::llama);
+  Config config = small_config("llama");
   config.tie = false;
   Transformer llama = small_model(config);
   save_transformer(folder.path(), llama);
@@ -481,7 +434,7 @@ TEST_CASE("files have the names and orientation of the Hugging Face library") {
 
 TEST_CASE("tensors that are missing, unexpected or of another shape are errors that name them") {
   const TemporaryFolder folder;
-  const Transformer model = small_model(small_config(Arch::gpt));
+  const Transformer model = small_model(small_config("gpt"));
   save_transformer(folder.path(), model);
   const std::vector<NamedTensor> good = file_weights(model);
   const std::string path = folder / kWeightsFile;
@@ -534,7 +487,7 @@ TEST_CASE("tensors that are missing, unexpected or of another shape are errors t
 }
 
 TEST_CASE("inputs that a model cannot take are errors that say why") {
-  const Transformer model = small_model(small_config(Arch::gpt));
+  const Transformer model = small_model(small_config("gpt"));
   const auto run = [&](const Tensor& ids, const Context& context) { return model.forward(ids, context); };
   CHECK_THROWS_WITH(
       run(ids_tensor(some_ids(33, 29)), Context::of_batch(1, 33)),

@@ -157,6 +157,30 @@ TEST_CASE("AdamW refuses what it cannot update, by name") {
   CHECK_THROWS_WITH(optimizer.load_state(state, -1), ContainsSubstring("must not be negative"));
 }
 
+TEST_CASE(
+    "AdamW leaves an optional parameter without a gradient as it is, and the others as if it were not "
+    "there") {
+  const Tensor pooler = drawn({3, 7}, 2);
+  const Tensor with = drawn({40000}, 1);
+  AdamW optimizer({{"pooler", pooler}, {"x", with}}, {.optional = {"pooler"}});
+  for (const uint64_t seed : {10, 11, 12}) {
+    with.set_grad(drawn({40000}, seed));
+    if (seed == 12) pooler.set_grad(drawn({3, 7}, 20));
+    optimizer.step(1e-2);
+    CHECK(same_bits(pooler, drawn({3, 7}, 2)) == (seed != 12));
+    CHECK(same_bits(optimizer.state()[0].tensor, Tensor::zeros({3, 7})) == (seed != 12));
+  }
+  const Tensor x = drawn({40000}, 1);
+  AdamW alone({{"x", x}});
+  for (const uint64_t seed : {10, 11, 12}) {
+    x.set_grad(drawn({40000}, seed));
+    alone.step(1e-2);
+  }
+  CHECK(same_bits(with, x));
+  CHECK_THROWS_WITH(AdamW({{"x", x}}, {.optional = {"y"}}),
+                    ContainsSubstring("optional must name parameters; y is none of them"));
+}
+
 TEST_CASE("the global norm is that of all gradients together, at any number of threads") {
   const Tensor a = drawn({50000}, 1), b = drawn({3, 7}, 2), c = Tensor::zeros({2});
   const Tensor wide = drawn({9}, 4, DType::f64);

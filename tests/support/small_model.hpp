@@ -12,7 +12,7 @@
 
 namespace gradus::testing {
 
-inline Config small_config(Arch arch, int64_t vocab_size = 29, int64_t block_size = 32) {
+inline Config small_config(std::string_view arch, int64_t vocab_size = 29, int64_t block_size = 32) {
   Config config = default_config(arch);
   config.vocab_size = vocab_size;
   config.block_size = block_size;
@@ -20,7 +20,7 @@ inline Config small_config(Arch arch, int64_t vocab_size = 29, int64_t block_siz
   config.n_head = 4;
   config.n_embd = 24;
   config.n_ffn = 40;
-  if (arch == Arch::llama) config.n_kv_head = 2;
+  if (arch == "llama") config.n_kv_head = 2;
   return config.resolved();
 }
 

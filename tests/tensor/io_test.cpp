@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "tensor/io/bounds.hpp"
 #include "tensor/io/detail/checksum.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/hash.hpp"
@@ -61,6 +62,24 @@ std::string message_of(const std::string& text) {
 }
 
 }  // namespace
+
+TEST_CASE("sizes and places that a file claims do not overflow") {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  CHECK(checked_multiply(3, 5) == 15);
+  CHECK(checked_multiply(kMost, 1) == kMost);
+  CHECK_FALSE(checked_multiply(kMost / 2 + 1, 2).has_value());
+  CHECK_FALSE(checked_multiply(-1, 0).has_value());
+  CHECK(checked_add(kMost - 1, 1) == kMost);
+  CHECK_FALSE(checked_add(kMost, 1).has_value());
+  CHECK_FALSE(checked_add(3, -1).has_value());
+  constexpr uint64_t kAll = std::numeric_limits<uint64_t>::max();
+  CHECK(lies_within(3, 5, 8));
+  CHECK(lies_within(8, 0, 8));
+  CHECK_FALSE(lies_within(4, 5, 8));
+  CHECK_FALSE(lies_within(9, 0, 8));
+  CHECK_FALSE(lies_within(kAll, 2, 8));  // their sum is 1
+  CHECK_FALSE(lies_within(2, kAll, 8));
+}
 
 TEST_CASE("a file is read whole, and what cannot be read is named with the reason", "[io]") {
   const TemporaryFolder folder;
