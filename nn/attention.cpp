@@ -16,7 +16,7 @@ Attention::Attention(const std::string& path, int64_t width, int64_t heads, int6
 }
 
 Tensor Attention::operator()(const Tensor& x, const Position& position, const Context& context,
-                             KeyValueCache* cache) const {
+                             std::span<KeyValueCache* const> caches) const {
   const int64_t widths[] = {heads_ * head_width_, kv_heads_ * head_width_, kv_heads_ * head_width_};
   const std::vector<Tensor> parts = split(qkv(x), widths, -1);  // (N, H·D), (N, G·D), (N, G·D)
 
@@ -27,8 +27,8 @@ Tensor Attention::operator()(const Tensor& x, const Position& position, const Co
 
   const Tensor y = at_path(path_, [&] {
     constexpr bool causal = true;
-    return cache ? attention_cached(q, k, v, *cache, heads_, kv_heads_)
-                 : attention(q, k, v, context.sequences, heads_, kv_heads_, causal);
+    return caches.empty() ? attention(q, k, v, context.sequences, heads_, kv_heads_, causal)
+                          : attention_cached(q, k, v, context.sequences, caches, heads_, kv_heads_);
   });
   return output(y);  // (N, H·D) -> (N, C)
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "nn/linear.hpp"
@@ -28,10 +29,10 @@ class Attention {
             DType dtype = DType::f32);
 
   /// shape: x (N,C), the rows of one or several sequences as the context says -> (N,C).
-  /// note: with a cache the rows continue the cached sequence. Either way the definition is the same, and so are the
-  ///       bits: what generation sees is exactly what training saw.
+  /// note: with caches, this layer's of each sequence, the rows continue the cached sequences. Either way the definition
+  ///       is the same, and so are the bits: what generation sees is exactly what training saw.
   Tensor operator()(const Tensor& x, const Position& position, const Context& context,
-                    KeyValueCache* cache = nullptr) const;
+                    std::span<KeyValueCache* const> caches = {}) const;
 
   /// See Linear::pack().
   void pack(WeightFormat format) {

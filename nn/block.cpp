@@ -11,8 +11,8 @@ Block::Block(const std::string& path, const BlockOptions& o)
       mlp_dropout_(join_path(path, "mlp.dropout"), o.dropout) {}
 
 Tensor Block::operator()(const Tensor& x, const Position& position, const Context& context,
-                         KeyValueCache* cache) const {
-  const Tensor y = x + attention_dropout_(attention(attention_norm(x), position, context, cache), context);
+                         std::span<KeyValueCache* const> caches) const {
+  const Tensor y = x + attention_dropout_(attention(attention_norm(x), position, context, caches), context);
   return y + mlp_dropout_(mlp(mlp_norm(y)), context);
 }
 
