@@ -285,12 +285,15 @@ struct KeyValueCache {
   Tensor keys;    ///< (G, capacity/16 rounded up, D, 16): keys in columns, the form that the product reads
   Tensor values;  ///< (G, capacity, D rounded up to 16)
 };
-/// Causal attention of new rows of one sequence to themselves and all cached rows; appends their keys and values.
-/// shape: q (T, H·D), k and v (T, G·D) -> (T, H·D). No gradient.
-/// note: bit for bit the rows that attention() gives for the whole sequence; with a bf16 cache, for the whole sequence
-///       with its keys and values rounded, however it is cut into calls.
-Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyValueCache& cache,
-                        int64_t heads, int64_t kv_heads, double scale = 0);
+/// Causal attention of new rows of several sequences, each to its own and to all rows in its cache; appends their keys
+/// and values. Sequence b has caches[b], and brings as many rows as it likes, or none.
+/// shape: q (N, H·D), k and v (N, G·D) -> (N, H·D). No gradient.
+/// note: bit for bit the rows that attention() gives for each whole sequence; with a bf16 cache, for the whole sequence
+///       with its keys and values rounded; however it is cut into calls, and whatever other sequences stand beside it.
+/// note: all caches are of one type, and no two sequences share one. An error leaves the caches as they were.
+Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged& sequences,
+                        std::span<KeyValueCache* const> caches, int64_t heads, int64_t kv_heads,
+                        double scale = 0);
 
 // ---- loss and regularisation (tensor/ops/loss.cpp) ----
 

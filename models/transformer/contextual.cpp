@@ -17,9 +17,10 @@ struct Span {
   int64_t end;
 };
 
-// The layers of several token sequences in one forward pass.
+// The given layers of several token sequences in one forward pass.
 std::vector<Tensor> read_together(const Transformer& model,
-                                  std::span<const std::span<const int32_t>> sequences) {
+                                  std::span<const std::span<const int32_t>> sequences,
+                                  std::span<const int64_t> layers) {
   const NoGrad no_grad_here;
   std::vector<int32_t> ids;
   std::vector<int64_t> lengths;
@@ -28,7 +29,7 @@ std::vector<Tensor> read_together(const Transformer& model,
     lengths.push_back(static_cast<int64_t>(sequence.size()));
   }
   const auto rows = static_cast<int64_t>(ids.size());
-  return model.hidden_states(Tensor::from(ids, {rows}), Context::of_lengths(lengths));
+  return model.hidden_states(Tensor::from(ids, {rows}), Context::of_lengths(lengths), layers);
 }
 
 // Groups of neighbouring sequences with at most `budget` tokens, or of one.
@@ -138,10 +139,11 @@ EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
   for (const Span group : batches(sequences, options.batch_tokens)) {
     const auto first = static_cast<size_t>(group.begin);
     const auto count = static_cast<size_t>(group.end - group.begin);
-    const std::vector<Tensor> states = read_together(model, std::span(sequences).subspan(first, count));
+    const std::vector<Tensor> states =
+        read_together(model, std::span(sequences).subspan(first, count), layers);
     for (size_t l = 0; l < layers.size(); ++l) {
       // Before they are pooled: the largest of some numbers hides what is none.
-      const int64_t bad = first_non_finite(states[static_cast<size_t>(layers[l])]);
+      const int64_t bad = first_non_finite(states[l]);
       if (bad < 0) continue;
       size_t text = first;
       for (int64_t left = bad / width; left >= std::ssize(ids[text]); ++text) left -= std::ssize(ids[text]);
@@ -162,8 +164,7 @@ EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
     for (size_t l = 0; l < layers.size() && begin < end; ++l) {
       // A token is a range of one row, of which the last is that row itself.
       const Pooling pooling = is_pooled(options.level) ? options.pooling : Pooling::last;
-      slice(set.layers[l], 0, begin, end)
-          .copy_from(pool_rows(states[static_cast<size_t>(layers[l])], ranges, pooling));
+      slice(set.layers[l], 0, begin, end).copy_from(pool_rows(states[l], ranges, pooling));
     }
     if (progress) progress(group.end, static_cast<int64_t>(texts.size()));
   }
@@ -263,7 +264,8 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
 
   const int64_t width = model.config().n_embd;
   const auto rows = static_cast<int64_t>(table.words.size());
-  const std::vector<int64_t> layers = parse_layers("all", model.config());
+  std::vector<int64_t> layers = options.layers;
+  if (layers.empty()) layers = parse_layers("all", model.config());
   std::vector<std::vector<double>> sums(layers.size(),
                                         std::vector<double>(static_cast<size_t>(rows * width), 0.0));
   std::vector<std::span<const int32_t>> sequences;
@@ -275,7 +277,8 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
   for (const Span group : batches(sequences, options.batch_tokens)) {
     const auto first = static_cast<size_t>(group.begin);
     const auto count = static_cast<size_t>(group.end - group.begin);
-    std::vector<Tensor> states = read_together(model, std::span(sequences).subspan(first, count));
+    const std::vector<Tensor> states =
+        read_together(model, std::span(sequences).subspan(first, count), layers);
     // Layer by layer on its own, each in the order of the text.
     parallel_for(static_cast<int64_t>(layers.size()), [&](int64_t l) {
       const float* state = states[static_cast<size_t>(l)].data<float>();

@@ -58,15 +58,39 @@ Sizes check_heads(const char* op, const Tensor& q, const Tensor& k, const Tensor
           scale != 0 ? scale : 1.0 / math::sqrt(static_cast<double>(width))};
 }
 
+void check_sequences(const char* op, const Ragged& sequences, const Tensor& q) {
+  const std::vector<int64_t>& offsets = sequences.offsets;
+  check(!offsets.empty() && offsets.front() == 0 && offsets.back() == q.size(0), op,
+        ": the sequences must cover the rows; q is ", q.shape(), " but the last offset is ",
+        offsets.empty() ? 0 : offsets.back());
+  for (std::size_t b = 0; b + 1 < offsets.size(); ++b) {
+    check(offsets[b] <= offsets[b + 1], op, ": offsets must ascend; sequence ", b, " has ",
+          offsets[b + 1] - offsets[b], " rows");
+  }
+}
+
+struct Tile {
+  int64_t sequence;
+  int64_t row;  // its first, counted in the sequence
+};
+
+/// The tiles of query rows of all sequences.
+std::vector<Tile> query_tiles(const std::vector<int64_t>& offsets) {
+  std::vector<Tile> tiles;
+  for (std::size_t b = 0; b + 1 < offsets.size(); ++b) {
+    for (int64_t row = 0; row < offsets[b + 1] - offsets[b]; row += kernels::kQueryBlock)
+      tiles.push_back({static_cast<int64_t>(b), row});
+  }
+  return tiles;
+}
+
 }  // namespace
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged& sequences, int64_t heads,
                  int64_t kv_heads, bool causal, double scale) {
   const Sizes size = check_heads("attention", q, k, v, heads, kv_heads, scale);
   const std::vector<int64_t>& offsets = sequences.offsets;
-  check(!offsets.empty() && offsets.front() == 0 && offsets.back() == size.rows,
-        "attention: the sequences must cover the rows; q is ", q.shape(), " but the last offset is ",
-        offsets.empty() ? 0 : offsets.back());
+  check_sequences("attention", sequences, q);
   const int64_t batch = sequences.count();
   const int64_t d = size.width;
   const int64_t width = round_up(d);
@@ -78,21 +102,14 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
 
   visit_floating(q.dtype(), "attention", [&]<class T>() {
     const auto& table = kernels::table<T>();
-    // Where each sequence's packed keys and values start, and the tiles of query rows of all sequences.
+    // Where each sequence's packed keys and values start.
     std::vector<int64_t> packed(static_cast<std::size_t>(batch) + 1, 0);
-    std::vector<std::pair<int64_t, int64_t>> tiles;  // sequence, first row
-    for (int64_t b = 0; b < batch; ++b) {
-      const int64_t rows = offsets[b + 1] - offsets[b];
-      check(rows >= 0, "attention: offsets must ascend; sequence ", b, " has ", rows, " rows");
-      packed[b + 1] = packed[b] + round_up(rows);
-      for (int64_t row = 0; row < rows; row += kernels::kQueryBlock) {
-        tiles.emplace_back(b, row);
-      }
-    }
+    for (int64_t b = 0; b < batch; ++b) packed[b + 1] = packed[b] + round_up(offsets[b + 1] - offsets[b]);
+    const std::vector<Tile> tiles = query_tiles(offsets);
     const int64_t padded = packed[batch];
     Tensor key_panels = Tensor::empty({kv_heads, padded, d}, q.dtype());
     Tensor value_rows = Tensor::empty({kv_heads, padded, width}, q.dtype());
-    const int64_t tasks = static_cast<int64_t>(tiles.size()) * heads;
+    const int64_t tasks = std::ssize(tiles) * heads;
     detail::ScratchPool<T> scratch(tasks, kernels::attention_scratch(d));
     T* panels_out = key_panels.mutable_data<T>();
     T* values_out = value_rows.mutable_data<T>();
@@ -230,64 +247,100 @@ KeyValueCache::KeyValueCache(int64_t capacity_rows, int64_t kv_heads, int64_t he
 
 namespace {
 
-/// Copies rows of k and v to their places in the cache, all in one element type.
+void check_caches(std::span<KeyValueCache* const> caches, const std::vector<int64_t>& offsets,
+                  const Sizes& size) {
+  check(caches.size() + 1 == offsets.size(), "attention_cached: each of ", offsets.size() - 1,
+        " sequences must have a cache; there are ", caches.size());
+  std::vector<std::pair<const Storage*, std::size_t>> owners;
+  for (std::size_t b = 0; b < caches.size(); ++b) {
+    const KeyValueCache* cache = caches[b];
+    check(cache != nullptr && cache->keys.defined() && cache->keys.size(0) == size.kv_heads &&
+              cache->keys.size(2) == size.width,
+          "attention_cached: a cache must be made for ", size.kv_heads, " key/value heads of width ",
+          size.width, "; that of sequence ", b, " is not");
+    check(cache->keys.dtype() == caches[0]->keys.dtype(),
+          "attention_cached: all caches must be of one type; sequence 0 has ",
+          dtype_name(caches[0]->keys.dtype()), ", sequence ", b, " has ", dtype_name(cache->keys.dtype()));
+    const int64_t rows = offsets[b + 1] - offsets[b];
+    check(cache->rows + rows <= cache->capacity,
+          "attention_cached: a cache must have room; that of sequence ", b, " holds ", cache->rows, " of ",
+          cache->capacity, " rows and ", rows, " are new");
+    owners.emplace_back(cache->keys.storage().get(), b);
+  }
+  std::sort(owners.begin(), owners.end());
+  for (std::size_t i = 1; i < owners.size(); ++i) {
+    check(owners[i].first != owners[i - 1].first,
+          "attention_cached: each sequence must have a cache of its own; sequences ", owners[i - 1].second,
+          " and ", owners[i].second, " share one");
+  }
+}
+
+/// Copies each sequence's rows of k and v to their places in its cache, all in one element type.
 template <class T>
-void append_rows(const Tensor& k, const Tensor& v, KeyValueCache& cache, int64_t rows) {
-  const int64_t d = cache.keys.size(2);
-  const int64_t width = cache.values.size(2);
-  const int64_t panel_rows = round_up(cache.capacity);
-  T* keys = cache.keys.mutable_data<T>();
-  T* values = cache.values.mutable_data<T>();
+void append_rows(const Tensor& k, const Tensor& v, const std::vector<int64_t>& offsets,
+                 std::span<KeyValueCache* const> caches, const Sizes& size) {
+  const int64_t d = size.width;
+  const int64_t width = round_up(d);
   const T* k_in = k.data<T>();
   const T* v_in = v.data<T>();
-  parallel_for(cache.keys.size(0), [&](int64_t g) {
-    for (int64_t r = 0; r < rows; ++r) {
-      const int64_t at = cache.rows + r;
-      T* panel =
-          keys + g * panel_rows * d + at / kernels::kLanes * kernels::kLanes * d + at % kernels::kLanes;
+  std::vector<std::pair<T*, T*>> starts;  // of each cache's keys and values
+  for (KeyValueCache* cache : caches)
+    starts.emplace_back(cache->keys.mutable_data<T>(), cache->values.mutable_data<T>());
+  parallel_for(std::ssize(caches) * size.kv_heads, [&](int64_t task) {
+    const int64_t b = task / size.kv_heads;
+    const int64_t g = task % size.kv_heads;
+    const KeyValueCache& cache = *caches[b];
+    T* keys = starts[b].first + g * round_up(cache.capacity) * d;
+    T* values = starts[b].second + g * cache.capacity * width;
+    for (int64_t r = offsets[b]; r < offsets[b + 1]; ++r) {
+      const int64_t at = cache.rows + r - offsets[b];
+      T* panel = keys + at / kernels::kLanes * kernels::kLanes * d + at % kernels::kLanes;
       for (int64_t i = 0; i < d; ++i) panel[i * kernels::kLanes] = k_in[r * k.strides()[0] + g * d + i];
-      std::copy_n(v_in + r * v.strides()[0] + g * d, d, values + (g * cache.capacity + at) * width);
+      std::copy_n(v_in + r * v.strides()[0] + g * d, d, values + at * width);
     }
   });
+  for (std::size_t b = 0; b < caches.size(); ++b) caches[b]->rows += offsets[b + 1] - offsets[b];
 }
 
 }  // namespace
 
-Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyValueCache& cache,
-                        int64_t heads, int64_t kv_heads, double scale) {
+Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged& sequences,
+                        std::span<KeyValueCache* const> caches, int64_t heads, int64_t kv_heads,
+                        double scale) {
   const Sizes size = check_heads("attention_cached", q, k, v, heads, kv_heads, scale);
+  const std::vector<int64_t>& offsets = sequences.offsets;
   check(q.dtype() == DType::f32, "attention_cached: tensors must be f32; q is ", dtype_name(q.dtype()));
-  check(cache.keys.defined() && cache.keys.size(0) == kv_heads && cache.keys.size(2) == size.width,
-        "attention_cached: the cache must be made for ", kv_heads, " key/value heads of width ", size.width);
-  check(cache.rows + size.rows <= cache.capacity, "attention_cached: the cache must have room; it holds ",
-        cache.rows, " of ", cache.capacity, " rows and ", size.rows, " are new");
-  const bool narrow = cache.keys.dtype() == DType::bf16;
+  check_sequences("attention_cached", sequences, q);
+  check_caches(caches, offsets, size);
+  const bool narrow = !caches.empty() && caches[0]->keys.dtype() == DType::bf16;
   const int64_t d = size.width;
   const int64_t width = round_up(d);
-  const int64_t first = cache.rows;
   const Tensor queries = dense_rows(q);
-  if (narrow) {
-    append_rows<bf16_t>(cast(k.detach(), DType::bf16), cast(v.detach(), DType::bf16), cache, size.rows);
-  } else {
-    append_rows<float>(dense_rows(k), dense_rows(v), cache, size.rows);
-  }
-  cache.rows += size.rows;
   const Tensor y = Tensor::empty(q.shape());
-  const int64_t tiles = (size.rows + kernels::kQueryBlock - 1) / kernels::kQueryBlock;
-  detail::ScratchPool<float> scratch(tiles * heads, kernels::attention_scratch(d));
+  const std::vector<Tile> tiles = query_tiles(offsets);
+  const int64_t tasks = std::ssize(tiles) * heads;
+  detail::ScratchPool<float> scratch(tasks, kernels::attention_scratch(d));
+  if (narrow) {
+    append_rows<bf16_t>(cast(k.detach(), DType::bf16), cast(v.detach(), DType::bf16), offsets, caches, size);
+  } else {
+    append_rows<float>(dense_rows(k), dense_rows(v), offsets, caches, size);
+  }
   const float* q_in = queries.data<float>();
   const int64_t q_row = queries.strides()[0];
   float* y_out = y.mutable_data<float>();
   const auto& table = kernels::table<float>();
-  const int64_t head_keys = round_up(cache.capacity) * d;
-  const int64_t head_values = cache.capacity * width;
-  parallel_for(tiles * heads, [&](int64_t task) {
-    const int64_t row = task / heads * kernels::kQueryBlock;
+  parallel_for(tasks, [&](int64_t task) {
+    const auto [b, row] = tiles[static_cast<std::size_t>(task / heads)];
     const int64_t h = task % heads;
     const int64_t g = h / (heads / kv_heads);
+    const KeyValueCache& cache = *caches[b];
+    const int64_t first = offsets[b] + row;
+    const int64_t rows = offsets[b + 1] - offsets[b];
+    const int64_t head_keys = round_up(cache.capacity) * d;
+    const int64_t head_values = cache.capacity * width;
     const detail::ScratchPool<float>::Loan room(scratch);
     kernels::AttentionArgs<float> args{};
-    args.q = q_in + row * q_row + h * d;
+    args.q = q_in + first * q_row + h * d;
     args.q_row = q_row;
     if (narrow) {
       args.short_key_panels = &cache.keys.data<bf16_t>()[g * head_keys].bits;
@@ -297,13 +350,13 @@ Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyVa
       args.values = cache.values.data<float>() + g * head_values;
     }
     args.value_row = width;
-    args.y = y_out + row * heads * d + h * d;
+    args.y = y_out + first * heads * d + h * d;
     args.y_row = heads * d;
     args.begin = row;
-    args.end = std::min(row + kernels::kQueryBlock, size.rows);
+    args.end = std::min(row + kernels::kQueryBlock, rows);
     args.keys = cache.rows;
     args.head_width = d;
-    args.shift = first;
+    args.shift = cache.rows - rows;
     args.causal = true;
     args.scale = static_cast<float>(size.scale);
     args.scratch = room.data();
