@@ -6,12 +6,12 @@
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
 #include "tensor/storage.hpp"
-#include "tokenizer/stages/components.hpp"
+#include "tokenizer/stages/presets.hpp"
 #include "tokenizer/subword/bpe_model.hpp"
 #include "tokenizer/subword/char_model.hpp"
 #include "tokenizer/subword/unigram_model.hpp"
 #include "tokenizer/text/byte_alphabet.hpp"
-#include "tokenizer/text/text_parts.hpp"
+#include "tokenizer/text/split_text.hpp"
 #include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
@@ -145,8 +145,8 @@ void Pipeline::list_tokens() {
 // Whether pieces are the text's own bytes, and bytes have tokens that the text itself cannot spell.
 bool Pipeline::gives_back_pieces() const {
   if (parts_.pre_tokenizer == nullptr || parts_.decoder == nullptr) return false;
-  if (parts_.pre_tokenizer->to_json().dump() != component(kSpacedWords).dump()) return false;
-  if (parts_.decoder->to_json().dump() != component(kByteFallbackDecoder).dump()) return false;
+  if (parts_.pre_tokenizer->to_json().dump() != preset(kSpacedWords).dump()) return false;
+  if (parts_.decoder->to_json().dump() != preset(kByteFallbackDecoder).dump()) return false;
   const auto* unigram = dynamic_cast<const UnigramModel*>(parts_.model.get());
   const auto* bpe = dynamic_cast<const BpeModel*>(parts_.model.get());
   if (unigram == nullptr && bpe == nullptr) return false;
@@ -206,16 +206,9 @@ std::optional<int32_t> Pipeline::find(std::string_view text) const {
 
 // Models of characters say what they cannot represent; bytes that are none are said here, where their place is known.
 static void check_utf8(std::string_view text) {
-  for (size_t at = ascii_prefix(text); at < text.size();) {
-    char32_t c = 0;
-    const int length = decode_utf8(text.data() + at, text.data() + text.size(), c);
-    if (length == 0) {
-      fail_world("encode: this kind of tokenizer needs text in UTF-8; byte ", at,
-                 " begins no character; convert the text, or use a byte-level tokenizer");
-    }
-    at += static_cast<size_t>(length);
-    at += ascii_prefix(text.substr(at));
-  }
+  const size_t utf8 = utf8_prefix(text);
+  check_world(utf8 == text.size(), "encode: this kind of tokenizer needs text in UTF-8; byte ", utf8,
+              " begins no character; convert the text, or use a byte-level tokenizer");
 }
 
 void Pipeline::encode(std::string_view text, bool special_tokens, std::vector<int32_t>& ids,

@@ -11,6 +11,7 @@
 #include "tensor/io/npy.hpp"
 #include "tensor/parallel.hpp"
 #include "tokenizer/pipeline.hpp"
+#include "tokenizer/text/lines.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tools/text_options.hpp"
 #include "tools/tokenizer.hpp"
@@ -330,15 +331,9 @@ int run_tokenizer_decode(const Arguments& arguments) {
     for (const std::string& word : words) joined += word + " ";
     give(ids_of_words(joined, "tokenizer decode"), true);
   } else if (input.ends_with(".jsonl")) {
-    size_t line = 0;
     const MappedFile file(input);
-    const std::string_view all = file.text();
-    for (size_t begin = 0; begin < all.size(); ++line) {
-      const size_t end = std::min(all.find('\n', begin), all.size());
-      give(ids_of_json(Json::parse(all.substr(begin, end - begin), input + ":" + std::to_string(line + 1))),
-           true);
-      begin = end + 1;
-    }
+    for (LineReader lines(file.text()); lines.next();)
+      give(ids_of_json(Json::parse(lines.line(), input + ":" + std::to_string(lines.number()))), true);
   } else if (input.ends_with(".npy") || input.ends_with(".bin")) {
     give(ids_of_file(input, tokenizer.vocab_size()), false);
   } else {

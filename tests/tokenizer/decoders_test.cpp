@@ -155,7 +155,7 @@ TEST_CASE("decoders that cannot be followed exactly are refused") {
         std::string::npos);
   CHECK(
       error_of(R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"first","add_prefix_space":false})")
-          .find("add_prefix_space: must be true") != std::string::npos);
+          .find("prepend_scheme: must be \"never\" where") != std::string::npos);
   CHECK(error_of(R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"last"})")
             .find("must be \"first\"") != std::string::npos);
   CHECK(

@@ -9,7 +9,7 @@
 #include "tensor/parallel.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/use_threads.hpp"
-#include "tokenizer/text/text_parts.hpp"
+#include "tokenizer/text/split_text.hpp"
 #include "tokenizer/training/word_counts.hpp"
 
 using namespace gradus;

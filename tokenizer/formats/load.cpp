@@ -7,7 +7,7 @@
 #include "tensor/io/file.hpp"
 #include "tokenizer/formats/tokenizer_json.hpp"
 #include "tokenizer/formats/vocab_txt.hpp"
-#include "tokenizer/stages/components.hpp"
+#include "tokenizer/stages/presets.hpp"
 #include "tokenizer/stages/sentencepiece_decoder.hpp"
 #include "tokenizer/stages/sentencepiece_normalizer.hpp"
 #include "tokenizer/subword/bpe_model.hpp"
@@ -124,15 +124,15 @@ TokenizerParts parts_of(const TiktokenFile& file, const TiktokenEncoding& encodi
   parts.model = std::make_shared<const BpeModel>(std::move(bpe));
   parts.added_tokens = std::move(added);
   parts.pre_tokenizer = read_pre_tokenizer(byte_level_split(encoding.pattern));
-  parts.decoder = read_decoder(component(kByteLevelDecoder));
-  set_post_processor(parts, component(kByteLevelPost));
+  parts.decoder = read_decoder(preset(kByteLevelDecoder));
+  set_post_processor(parts, preset(kByteLevelPost));
   return parts;
 }
 
 TokenizerParts parts_of_vocab_txt(std::vector<std::string> tokens, const std::string& source) {
   bool lowercase = true;
   std::vector<AddedToken> added;
-  const std::vector<std::string> special = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+  const std::vector<std::string> special = bert_special_tokens();
   for (size_t id = 0; id < tokens.size(); ++id) {
     const std::string& token = tokens[id];
     if (std::find(special.begin(), special.end(), token) != special.end()) {
@@ -148,8 +148,8 @@ TokenizerParts parts_of_vocab_txt(std::vector<std::string> tokens, const std::st
   parts.model =
       std::make_shared<const WordPieceModel>(WordVocabulary(std::move(tokens)), WordPieceModel::Options{});
   parts.normalizer = read_normalizer(bert_normalizer(lowercase));
-  parts.pre_tokenizer = read_pre_tokenizer(component(kBertWords));
-  parts.decoder = read_decoder(component(kWordPieceDecoder));
+  parts.pre_tokenizer = read_pre_tokenizer(preset(kBertWords));
+  parts.decoder = read_decoder(preset(kWordPieceDecoder));
   const Json post = template_json(added, "[CLS]", "[SEP]");
   parts.added_tokens = std::move(added);
   set_post_processor(parts, post);
@@ -170,9 +170,9 @@ TokenizerParts parts_of(const Gpt2Files& files) {
     parts.added_tokens.push_back({end->second, std::string(kEndOfText), false, false, false, false, true});
   }
   parts.model = std::make_shared<const BpeModel>(std::move(bpe));
-  parts.pre_tokenizer = read_pre_tokenizer(component(kByteLevelWords));
-  parts.decoder = read_decoder(component(kByteLevelDecoder));
-  set_post_processor(parts, component(kByteLevelPost));
+  parts.pre_tokenizer = read_pre_tokenizer(preset(kByteLevelWords));
+  parts.decoder = read_decoder(preset(kByteLevelDecoder));
+  set_post_processor(parts, preset(kByteLevelPost));
   return parts;
 }
 

@@ -82,9 +82,6 @@ struct SentencePieceFile {
 
   /// The id of the one piece of type unknown.
   int32_t unknown_id() const;
-  /// The id of the control piece with this text, or -1. note: the program finds bos, eos and pad by their pieces in
-  /// this way, not by the ids in the trainer_spec.
-  int32_t control_id(std::string_view text) const;
 
   bool operator==(const SentencePieceFile&) const = default;
 };

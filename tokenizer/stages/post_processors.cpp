@@ -6,8 +6,8 @@
 #include <unordered_map>
 
 #include "tensor/error.hpp"
-#include "tokenizer/text/json_parts.hpp"
-#include "tokenizer/text/shown_text.hpp"
+#include "tokenizer/text/json_fields.hpp"
+#include "tokenizer/text/strings.hpp"
 #include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
@@ -17,13 +17,11 @@ constexpr char32_t kByteLevelSpace = 0x120;  // a space in the alphabet of byte-
 
 bool is_space(char32_t c) { return c == kByteLevelSpace || char_class(c) == CharClass::space; }
 
-bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
-
 // The byte `count` characters after `at`, or `end` where there are fewer.
 int64_t forward(std::string_view text, int64_t at, int64_t end, uint32_t count) {
   for (; count > 0 && at < end; --count) {
     ++at;
-    while (at < end && continues_character(text[static_cast<size_t>(at)])) ++at;
+    while (at < end && is_continuation(text[static_cast<size_t>(at)])) ++at;
   }
   return at;
 }
@@ -33,7 +31,7 @@ int64_t backward(std::string_view text, int64_t at, uint32_t count) {
   for (; count > 0; --count) {
     if (at == 0) return -1;
     --at;
-    while (at > 0 && continues_character(text[static_cast<size_t>(at)])) --at;
+    while (at > 0 && is_continuation(text[static_cast<size_t>(at)])) --at;
   }
   return at;
 }

@@ -61,8 +61,6 @@ class UnigramModel final : public SubwordModel {
   std::shared_ptr<const SubwordModel> without(std::span<const int32_t> tokens) const override;
 
   const std::vector<double>& scores() const { return scores_; }
-  /// Empty where all are normal.
-  const std::vector<PieceType>& types() const { return types_; }
   std::optional<int32_t> unk_id() const { return unk_id_; }
   bool byte_fallback() const { return byte_fallback_; }
   Arithmetic arithmetic() const { return arithmetic_; }

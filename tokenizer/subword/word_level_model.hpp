@@ -70,8 +70,6 @@ class WordLevelModel final : public SubwordModel {
 namespace detail {
 /// An error (std::runtime_error) that names the byte of `text` at which a word is not UTF-8, if it is not.
 void check_utf8_word(std::string_view model, std::string_view text, ByteSpan word);
-/// A word for an error message: shortened, in quotation marks.
-std::string quoted(std::string_view word);
 }  // namespace detail
 
 }  // namespace gradus

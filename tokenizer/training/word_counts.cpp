@@ -88,6 +88,12 @@ constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
 
 }  // namespace
 
+int64_t total_bytes(std::span<const CountedWord> words) {
+  int64_t bytes = 0;
+  for (const CountedWord& word : words) bytes += static_cast<int64_t>(word.bytes.size());
+  return bytes;
+}
+
 WordCountTable::WordCountTable(int64_t max_bytes, TrainingMemory training)
     : max_bytes_(max_bytes > 0 ? max_bytes : kNoLimit),
       training_(training),

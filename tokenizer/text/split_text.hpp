@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <functional>
-#include <string>
 #include <string_view>
 
 namespace gradus {
@@ -20,8 +19,5 @@ size_t part_at_space(std::string_view text, size_t at);
 /// note: right for those that never join a line feed and a letter: GPT-2, BERT, cl100k, but not Metaspace. For text
 ///       without spaces, such as Chinese, and for one word a line.
 size_t part_at_line(std::string_view text, size_t at);
-
-/// A text with every `from`, which must not be empty, as `to`.
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to);
 
 }  // namespace gradus
