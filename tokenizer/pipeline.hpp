@@ -70,15 +70,15 @@ class Pipeline {
   struct Scratch;
   struct Output;
   void encode_segment(AlignedText text, bool special_tokens, Output& out) const;
-  void encode_part(AlignedText text, bool special_tokens, Output& out) const;
+  void encode_chunk(AlignedText text, bool special_tokens, Output& out) const;
   void encode_words(PreTokenized text, Output& out) const;
-  void encode_pieces(const AlignedText& text, PreTokenizer::PieceEnd piece_end, Output& out) const;
+  void cut_and_encode(const AlignedText& text, WordEnd word_end, Output& out) const;
   template <class Encode>
-  static void encode_in_parallel(size_t parts, Output& out, Encode encode);
-  bool can_be_parted() const;
+  static void encode_in_parallel(size_t chunks, Output& out, Encode encode);
+  bool can_be_split() const;
   void list_tokens();
   void list_bytes() const;
-  bool gives_back_pieces() const;
+  bool gives_back_tokens() const;
   const SubwordModel& model(bool special_tokens) const;
 
   TokenizerParts parts_;
@@ -93,7 +93,7 @@ class Pipeline {
   std::vector<bool> added_;
   bool lossless_ = false;
   bool needs_utf8_ = false;
-  bool can_be_parted_ = false;  // before it is normalised
+  bool can_be_split_ = false;  // before it is normalised
 };
 
 }  // namespace gradus

@@ -33,14 +33,14 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions opti
   return ids;
 }
 
-std::vector<Piece> Tokenizer::encode_pieces(std::string_view text, EncodeOptions options) const {
+std::vector<TokenSpan> Tokenizer::encode_spans(std::string_view text, EncodeOptions options) const {
   const Encoding encoding = encode_full(text, std::nullopt, options);
-  std::vector<Piece> pieces;
-  pieces.reserve(encoding.ids.size());
+  std::vector<TokenSpan> spans;
+  spans.reserve(encoding.ids.size());
   for (size_t i = 0; i < encoding.ids.size(); ++i) {
-    pieces.push_back({encoding.ids[i], encoding.offsets[i].begin, encoding.offsets[i].end});
+    spans.push_back({encoding.ids[i], encoding.offsets[i].begin, encoding.offsets[i].end});
   }
-  return pieces;
+  return spans;
 }
 
 Encoding Tokenizer::encode_full(std::string_view text, std::optional<std::string_view> pair,

@@ -8,9 +8,9 @@
 
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
-#include "tokenizer/text/lines.hpp"
 #include "tokenizer/formats/protobuf.hpp"
 #include "tokenizer/text/base64.hpp"
+#include "tokenizer/text/lines.hpp"
 #include "tokenizer/text/strings.hpp"
 #include "tokenizer/text/unicode.hpp"
 

@@ -5,8 +5,8 @@
 #include "tensor/error.hpp"
 #include "tensor/io/json.hpp"
 #include "tokenizer/lookup/token_table.hpp"
-#include "tokenizer/text/lines.hpp"
 #include "tokenizer/text/json_fields.hpp"
+#include "tokenizer/text/lines.hpp"
 #include "tokenizer/text/strings.hpp"
 
 namespace gradus {

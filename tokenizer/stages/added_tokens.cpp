@@ -148,7 +148,8 @@ void AddedTokenMatcher::split(std::string_view text, bool skip_special, std::vec
     const AddedToken& token = tokens_[found->token];
     auto [begin, end, index] = *found;
     if (skip_special && token.special) continue;
-    if (token.single_word && (ends_in(text.substr(0, begin), kWord) || begins_in(text.substr(end), kWord))) continue;
+    if (token.single_word && (ends_in(text.substr(0, begin), kWord) || begins_in(text.substr(end), kWord)))
+      continue;
     if (token.lstrip) begin = std::max(spaces_before(text, begin, done), done);
     if (token.rstrip) {
       // Tokens of white space would otherwise read the rest of it again and again.

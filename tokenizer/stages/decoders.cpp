@@ -43,7 +43,7 @@ std::string clean_up(std::string_view token) {
 /// One step of decoding: tokens to tokens.
 class Decoder::Step {
  public:
-  // What a step does to tokens other than the first, for Decoder::piece.
+  // What a step does to tokens other than the first, for Decoder::text_inside.
   enum class Kind {
     each,    // changes each by itself
     merges,  // the same, and may put neighbours together
@@ -225,10 +225,10 @@ std::string Decoder::decode(std::vector<std::string> tokens, InvalidUtf8 invalid
   return joined(tokens);
 }
 
-std::optional<std::string> Decoder::piece(std::string_view token) const {
-  if (!has_pieces_) return std::nullopt;
+std::optional<std::string> Decoder::text_inside(std::string_view token) const {
+  if (!has_inside_) return std::nullopt;
   std::vector<std::string> tokens = {"", std::string(token)};
-  for (size_t i = 0; i < piece_steps_; ++i) steps_[i]->apply(tokens, InvalidUtf8::keep);
+  for (size_t i = 0; i < inside_steps_; ++i) steps_[i]->apply(tokens, InvalidUtf8::keep);
   return joined(tokens);
 }
 
@@ -246,7 +246,7 @@ class DecoderReader {
   }
 
   std::shared_ptr<const Decoder> finish(const Json& value) {
-    find_pieces();
+    find_inside_steps();
     made_.json_ = value;
     return std::make_shared<Decoder>(std::move(made_));
   }
@@ -267,7 +267,8 @@ class DecoderReader {
     }
     if (type == "Metaspace") {
       const MetaspaceFields fields = read_metaspace(value);
-      return std::make_shared<Metaspace>(fields.replacement, fields.prepend != MetaspaceFields::Prepend::never);
+      return std::make_shared<Metaspace>(fields.replacement,
+                                         fields.prepend != MetaspaceFields::Prepend::never);
     }
     if (type == "Replace") return read_replace(value);
     if (type == "ByteFallback" || type == "Fuse") {
@@ -316,7 +317,7 @@ class DecoderReader {
   }
 
   // Goes through the steps to see whether tokens other than the first are ever changed but one by one.
-  void find_pieces() {
+  void find_inside_steps() {
     enum { apart, merged, fused, trimmed } state = apart;
     bool first_stays = true;
     for (size_t i = 0; i < made_.steps_.size(); ++i) {
@@ -331,9 +332,9 @@ class DecoderReader {
       if (step.kind == Step::Kind::merges) state = merged;
       if (step.kind == Step::Kind::fuse || step.kind == Step::Kind::bytes) state = fused;
       first_stays = first_stays && step.keeps_first;
-      made_.piece_steps_ = i + 1;
+      made_.inside_steps_ = i + 1;
     }
-    made_.has_pieces_ = true;
+    made_.has_inside_ = true;
   }
 
   Decoder made_;

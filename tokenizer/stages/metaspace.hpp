@@ -11,7 +11,11 @@ namespace gradus {
 
 /// What a Metaspace says, as a pre-tokenizer and as a decoder.
 struct MetaspaceFields {
-  enum class Prepend : size_t { always, first, never };  // where one more is put before a word: `first` of the text
+  enum class Prepend : size_t {
+    always,
+    first,
+    never
+  };  // where one more is put before a word: `first` of the text
   static constexpr std::array<const char*, 3> kPrependNames = {"always", "first", "never"};
 
   std::string replacement;  // of a space: one character

@@ -224,7 +224,8 @@ void Strip::apply(AlignedText& text) const {
           [&](size_t length) { rest.remove_prefix(length); });
   }
   const size_t begin = static_cast<size_t>(rest.data() - text.text().data());
-  if (right_) strip([&] { return decode_last_utf8(rest, c); }, [&](size_t length) { rest.remove_suffix(length); });
+  if (right_)
+    strip([&] { return decode_last_utf8(rest, c); }, [&](size_t length) { rest.remove_suffix(length); });
   if (rest.size() == text.text().size()) return;
   AlignedText::Rewriter to(text);
   to.replace(begin, {});

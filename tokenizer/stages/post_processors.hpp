@@ -49,12 +49,12 @@ class PostProcessor {
   friend class PostProcessorReader;
 
   // Some of the tokens of the result: a text's, or those added at one place.
-  struct Piece {
+  struct Item {
     int source;  // 0 the first text, 1 the second, -1 neither
     uint8_t type_id;
     std::vector<int32_t> ids;
   };
-  using Layout = std::vector<Piece>;
+  using Layout = std::vector<Item>;
   // How many of a token's characters are spaces, at its beginning and end.
   struct Spaces {
     uint32_t leading;

@@ -70,12 +70,12 @@ void cut_at_string(PreTokenized& text, CutBehavior behavior, bool inverted, std:
   });
 }
 
-void cut_by_pieces(PreTokenized& text, PieceEnd piece_end) {
+void cut_by_words(PreTokenized& text, WordEnd word_end) {
   const char* const bytes = text.text.text().data();
   cut_words(text, [&](ByteSpan word, std::vector<ByteSpan>& words) {
     const char* const end = bytes + word.end;
     for (const char* at = bytes + word.begin; at < end;) {
-      const char* const next = piece_end(at, end);
+      const char* const next = word_end(at, end);
       words.push_back({static_cast<uint32_t>(at - bytes), static_cast<uint32_t>(next - bytes)});
       at = next;
     }
@@ -134,7 +134,7 @@ class ByteLevel final : public PreTokenizer {
 
   void apply(PreTokenized& text) const override {
     if (add_prefix_space_) add_spaces(text);
-    if (use_regex_) cut_by_pieces(text, gpt2_piece_end);
+    if (use_regex_) cut_by_words(text, gpt2_word_end);
   }
   Json to_json() const override {
     return Json::object({{"type", "ByteLevel"},
@@ -143,7 +143,7 @@ class ByteLevel final : public PreTokenizer {
                          {"use_regex", use_regex_}});
   }
   bool rewrites() const override { return add_prefix_space_; }
-  PieceEnd piece_end() const override { return use_regex_ && !add_prefix_space_ ? gpt2_piece_end : nullptr; }
+  WordEnd word_end() const override { return use_regex_ && !add_prefix_space_ ? gpt2_word_end : nullptr; }
   bool byte_level() const override { return true; }
   bool keeps_words() const { return !add_prefix_space_ && !use_regex_; }
 
@@ -236,7 +236,7 @@ class Split final : public PreTokenizer {
 
   void apply(PreTokenized& text) const override {
     if (!pattern_.is_regex) return cut_at_string(text, behavior_, inverted_, pattern_.text);
-    if (const PieceEnd pieces = piece_end()) return cut_by_pieces(text, pieces);
+    if (const WordEnd end = word_end()) return cut_by_words(text, end);
     cut_at_matches(text, behavior_, inverted_, [&](std::string_view word, size_t offset, WordCutter& cutter) {
       if (splitter_ != nullptr) {
         const char* const end = word.data() + word.size();
@@ -261,7 +261,7 @@ class Split final : public PreTokenizer {
   }
 
   // The matches of the known expressions leave nothing between them, so most behaviors keep each as a word.
-  PieceEnd piece_end() const override {
+  WordEnd word_end() const override {
     const bool joined = behavior_ == CutBehavior::contiguous;
     const bool dropped = behavior_ == CutBehavior::removed && !inverted_;
     return joined || dropped ? nullptr : splitter_;
@@ -271,7 +271,7 @@ class Split final : public PreTokenizer {
   JsonPattern pattern_;
   CutBehavior behavior_;
   bool inverted_;
-  PieceEnd splitter_ = nullptr;
+  WordEnd splitter_ = nullptr;
   std::optional<Pattern> regex_;
 };
 
@@ -395,7 +395,7 @@ class Sequence final : public PreTokenizer {
     return Json::object({{"type", "Sequence"}, {"pretokenizers", Json::array(std::move(steps))}});
   }
   // That of the only step that does anything.
-  PieceEnd piece_end() const override {
+  WordEnd word_end() const override {
     const PreTokenizer* only = nullptr;
     for (const auto& step : steps_) {
       const auto* bytes = dynamic_cast<const ByteLevel*>(step.get());
@@ -403,7 +403,7 @@ class Sequence final : public PreTokenizer {
       if (only != nullptr) return nullptr;
       only = step.get();
     }
-    return only != nullptr ? only->piece_end() : nullptr;
+    return only != nullptr ? only->word_end() : nullptr;
   }
   // The steps after the first see only words, which have no more to do with each other.
   bool drops_spaces() const override { return !steps_.empty() && steps_.front()->drops_spaces(); }

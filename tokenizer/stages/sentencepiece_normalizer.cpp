@@ -90,8 +90,7 @@ SentencePieceNormalizer::SentencePieceNormalizer(Settings settings, const std::s
   if (!settings_.precompiled_charsmap.empty()) charsmap_.emplace(settings_.precompiled_charsmap, where);
   for (unsigned char byte = 0; byte < 0x80; ++byte) {
     Trie::Node node = Trie::kRoot;
-    stays_[byte] =
-        !symbols_.step(node, byte) && (!charsmap_ || charsmap_->is_plain(static_cast<char>(byte)));
+    stays_[byte] = !symbols_.step(node, byte) && (!charsmap_ || charsmap_->is_plain(static_cast<char>(byte)));
   }
 }
 

@@ -207,7 +207,7 @@ void BpeModel::find_word_starts() {
   });
 }
 
-size_t BpeModel::part_at(std::string_view word, size_t at) const {
+size_t BpeModel::split_at(std::string_view word, size_t at) const {
   if (!cuts_at_space_) return word.size();
   while (at > 0 && at < word.size() && is_continuation(word[at])) --at;  // a mark is not to be cut
   return marked_word_end(word, at, word.size());

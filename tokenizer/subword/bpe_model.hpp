@@ -48,7 +48,7 @@ class BpeModel final : public SubwordModel {
   std::string type() const override { return "BPE"; }
   void encode(std::string_view text, std::span<const ByteSpan> words,
               std::vector<Token>& tokens) const override;
-  size_t part_at(std::string_view word, size_t at) const override;
+  size_t split_at(std::string_view word, size_t at) const override;
   const std::vector<std::string>& tokens() const override { return parts_.tokens; }
   std::optional<int32_t> find(std::string_view token) const override;
   std::string unknown_token() const override { return parts_.unk_token; }

@@ -71,9 +71,8 @@ void WordLevelModel::encode(std::string_view text, std::span<const ByteSpan> wor
     if (id == Trie::kNone) {
       detail::check_utf8_word("WordLevel", text, word);
       check_world(unk_id_.has_value(),
-                  "WordLevel: every word must be a token, as there is no unknown token; ",
-                  shown_text(bytes), " at byte ", word.begin,
-                  " is none; remove it, or use a tokenizer that knows it");
+                  "WordLevel: every word must be a token, as there is no unknown token; ", shown_text(bytes),
+                  " at byte ", word.begin, " is none; remove it, or use a tokenizer that knows it");
       id = *unk_id_;
     }
     tokens.push_back({id, word.begin, word.end});

@@ -114,8 +114,8 @@ void WordPieceModel::encode(std::string_view text, std::span<const ByteSpan> wor
 }
 
 std::shared_ptr<const WordPieceModel> WordPieceModel::read(const Json& model) {
-  check_json_keys(
-      model, {"type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"});
+  check_json_keys(model,
+                  {"type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"});
   Options options{model.at("unk_token").as_string(), model.at("continuing_subword_prefix").as_string(),
                   integer_within(model.at("max_input_chars_per_word"), 0, INT64_MAX)};
   return std::make_shared<const WordPieceModel>(WordVocabulary::read(model.at("vocab")), std::move(options));

@@ -31,10 +31,11 @@ struct NamedSet {
   std::string_view members;
 };
 constexpr NamedSet kNamedSets[] = {
-    {"alpha", R"(\p{Alphabetic})"},      {"alnum", R"(\p{Alphabetic}\p{Nd})"}, {"digit", R"(\p{Nd})"},
-    {"space", kSpaceMembers},            {"word", kWordMembers},                {"xdigit", kHexMembers},
-    {"upper", R"(\p{Uppercase})"},       {"lower", R"(\p{Lowercase})"},        {"any", R"(\x{0}-\x{10FFFF})"},
-    {"ascii", R"(\x{0}-\x{7F})"},
+    {"alpha", R"(\p{Alphabetic})"}, {"alnum", R"(\p{Alphabetic}\p{Nd})"},
+    {"digit", R"(\p{Nd})"},         {"space", kSpaceMembers},
+    {"word", kWordMembers},         {"xdigit", kHexMembers},
+    {"upper", R"(\p{Uppercase})"},  {"lower", R"(\p{Lowercase})"},
+    {"any", R"(\x{0}-\x{10FFFF})"}, {"ascii", R"(\x{0}-\x{7F})"},
 };
 constexpr size_t kPosixSets = 8;
 

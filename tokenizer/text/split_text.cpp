@@ -27,9 +27,9 @@ constexpr size_t kLookAhead = 1 << 16;
 
 }  // namespace
 
-size_t part_at_space(std::string_view text, size_t at) { return find_single(text, at, ' '); }
+size_t split_at_space(std::string_view text, size_t at) { return find_single(text, at, ' '); }
 
-size_t part_at_line(std::string_view text, size_t at) {
+size_t split_at_line(std::string_view text, size_t at) {
   for (; at < text.size(); at += kLookAhead) {
     const std::string_view near = text.substr(0, at + kLookAhead);
     const size_t space = find_single(near, at, ' ');

@@ -11,9 +11,9 @@
 #include "tokenizer/subword/unigram_model.hpp"
 #include "tokenizer/subword/wordpiece_model.hpp"
 #include "tokenizer/text/byte_alphabet.hpp"
-#include "tokenizer/text/strings.hpp"
 #include "tokenizer/text/space_mark.hpp"
 #include "tokenizer/text/split_text.hpp"
+#include "tokenizer/text/strings.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tokenizer/training/bpe_trainer.hpp"
 #include "tokenizer/training/spm_bpe_trainer.hpp"
@@ -50,10 +50,10 @@ class Stages {
   int64_t bytes_ = 0;
 };
 
-WordCounts count_words(std::span<const std::string_view> documents, const CutFn& cut, const PartFn& part,
+WordCounts count_words(std::span<const std::string_view> documents, const CutFn& cut, const SplitFn& split,
                        const TokenizerTraining& options, const TrainingMemory& memory, Stages& stages) {
   constexpr size_t kBatchBytes = size_t{32} << 20;
-  WordCounter counter(cut, {part, options.memory_bytes, memory});
+  WordCounter counter(cut, {split, options.memory_bytes, memory});
   int64_t done = 0;
   stages.read(0);
   for (size_t first = 0; first < documents.size();) {
@@ -138,7 +138,7 @@ TokenizerParts assemble(std::shared_ptr<const SubwordModel> model, std::vector<A
 void cut_gpt2(std::string_view text, WordCountTable& words) {
   const char* const end = text.data() + text.size();
   for (const char* at = text.data(); at < end;) {
-    const char* next = gpt2_piece_end(at, end);
+    const char* next = gpt2_word_end(at, end);
     words.add({at, static_cast<size_t>(next - at)});
     at = next;
   }
@@ -159,7 +159,7 @@ Tokenizer train_bpe(std::span<const std::string_view> documents, const Tokenizer
     if (auto bytes = text_to_bytes(name)) training_options.excluded.push_back(std::move(*bytes));
   }
   const WordCounts counts =
-      count_words(documents, cut_gpt2, part_at_line, options, bpe_training_memory(training_options), stages);
+      count_words(documents, cut_gpt2, split_at_line, options, bpe_training_memory(training_options), stages);
   training_options.memory_bytes = memory_left(options, counts);
   BpeTraining training = train_byte_bpe(counts.words, training_options);
   const auto size = static_cast<int64_t>(training.tokens.size()) + specials;
@@ -173,10 +173,9 @@ Tokenizer train_bpe(std::span<const std::string_view> documents, const Tokenizer
   std::vector<AddedToken> added = special_tokens(options.special, static_cast<int32_t>(bpe.tokens.size()));
   // Other libraries look for them in the vocabulary too.
   for (const AddedToken& token : added) bpe.tokens.push_back(token.content);
-  return Tokenizer(
-      assemble(std::make_shared<const BpeModel>(std::move(bpe)), std::move(added), {},
-               preset(kByteLevelWords), preset(kByteLevelPost), preset(kByteLevelDecoder)),
-      join_notes(note, dropped_note(counts)));
+  return Tokenizer(assemble(std::make_shared<const BpeModel>(std::move(bpe)), std::move(added), {},
+                            preset(kByteLevelWords), preset(kByteLevelPost), preset(kByteLevelDecoder)),
+                   join_notes(note, dropped_note(counts)));
 }
 
 // ---- The SentencePiece kinds ----
@@ -271,7 +270,7 @@ TrainedPieces train_pieces(std::span<const std::string_view> documents, const To
   }
   const CutFn cut = [exact](std::string_view text, WordCountTable& words) { cut_marked(text, exact, words); };
   const TrainingMemory memory{bytes_needed({}, training_options), per_word, per_byte};
-  const WordCounts counts = count_words(documents, cut, part_at_space, options, memory, stages);
+  const WordCounts counts = count_words(documents, cut, split_at_space, options, memory, stages);
   check_memory(bytes_needed(counts.words, training_options), options);
   const PieceTraining training = train(counts.words, training_options, stages.training());
   return {lay_out_pieces(options, training), piece_notes(options.kind, training, counts)};
@@ -332,9 +331,8 @@ Tokenizer train_unigram_kind(std::span<const std::string_view> documents, const 
   std::vector<AddedToken> added = special_tokens(options.special, 0);
   const auto unknown = static_cast<int32_t>(needed_token(options, "<unk>"));
   const Json post = template_json(added, "", "</s>");
-  return assemble_pieces(
-      std::make_shared<const UnigramModel>(std::move(pieces), unknown, true),
-      std::move(added), post, options, note);
+  return assemble_pieces(std::make_shared<const UnigramModel>(std::move(pieces), unknown, true),
+                         std::move(added), post, options, note);
 }
 
 // ---- WordPiece and words ----
@@ -362,7 +360,7 @@ Tokenizer train_wordpiece_kind(std::span<const std::string_view> documents, cons
   training_options.vocab_size = options.vocab_size;
   training_options.special_tokens = options.special;
   training_options.progress = stages.training();
-  const WordCounts counts = count_words(documents, cutter(bert_normalizer(true), kBertWords), part_at_line,
+  const WordCounts counts = count_words(documents, cutter(bert_normalizer(true), kBertWords), split_at_line,
                                         options, bpe_training_memory(training_options), stages);
   training_options.memory_bytes = memory_left(options, counts);
   WordPieceTraining training = train_wordpiece(counts.words, training_options);
@@ -385,7 +383,8 @@ Tokenizer train_words(std::span<const std::string_view> documents, const Tokeniz
                       Stages& stages) {
   needed_token(options, "<unk>");
   check_vocab_size(options, options.special.size(), "the special tokens");
-  WordCounts counts = count_words(documents, cutter({}, kWhitespaceWords), part_at_line, options, {}, stages);
+  WordCounts counts =
+      count_words(documents, cutter({}, kWhitespaceWords), split_at_line, options, {}, stages);
   std::stable_sort(counts.words.begin(), counts.words.end(),
                    [](const CountedWord& a, const CountedWord& b) { return a.count > b.count; });
   std::vector<std::string> tokens = options.special;
@@ -484,9 +483,8 @@ Tokenizer Tokenizer::bytes() {
   BpeParts bpe;
   for (int byte = 0; byte < 256; ++byte)
     bpe.tokens.push_back(bytes_to_text(std::string(1, static_cast<char>(byte))));
-  return Tokenizer(assemble(std::make_shared<const BpeModel>(std::move(bpe)), {}, {},
-                            preset(kByteLevelWords), preset(kByteLevelPost),
-                            preset(kByteLevelDecoder)));
+  return Tokenizer(assemble(std::make_shared<const BpeModel>(std::move(bpe)), {}, {}, preset(kByteLevelWords),
+                            preset(kByteLevelPost), preset(kByteLevelDecoder)));
 }
 
 Tokenizer Tokenizer::train_bpe(std::span<const std::string_view> documents, int64_t vocab_size,

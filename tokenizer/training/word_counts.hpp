@@ -103,8 +103,8 @@ class WordCountTable {
 using CutFn = std::function<void(std::string_view text, WordCountTable& words)>;
 
 struct WordCounterOptions {
-  /// Without it documents are never parted, so that each is cut by one thread.
-  PartFn part;
+  /// Without it documents are never split, so that each is cut by one thread.
+  SplitFn split;
   /// The most that counting and then training may take (0: no limit); documents and what cutting needs are not in it.
   int64_t memory_bytes = 0;
   /// What training will take of the words, so that room is left for it.

@@ -22,7 +22,7 @@ struct WordPieceTrainingOptions : CharBpeOptions {
 
 /// What training a WordPiece vocabulary gives.
 struct WordPieceTraining {
-  std::vector<std::string> tokens;        // by id
+  std::vector<std::string> tokens;   // by id
   std::vector<DroppedChar> dropped;  // by code point
 };
 
