@@ -89,16 +89,13 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, DecodeOptions option
 }
 
 std::string Tokenizer::kind() const {
-  const TokenizerParts& parts = this->parts();
-  const std::string type = parts.model->type();
-  const std::string size = ":" + std::to_string(vocab_size());
-  if (type == "BPE") {
-    const BpeParts& bpe = static_cast<const BpeModel&>(*parts.model).parts();
-    if (!bpe.byte_level) return "spm-bpe" + size;
-    return bpe.merges.empty() && parts.added_tokens.empty() ? "byte" : "bpe" + size;
-  }
-  if (type == "WordLevel") return lossless() ? "char" : "words" + size;
-  return (type == "WordPiece" ? "wordpiece" : "unigram") + size;
+  const SubwordModel& model = *parts().model;
+  const std::string kind = model.kind();
+  if (kind == "char") return kind;
+  if (kind == "bpe" && static_cast<const BpeModel&>(model).parts().merges.empty() &&
+      parts().added_tokens.empty())
+    return "byte";
+  return kind + ":" + std::to_string(vocab_size());
 }
 
 int64_t Tokenizer::vocab_size() const { return pipeline().size(); }

@@ -76,7 +76,7 @@ int run_tokenizer_train(const Arguments& arguments) {
   Args args("tokenizer train", "Learns a tokenizer from text and writes it as a tokenizer.json.");
   args.positionals("TEXT", paths,
                    "text files, folders of them, or - for standard input; of a .jsonl each line is a text");
-  args.choice("--kind", training.kind, {"bpe", "spm-bpe", "unigram", "wordpiece", "words", "char", "byte"},
+  args.choice("--kind", training.kind, tokenizer_kinds(),
               "bpe: pairs of bytes, as GPT has it; spm-bpe: of characters, as Llama 2; unigram: by "
               "probability, as T5; "
               "wordpiece: as BERT; words: at white space");

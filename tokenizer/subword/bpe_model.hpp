@@ -46,6 +46,7 @@ class BpeModel final : public SubwordModel {
   static std::shared_ptr<const BpeModel> read(const Json& model, bool byte_level);
 
   std::string type() const override { return "BPE"; }
+  std::string kind() const override { return parts_.byte_level ? "bpe" : "spm-bpe"; }
   void encode(std::string_view text, std::span<const ByteSpan> words,
               std::vector<Token>& tokens) const override;
   size_t split_at(std::string_view word, size_t at) const override;

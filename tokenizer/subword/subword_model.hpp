@@ -30,6 +30,9 @@ class SubwordModel {
   /// The type as a tokenizer.json names it: "BPE", "Unigram", "WordPiece" or "WordLevel".
   virtual std::string type() const = 0;
 
+  /// What Tokenizer::kind() calls it, without its size: "bpe".
+  virtual std::string kind() const = 0;
+
   /// Appends the tokens of some words of a text, word by word; no token reaches over a word's ends.
   /// note: a word that the model cannot represent is an error (std::runtime_error) that says which character and at
   ///       which byte of `text`. May be called from any number of threads. Called with many words at once.

@@ -47,6 +47,7 @@ class UnigramModel final : public SubwordModel {
   static std::shared_ptr<const UnigramModel> read(const Json& model);
 
   std::string type() const override { return "Unigram"; }
+  std::string kind() const override { return "unigram"; }
   void encode(std::string_view text, std::span<const ByteSpan> words,
               std::vector<Token>& tokens) const override;
   const std::vector<std::string>& tokens() const override { return tokens_; }

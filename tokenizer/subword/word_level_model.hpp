@@ -50,6 +50,7 @@ class WordLevelModel final : public SubwordModel {
   static std::shared_ptr<const WordLevelModel> read(const Json& model);
 
   std::string type() const override { return "WordLevel"; }
+  std::string kind() const override { return "words"; }
   void encode(std::string_view text, std::span<const ByteSpan> words,
               std::vector<Token>& tokens) const override;
   const std::vector<std::string>& tokens() const override { return vocabulary_.tokens(); }

@@ -430,7 +430,39 @@ void check_special(const TokenizerTraining& options, const std::string& name) {
   if (single_char(inside ? std::string_view(name).substr(2) : name)) refuse("a character");
 }
 
+Tokenizer train_char_kind(std::span<const std::string_view> documents, const TokenizerTraining&, Stages&) {
+  std::string whole;
+  for (const std::string_view document : documents) whole += document;
+  return Tokenizer::train_char(whole);
+}
+
+// The kinds, one a row: the special tokens that each has where none are named, and how it is trained.
+struct Kind {
+  const char* name;
+  std::vector<std::string> (*special)();
+  Tokenizer (*train)(std::span<const std::string_view> documents, const TokenizerTraining& options,
+                     Stages& stages);
+};
+
+using Names = std::vector<std::string>;
+
+constexpr Kind kKinds[] = {
+    {"bpe", [] { return special_token_preset("gpt"); }, train_bpe},
+    {"spm-bpe", [] { return special_token_preset("llama"); }, train_spm_bpe_kind},
+    {"unigram", [] { return special_token_preset("llama"); }, train_unigram_kind},
+    {"wordpiece", [] { return special_token_preset("bert"); }, train_wordpiece_kind},
+    {"words", [] { return Names{"<unk>"}; }, train_words},
+    {"char", [] { return Names(); }, train_char_kind},
+    {"byte", [] { return Names(); }, [](auto, const auto&, auto&) { return Tokenizer::bytes(); }},
+};
+
 }  // namespace
+
+std::vector<std::string> tokenizer_kinds() {
+  std::vector<std::string> names;
+  for (const Kind& kind : kKinds) names.emplace_back(kind.name);
+  return names;
+}
 
 std::vector<std::string> special_token_preset(std::string_view name) {
   if (name == "gpt") return {std::string(kEndOfText)};
@@ -441,12 +473,17 @@ std::vector<std::string> special_token_preset(std::string_view name) {
 
 Tokenizer train_tokenizer(std::span<const std::string_view> documents, const TokenizerTraining& options,
                           const ProgressFn& progress) {
-  TokenizerTraining filled = options;
-  const std::string& kind = options.kind;
-  if (filled.special.empty()) {
-    filled.special = special_token_preset(kind == "bpe" ? "gpt" : kind == "wordpiece" ? "bert" : "llama");
-    if (kind == "words") filled.special = {"<unk>"};
+  const auto* known = std::find_if(std::begin(kKinds), std::end(kKinds),
+                                   [&](const Kind& kind) { return options.kind == kind.name; });
+  if (known == std::end(kKinds)) {
+    std::string names;
+    for (const std::string& name : tokenizer_kinds()) names += (names.empty() ? "" : ", ") + name;
+    fail("train_tokenizer: the kind must be one of ", names, "; it is '", options.kind, "'");
   }
+  TokenizerTraining filled = options;
+  if (filled.special.empty()) filled.special = known->special();
+  check(filled.special.empty() || !known->special().empty(), "train_tokenizer: a tokenizer of the kind ",
+        options.kind, " has no special tokens; leave them out");
   for (size_t i = 0; i < filled.special.size(); ++i) {
     const auto begin = filled.special.begin();
     check(!filled.special[i].empty() && std::find(begin, begin + static_cast<int64_t>(i),
@@ -456,20 +493,7 @@ Tokenizer train_tokenizer(std::span<const std::string_view> documents, const Tok
     check_special(filled, filled.special[i]);
   }
   Stages stages(progress, documents);
-  if (kind == "bpe") return train_bpe(documents, filled, stages);
-  if (kind == "spm-bpe") return train_spm_bpe_kind(documents, filled, stages);
-  if (kind == "unigram") return train_unigram_kind(documents, filled, stages);
-  if (kind == "wordpiece") return train_wordpiece_kind(documents, filled, stages);
-  if (kind == "words") return train_words(documents, filled, stages);
-  check(kind == "char" || kind == "byte",
-        "train_tokenizer: the kind must be bpe, spm-bpe, unigram, wordpiece, words, char or byte; it is '",
-        kind, "'");
-  check(options.special.empty(), "train_tokenizer: a tokenizer of the kind ", kind,
-        " has no special tokens; leave them out");
-  if (kind == "byte") return Tokenizer::bytes();
-  std::string whole;
-  for (const std::string_view document : documents) whole += document;
-  return Tokenizer::train_char(whole);
+  return known->train(documents, filled, stages);
 }
 
 // ---- What the handle offers by itself ----
