@@ -36,6 +36,19 @@ void set_post_processor(TokenizerParts& parts, const Json& json) {
       [&](int32_t id) -> std::string_view { return tokens[static_cast<size_t>(id)]; }, added);
 }
 
+TokenizerParts assemble(std::shared_ptr<const SubwordModel> model, std::vector<AddedToken> added,
+                        const Json& normalizer, const Json& pre_tokenizer, const Json& post_processor,
+                        const Json& decoder) {
+  TokenizerParts parts;
+  parts.model = std::move(model);
+  parts.added_tokens = std::move(added);
+  parts.normalizer = read_normalizer(normalizer);
+  parts.pre_tokenizer = read_pre_tokenizer(pre_tokenizer);
+  set_post_processor(parts, post_processor);
+  parts.decoder = read_decoder(decoder);
+  return parts;
+}
+
 Encoding finish_encoding(Encoding first, std::optional<Encoding> pair, const TokenizerParts& parts,
                          const EncodeOptions& options, std::string_view text, std::string_view pair_text) {
   if (parts.truncation && !options.whole) {

@@ -37,6 +37,11 @@ struct TokenizerParts {
 /// Reads a post-processor for parts whose model and added tokens are set.
 void set_post_processor(TokenizerParts& parts, const Json& json);
 
+/// The parts of a tokenizer whose model and added tokens are known; the rest is given as a tokenizer.json says it.
+TokenizerParts assemble(std::shared_ptr<const SubwordModel> model, std::vector<AddedToken> added,
+                        const Json& normalizer, const Json& pre_tokenizer, const Json& post_processor,
+                        const Json& decoder);
+
 /// Puts the tokens of a text, or of a pair, together as the parts say: cut off, special tokens added, padded.
 Encoding finish_encoding(Encoding first, std::optional<Encoding> pair, const TokenizerParts& parts,
                          const EncodeOptions& options, std::string_view text, std::string_view pair_text);

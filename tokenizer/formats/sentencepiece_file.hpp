@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "tokenizer/subword/unigram_model.hpp"
+
 namespace gradus {
 
 /// How a SentencePiece model changes a text before it is cut: a NormalizerSpec of sentencepiece_model.proto.
@@ -26,14 +28,7 @@ struct SentencePieceNormalizerSpec {
 /// note: fields that do not bear on encoding or decoding are kept as bytes (`rest`), so that nothing is lost on
 ///       writing; those of single pieces are dropped.
 struct SentencePieceFile {
-  enum class PieceType : uint8_t {
-    normal = 1,
-    unknown = 2,
-    control = 3,
-    user_defined = 4,
-    unused = 5,
-    byte = 6
-  };
+  using PieceType = UnigramModel::PieceType;
   struct Piece {
     std::string text;
     float score = 0;

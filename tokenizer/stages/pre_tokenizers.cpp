@@ -460,16 +460,10 @@ std::shared_ptr<const PreTokenizer> read_pre_tokenizer(const Json& value) {
                                        value.at("trim_offsets").as_boolean(),
                                        boolean_or(value, "use_regex", true));
   }
-  if (type == "BertPreTokenizer") {
+  if (type == "BertPreTokenizer" || type == "Whitespace" || type == "WhitespaceSplit") {
     check_json_keys(value, {"type"});
-    return std::make_shared<BertPreTokenizer>();
-  }
-  if (type == "Whitespace") {
-    check_json_keys(value, {"type"});
-    return std::make_shared<Whitespace>();
-  }
-  if (type == "WhitespaceSplit") {
-    check_json_keys(value, {"type"});
+    if (type == "BertPreTokenizer") return std::make_shared<BertPreTokenizer>();
+    if (type == "Whitespace") return std::make_shared<Whitespace>();
     return std::make_shared<KindSplit>(kSpaces, CutBehavior::removed, Json::object({{"type", type}}));
   }
   if (type == "Digits") {

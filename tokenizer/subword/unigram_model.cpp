@@ -22,7 +22,6 @@ using PieceType = UnigramModel::PieceType;
 
 // Sums of 2^32 such scores are still finite, in floats too.
 constexpr double kLargestScore = 1e28;
-constexpr float kUnknownPenalty = 10;
 
 constexpr int kLargestPower = 308;
 

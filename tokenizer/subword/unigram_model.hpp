@@ -31,8 +31,11 @@ class UnigramModel final : public SubwordModel {
   ///       gives user-defined pieces (length in bytes · largest score − 0.1).
   enum class Arithmetic { float64, float32 };
 
-  /// What a piece is, as a SentencePiece model says it. Only normal and user-defined pieces are found in texts.
-  enum class PieceType : uint8_t { normal, unknown, control, user_defined, unused, byte };
+  /// What a piece is, by the numbers of a SentencePiece model. Only normal and user-defined pieces are found in texts.
+  enum class PieceType : uint8_t { normal = 1, unknown, control, user_defined, unused, byte };
+
+  /// How much less than the least likely piece a character without a piece of its own scores.
+  static constexpr float kUnknownPenalty = 10;
 
   /// The pieces by id, each with its score.
   /// note: with `byte_fallback` what is unknown becomes the pieces <0x00> to <0xFF> of its bytes, if there are such for all

@@ -119,20 +119,6 @@ size_t needed_token(const TokenizerTraining& options, std::string_view name) {
   return static_cast<size_t>(found - options.special.begin());
 }
 
-// The parts of a tokenizer whose model and added tokens are known; the rest is said as in a file.
-TokenizerParts assemble(std::shared_ptr<const SubwordModel> model, std::vector<AddedToken> added,
-                        const Json& normalizer, const Json& pre_tokenizer, const Json& post_processor,
-                        const Json& decoder) {
-  TokenizerParts parts;
-  parts.model = std::move(model);
-  parts.added_tokens = std::move(added);
-  parts.normalizer = read_normalizer(normalizer);
-  parts.pre_tokenizer = read_pre_tokenizer(pre_tokenizer);
-  set_post_processor(parts, post_processor);
-  parts.decoder = read_decoder(decoder);
-  return parts;
-}
-
 // ---- Byte-level BPE ----
 
 void cut_gpt2(std::string_view text, WordCountTable& words) {
