@@ -42,9 +42,7 @@ class CharacterPlaces {
   explicit CharacterPlaces(std::string_view text) : before_(text.size() + 1), inside_(text.size() + 1) {
     int64_t count = 0;
     for (size_t at = 0; at < text.size(); ++count) {
-      char32_t c = 0;
-      const int read = decode_utf8(text.data() + at, text.data() + text.size(), c);
-      const auto length = static_cast<size_t>(std::max(1, read));
+      const size_t length = char_length(text, at);
       for (size_t i = 0; i < length; ++i) {
         before_[at + i] = count;
         inside_[at + i] = i > 0;
