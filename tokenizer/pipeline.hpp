@@ -67,7 +67,6 @@ class Pipeline {
   const std::string& bytes(int32_t id) const;
   std::optional<int32_t> find(std::string_view text) const;
   bool is_special(int32_t id) const { return special_[static_cast<size_t>(id)]; }
-  bool is_added(int32_t id) const { return added_[static_cast<size_t>(id)]; }
   /// Whether the bytes of the ids of any text join to exactly that text.
   bool lossless() const { return lossless_; }
 

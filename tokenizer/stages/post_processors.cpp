@@ -222,39 +222,41 @@ class PostProcessorReader {
   // One of the two tokens of the Bert processors: ["[SEP]", 102].
   int32_t read_named_token(const Json& value) {
     if (value.as_array().size() != 2) refuse_json(value, "a token and its id");
-    const int32_t id = read_id(value.as_array()[1]);
-    made_.special_tokens_.emplace_back(value.as_array()[0].as_string(), id);
-    return id;
+    value.as_array()[0].as_string();  // an error where it is none
+    return read_id(value.as_array()[1]);
+  }
+
+  // cls A sep; a pair goes on with B sep, for RoBERTa behind another sep.
+  void surround(const Json& value, bool roberta) {
+    adds_tokens(value);
+    const int32_t sep = read_named_token(value.at("sep"));
+    const int32_t cls = read_named_token(value.at("cls"));
+    const uint8_t second = roberta ? 0 : 1;
+    made_.single_ = {{-1, 0, {cls}}, {0, 0, {}}, {-1, 0, {sep}}};
+    made_.pair_ = made_.single_;
+    if (roberta) made_.pair_.push_back({-1, 0, {sep}});
+    made_.pair_.insert(made_.pair_.end(), {{1, second, {}}, {-1, second, {sep}}});
   }
 
   Json read_bert(const Json& value) {
     check_json_keys(value, {"type", "sep", "cls"});
-    adds_tokens(value);
-    const int32_t sep = read_named_token(value.at("sep"));
-    const int32_t cls = read_named_token(value.at("cls"));
-    made_.single_ = {{-1, 0, {cls}}, {0, 0, {}}, {-1, 0, {sep}}};
-    made_.pair_ = made_.single_;
-    made_.pair_.insert(made_.pair_.end(), {{1, 1, {}}, {-1, 1, {sep}}});
+    surround(value, false);
     closed_ = true;
-    Json json;
-    return json.set("type", "BertProcessing").set("sep", value.at("sep")).set("cls", value.at("cls"));
+    return Json::object({{"type", "BertProcessing"}, {"sep", value.at("sep")}, {"cls", value.at("cls")}});
   }
 
   Json read_roberta(const Json& value) {
     check_json_keys(value, {"type", "sep", "cls", "trim_offsets", "add_prefix_space"});
-    adds_tokens(value);
-    const int32_t sep = read_named_token(value.at("sep"));
-    const int32_t cls = read_named_token(value.at("cls"));
+    surround(value, true);
     const bool trim_offsets = value.at("trim_offsets").as_boolean();
     const bool add_prefix_space = value.at("add_prefix_space").as_boolean();
     if (trim_offsets) add_trim(value, add_prefix_space);
-    made_.single_ = {{-1, 0, {cls}}, {0, 0, {}}, {-1, 0, {sep}}};
-    made_.pair_ = made_.single_;
-    made_.pair_.insert(made_.pair_.end(), {{-1, 0, {sep}}, {1, 0, {}}, {-1, 0, {sep}}});
     closed_ = true;
-    Json json;
-    json.set("type", "RobertaProcessing").set("sep", value.at("sep")).set("cls", value.at("cls"));
-    return json.set("trim_offsets", trim_offsets).set("add_prefix_space", add_prefix_space);
+    return Json::object({{"type", "RobertaProcessing"},
+                         {"sep", value.at("sep")},
+                         {"cls", value.at("cls")},
+                         {"trim_offsets", trim_offsets},
+                         {"add_prefix_space", add_prefix_space}});
   }
 
   // ---- TemplateProcessing ----
@@ -274,7 +276,7 @@ class PostProcessorReader {
     std::vector<int32_t>& token = template_tokens_[name];
     for (size_t i = 0; i < ids.size(); ++i) {
       token.push_back(read_id(ids[i]));
-      made_.special_tokens_.emplace_back(texts[i].as_string(), token.back());
+      texts[i].as_string();  // an error where it is none
     }
     Json json;
     json.set("id", value.at("id").as_string()).set("ids", value.at("ids"));
@@ -325,7 +327,7 @@ class PostProcessorReader {
     const auto& [kind, item] = members[0];
     if (kind != "SpecialToken" && kind != "Sequence") refuse_json(value, "a SpecialToken or a Sequence");
     check_json_keys(item, {"id", "type_id"});
-    const auto type_id = static_cast<uint8_t>(integer_within(item.at("type_id"), 0, 255));
+    const uint8_t type_id = read_type_id(item.at("type_id"));
     const Json& id = item.at("id");
     return kind == "Sequence" ? text_item(id, id.as_string(), type_id)
                               : token_item(id, id.as_string(), type_id);

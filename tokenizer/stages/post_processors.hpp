@@ -39,9 +39,6 @@ class PostProcessor {
   /// Those added to a single text.
   AddedAround added_around() const;
 
-  /// The tokens that may be added, as the file gives them: text and id.
-  const std::vector<std::pair<std::string, int32_t>>& special_tokens() const { return special_tokens_; }
-
   /// The step as a tokenizer.json says it.
   const Json& to_json() const { return json_; }
 
@@ -72,7 +69,6 @@ class PostProcessor {
   Layout pair_ = {{0, 0, {}}, {1, 1, {}}};
   std::vector<bool> trims_;  // one for each time offsets are trimmed: whether a space was put before the text
   std::vector<Spaces> spaces_;  // by token id; empty where nothing is trimmed
-  std::vector<std::pair<std::string, int32_t>> special_tokens_;
   Json json_;
 };
 

@@ -67,7 +67,6 @@ class UnigramModel final : public SubwordModel {
   const std::vector<double>& scores() const { return scores_; }
   std::optional<int32_t> unk_id() const { return unk_id_; }
   bool byte_fallback() const { return byte_fallback_; }
-  Arithmetic arithmetic() const { return arithmetic_; }
 
  private:
   // A piece as the search meets it.

@@ -60,7 +60,6 @@ class WordLevelModel final : public SubwordModel {
 
   /// The id of a token, or nothing where there is none.
   std::optional<int32_t> find(std::string_view token) const override { return vocabulary_.find(token); }
-  const std::string& unk_token() const { return unk_token_; }
 
  private:
   WordVocabulary vocabulary_;

@@ -44,7 +44,6 @@ class WordPieceModel final : public SubwordModel {
 
   /// The id of a token, or nothing where there is none.
   std::optional<int32_t> find(std::string_view token) const override { return vocabulary_.find(token); }
-  const Options& options() const { return options_; }
 
  private:
   bool append_pieces(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
