@@ -15,7 +15,6 @@
 #include "tokenizer/formats/tiktoken_file.hpp"
 #include "tokenizer/formats/vocab_txt.hpp"
 #include "tokenizer/text/base64.hpp"
-#include "tokenizer/text/strings.hpp"
 
 using namespace gradus;
 
@@ -88,11 +87,6 @@ TEST_CASE("base64 of every length goes there and back") {
     INFO(broken);
     CHECK(!base64_decode(broken).has_value());
   }
-}
-
-TEST_CASE("texts in errors are short and print") {
-  CHECK(shown_text("a\u00E9\n\xFF") == "\"a\u00E9\\x0A\\xFF\"");
-  CHECK(shown_text(std::string(1000, 'x')) == '"' + std::string(60, 'x') + "\"...");
 }
 
 TEST_CASE("a SentencePiece model that is written and read is the same") {
