@@ -58,29 +58,29 @@ void check_model(const Transformer& model, const Tokenizer& tokenizer, int64_t b
 }
 
 // The tokens of a text, all of them; an error begins with the text's name.
-std::vector<Piece> pieces_of(const Tokenizer& tokenizer, std::string_view text, const std::string& name) {
+std::vector<TokenSpan> spans_of(const Tokenizer& tokenizer, std::string_view text, const std::string& name) {
   try {
-    return tokenizer.encode_pieces(text, {.whole = true});
+    return tokenizer.encode_spans(text, {.whole = true});
   } catch (const std::exception& error) {
     fail_world(name, ": ", error.what());
   }
 }
 
 // Puts the tokens that the tokenizer adds around those of a text.
-void surround(std::vector<Piece>& pieces, const AddedAround& added, std::string_view text) {
+void surround(std::vector<TokenSpan>& spans, const AddedAround& added, std::string_view text) {
   const auto end = static_cast<int64_t>(text.size());
-  std::vector<Piece> all;
-  all.reserve(pieces.size() + added.before.size() + added.after.size());
+  std::vector<TokenSpan> all;
+  all.reserve(spans.size() + added.before.size() + added.after.size());
   for (const int32_t id : added.before) all.push_back({id, 0, 0});
-  all.insert(all.end(), pieces.begin(), pieces.end());
+  all.insert(all.end(), spans.begin(), spans.end());
   for (const int32_t id : added.after) all.push_back({id, end, end});
-  pieces = std::move(all);
+  spans = std::move(all);
 }
 
-std::vector<int32_t> ids_of(std::span<const Piece> pieces) {
+std::vector<int32_t> ids_of(std::span<const TokenSpan> spans) {
   std::vector<int32_t> ids;
-  ids.reserve(pieces.size());
-  for (const Piece& piece : pieces) ids.push_back(piece.id);
+  ids.reserve(spans.size());
+  for (const TokenSpan& span : spans) ids.push_back(span.id);
   return ids;
 }
 
@@ -111,23 +111,23 @@ EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
   std::vector<std::vector<int32_t>> ids;
   std::vector<RowRange> tokens;  // of each row, counted in its own text
   for (size_t i = 0; i < texts.size(); ++i) {
-    std::vector<Piece> pieces = pieces_of(tokenizer, texts[i], name_of_text(i));
-    check(!pieces.empty(), "embed: a text must have at least one token; ", name_of_text(i),
+    std::vector<TokenSpan> spans = spans_of(tokenizer, texts[i], name_of_text(i));
+    check(!spans.empty(), "embed: a text must have at least one token; ", name_of_text(i),
           " has none; leave it out");
-    if (static_cast<int64_t>(pieces.size()) > room) {
+    if (static_cast<int64_t>(spans.size()) > room) {
       check(options.truncate, "embed: a text must have at most block_size tokens; ", name_of_text(i), " has ",
-            pieces.size() + added.before.size() + added.after.size(), ", block_size is ", config.block_size,
+            spans.size() + added.before.size() + added.after.size(), ", block_size is ", config.block_size,
             "; split it, or have it cut off there (truncate)");
-      pieces.resize(static_cast<size_t>(room));
+      spans.resize(static_cast<size_t>(room));
       ++set.truncated;
     }
-    surround(pieces, added, texts[i]);
-    TextRows rows = lay_out_rows(texts[i], static_cast<int64_t>(i), pieces, options.level, tokenizer);
+    surround(spans, added, texts[i]);
+    TextRows rows = lay_out_rows(texts[i], static_cast<int64_t>(i), spans, options.level, tokenizer);
     set.dropped_words += rows.dropped_words;
     std::move(rows.rows.begin(), rows.rows.end(), std::back_inserter(set.rows));
     tokens.insert(tokens.end(), rows.tokens.begin(), rows.tokens.end());
     set.offsets.push_back(static_cast<int64_t>(set.rows.size()));
-    ids.push_back(ids_of(pieces));
+    ids.push_back(ids_of(spans));
   }
   const int64_t width = config.n_embd;
   for (const int64_t layer : layers) {
@@ -193,7 +193,7 @@ struct Window {
 };
 
 std::string_view bytes_of(std::string_view text, const WordSpan& word) {
-  return text.substr(static_cast<size_t>(word.start), static_cast<size_t>(word.end - word.start));
+  return text.substr(static_cast<size_t>(word.begin), static_cast<size_t>(word.end - word.begin));
 }
 
 // Words and counts of the table, the frequent ones first.
@@ -237,15 +237,15 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
   const std::vector<int32_t> before =
       options.add_special ? tokenizer.added_around().before : std::vector<int32_t>{};
   for (size_t d = 0; d < documents.size(); ++d) {
-    std::vector<Piece> pieces =
-        pieces_of(tokenizer, documents[d],
-                  d < options.names.size() ? options.names[d] : "document " + std::to_string(d));
-    surround(pieces, {before, {}}, documents[d]);
+    std::vector<TokenSpan> spans =
+        spans_of(tokenizer, documents[d],
+                 d < options.names.size() ? options.names[d] : "document " + std::to_string(d));
+    surround(spans, {before, {}}, documents[d]);
     const std::vector<WordSpan> words = find_words(documents[d]);
-    const std::vector<RowRange> ranges = align_words(words, pieces);
+    const std::vector<RowRange> ranges = align_words(words, spans);
     Document& document = read[d];
-    document.ids = ids_of(pieces);
-    const auto tokens = static_cast<int64_t>(pieces.size());
+    document.ids = ids_of(spans);
+    const auto tokens = static_cast<int64_t>(spans.size());
     for (size_t i = 0; i < words.size(); ++i) {
       const auto found = row_of.find(bytes_of(documents[d], words[i]));
       if (found == row_of.end() || used[static_cast<size_t>(found->second)] == options.occurrences) continue;

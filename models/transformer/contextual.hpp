@@ -45,8 +45,8 @@ struct WordTableOptions {
   std::vector<int64_t> layers = {};  ///< as hidden_states() takes them: ascending; empty: all
   bool add_special =
       false;  ///< whether windows that begin a document begin with the tokens that the tokenizer adds
-  std::vector<std::string>
-      names = {};  ///< what errors call each document; where there is none, "document 0" and so on
+  std::vector<std::string> names =
+      {};  ///< what errors call each document; where there is none, "document 0" and so on
 };
 
 /// A vector for each frequent word of a text, at each layer: the mean over the word's first occurrences of the mean of

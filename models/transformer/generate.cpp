@@ -88,7 +88,8 @@ DecodingSession::DecodingSession(const Transformer& model, std::span<const int32
   read(self);
 }
 
-DecodingSession::DecodingSession(std::shared_ptr<const Transformer> model, std::span<const int32_t> prompt, DType cache)
+DecodingSession::DecodingSession(std::shared_ptr<const Transformer> model, std::span<const int32_t> prompt,
+                                 DType cache)
     : model_(std::move(model)), cache_dtype_(cache), ids_(prompt.begin(), prompt.end()) {
   const Config& config = model_->config();
   check(config.dtype == DType::f32, "generate: the model must compute in f32; it computes in ",
@@ -99,8 +100,8 @@ DecodingSession::DecodingSession(std::shared_ptr<const Transformer> model, std::
   start_window(0);
 }
 
-DecodingSession DecodingSession::unread(std::shared_ptr<const Transformer> model, std::span<const int32_t> prompt,
-                            DType cache) {
+DecodingSession DecodingSession::unread(std::shared_ptr<const Transformer> model,
+                                        std::span<const int32_t> prompt, DType cache) {
   check(model != nullptr, "generate: a text must have a model; none was given");
   return DecodingSession(std::move(model), prompt, cache);
 }

@@ -24,7 +24,7 @@ class DecodingSession {
   DecodingSession(const Transformer& model, std::span<const int32_t> prompt, DType cache = DType::f32);
   /// A text for read(): its prompt is not read yet. Texts that are read together share the model.
   static DecodingSession unread(std::shared_ptr<const Transformer> model, std::span<const int32_t> prompt,
-                          DType cache = DType::f32);
+                                DType cache = DType::f32);
   DecodingSession(DecodingSession&&) = default;
   DecodingSession& operator=(DecodingSession&&) = default;
 

@@ -76,11 +76,11 @@ TEST_CASE("pooling takes the mean, the last or the largest of a range of rows") 
 
 TEST_CASE("words are pooled from the tokens that share a byte with them") {
   // "ab, cd" with tokens "a" "b," " c" "d": the second token belongs to two words.
-  const std::vector<Piece> pieces = {{0, 0, 1}, {1, 1, 3}, {2, 3, 5}, {3, 5, 6}};
+  const std::vector<TokenSpan> pieces = {{0, 0, 1}, {1, 1, 3}, {2, 3, 5}, {3, 5, 6}};
   const std::vector<WordSpan> words = find_words("ab, cd");
   REQUIRE(words == std::vector<WordSpan>{{0, 2}, {2, 3}, {4, 6}});
   CHECK(align_words(words, pieces) == std::vector<RowRange>{{0, 2}, {1, 2}, {2, 4}});
-  const std::vector<Piece> whole = {{0, 0, 6}};
+  const std::vector<TokenSpan> whole = {{0, 0, 6}};
   CHECK(align_words(words, whole) == std::vector<RowRange>{{0, 1}, {0, 1}, {0, 1}});
 
   const Tokenizer tokenizer = Tokenizer::bytes();
@@ -88,7 +88,7 @@ TEST_CASE("words are pooled from the tokens that share a byte with them") {
   std::vector<int64_t> of_word;
   for (const RowInfo& row : tokens.rows) of_word.push_back(row.word);
   CHECK(of_word == std::vector<int64_t>{0, 0, 2, 2});
-  const auto bytes = tokenizer.encode_pieces("ab, cd");
+  const auto bytes = tokenizer.encode_spans("ab, cd");
   of_word.clear();
   for (const RowInfo& row : lay_out_rows("ab, cd", 0, bytes, Level::token, tokenizer).rows)
     of_word.push_back(row.word);
@@ -135,7 +135,7 @@ TEST_CASE("rows tell where they come from, and pooled rows are pooled token rows
 
 TEST_CASE(
     "embedding some layers gives the bits of embedding all, runs no block above them and holds no other") {
-  Config config = small_config(Arch::gpt, 256, 64);
+  Config config = small_config("gpt", 256, 64);
   config.n_layer = 9;
   config.n_ffn = 24;
   Transformer model = small_model(config);
@@ -228,7 +228,7 @@ TEST_CASE("what a tokenizer.json says of truncation and padding is not obeyed wh
   const Tokenizer cutting = Tokenizer::parse(json.dump(), "cutting");
   const std::string_view text = "the king and the queen";
   REQUIRE(cutting.encode_full(text).ids.size() == 9);
-  CHECK(cutting.encode_pieces(text, {.whole = true}) == plain.encode_pieces(text));
+  CHECK(cutting.encode_spans(text, {.whole = true}) == plain.encode_spans(text));
   const Transformer model = small_model(small_config("gpt", plain.vocab_size()));
   for (const Level level : {Level::sentence, Level::word, Level::token}) {
     EmbedOptions options;

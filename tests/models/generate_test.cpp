@@ -309,19 +309,19 @@ TEST_CASE("past block_size the oldest quarter is forgotten and the rest is read 
 TEST_CASE(
     "texts that are read together get the bits that each gets alone: prompts, next tokens and refills") {
   struct Setting {
-    Arch arch;
+    std::string_view arch;
     DType cache;
     std::optional<WeightFormat> weights;
   };
   // 140 tokens reach a second block of keys, and past block_size the oldest tokens go.
   const int64_t block_size = 140;
-  const Setting settings[] = {{Arch::gpt, DType::f32, {}},
-                              {Arch::llama, DType::f32, {}},
-                              {Arch::llama, DType::bf16, {}},
-                              {Arch::gpt, DType::bf16, WeightFormat::f32},
-                              {Arch::llama, DType::f32, WeightFormat::bf16},
-                              {Arch::llama, DType::bf16, WeightFormat::q8},
-                              {Arch::gpt, DType::f32, WeightFormat::q8}};
+  const Setting settings[] = {{"gpt", DType::f32, {}},
+                              {"llama", DType::f32, {}},
+                              {"llama", DType::bf16, {}},
+                              {"gpt", DType::bf16, WeightFormat::f32},
+                              {"llama", DType::f32, WeightFormat::bf16},
+                              {"llama", DType::bf16, WeightFormat::q8},
+                              {"gpt", DType::f32, WeightFormat::q8}};
   for (const Setting& setting : settings) {
     Transformer model = byte_model(setting.arch, block_size);
     if (setting.weights) model.pack(*setting.weights);
@@ -338,7 +338,8 @@ TEST_CASE(
     for (size_t i = 0; i < std::size(texts); ++i) {
       ids.push_back(some_ids(400, 256, i));
       expected.emplace_back();
-      DecodingSession alone(model, std::span(ids[i]).first(static_cast<size_t>(texts[i].prompt)), setting.cache);
+      DecodingSession alone(model, std::span(ids[i]).first(static_cast<size_t>(texts[i].prompt)),
+                            setting.cache);
       for (int step = texts[i].joins; step < 12; ++step) {
         for (int64_t n = 0; step > texts[i].joins && n < texts[i].appends; ++n)
           alone.push(ids[i][alone.ids().size()]);
@@ -375,7 +376,7 @@ TEST_CASE(
 }
 
 TEST_CASE("texts that cannot be read together are errors that say which") {
-  const auto model = std::make_shared<const Transformer>(byte_model(Arch::llama, 32));
+  const auto model = std::make_shared<const Transformer>(byte_model("llama", 32));
   const std::vector<int32_t> prompt = {1, 2, 3};
   DecodingSession a = DecodingSession::unread(model, prompt), b = DecodingSession::unread(model, prompt);
   const auto read = [](std::vector<DecodingSession*> texts) { DecodingSession::read(texts); };

@@ -215,9 +215,8 @@ void BertNormalizer::apply(AlignedText& text) const { Run(*this, text).apply(); 
 
 std::shared_ptr<const Normalizer> read_bert_normalizer(const Json& value) {
   check_json_keys(value, {"type", "clean_text", "handle_chinese_chars", "strip_accents", "lowercase"});
-  const Json* strip = value.find("strip_accents");
   std::optional<bool> strip_accents;
-  if (strip != nullptr && !strip->is_null()) strip_accents = strip->as_boolean();
+  if (const Json* strip = find_value(value, "strip_accents")) strip_accents = strip->as_boolean();
   return std::make_shared<BertNormalizer>(value.at("clean_text").as_boolean(),
                                           value.at("handle_chinese_chars").as_boolean(), strip_accents,
                                           value.at("lowercase").as_boolean());
