@@ -2,9 +2,10 @@
 # those that README.md shows, with what they print.
 set(root ${build}/tests/consumer)
 file(REMOVE_RECURSE ${root})
+file(MAKE_DIRECTORY ${root})
 
 function(run)
-  execute_process(COMMAND ${ARGV} OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE status)
+  execute_process(COMMAND ${ARGV} WORKING_DIRECTORY ${root} OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE status)
   if(NOT status EQUAL 0)
     list(JOIN ARGV " " command)
     message(FATAL_ERROR "${command}\nfailed (${status}):\n${output}")
@@ -37,14 +38,24 @@ run(${CMAKE_COMMAND} -S ${source} -B ${root}/build -G ${generator} -D CMAKE_CXX_
     -D CMAKE_BUILD_TYPE=${config} -D CMAKE_PREFIX_PATH=${root}/moved)
 run(${CMAKE_COMMAND} --build ${root}/build)
 
+# Where the programs run stands a text.
+string(REPEAT "the king went up the hill and the queen came down again\n" 200 text)
+file(WRITE ${root}/text.txt "${text}")
 set(programs 0)
-foreach(name autodiff main)
+foreach(name autodiff training)
   file(READ ${source}/${name}.cpp program)
   shown("cpp" "${program}" "tests/consumer/${name}.cpp")
   run(${root}/build/${name})
   shown("" "${output}" "what tests/consumer/${name}.cpp prints")
   math(EXPR programs "${programs} + 1")
 endforeach()
+# What the second has made is a run as any other.
+if(EXISTS ${build}/gradus)
+  run(${build}/gradus resume run --max-iters 40)
+  if(NOT output MATCHES "resume run at step 30" OR NOT output MATCHES "done   step 40")
+    message(FATAL_ERROR "gradus resume must go on from step 30 to step 40; it says\n${output}")
+  endif()
+endif()
 string(REGEX MATCHALL "\n```cpp\n" blocks "${readme}")
 list(LENGTH blocks count)
 if(NOT count EQUAL programs)

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "models/files/safetensors_source.hpp"
 #include "models/transformer/files.hpp"
 #include "models/transformer/transformer.hpp"
 #include "models/transformer/weights.hpp"
@@ -67,7 +68,7 @@ struct Golden {
   // A model with the file's weights in memory of its own.
   Transformer model() const {
     Transformer model(config);
-    read_weights(model, weights);
+    read_weights(model, *open_safetensors(folder + "/" + kWeightsFile));
     return model;
   }
 };

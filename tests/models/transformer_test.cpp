@@ -130,8 +130,8 @@ TEST_CASE("a model that reads in both directions has no cache, and says so") {
   CHECK_THROWS_WITH(model.make_caches(8), ContainsSubstring(why));
   CHECK_THROWS_WITH(DecodingSession(model, some_ids(3, 29)), ContainsSubstring(why));
   const NoGrad quiet;
-  std::vector<KeyValueCache> caches(2, KeyValueCache(8, 4, 6));
-  CHECK_THROWS_WITH(model.forward(ids_tensor({1, 2}), Context::of_caches(caches, 2)),
+  LayerCaches caches(2, KeyValueCache(8, 4, 6));
+  CHECK_THROWS_WITH(model.forward(ids_tensor({1, 2}), Context::of_caches({&caches}, {2})),
                     ContainsSubstring("blocks.0.attention: attention with a cache must be causal"));
 }
 

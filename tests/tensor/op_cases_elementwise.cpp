@@ -296,7 +296,7 @@ Row cast_row() {
 /// One tensor and several numbers, all exact in f32.
 Row of_numbers(const std::string& signature, std::function<Tensor(const Tensor&, double)> op,
                reference::Function2 f, const Draw& draw, std::vector<double> numbers, double tolerance = 0) {
-  Row row(signature, {}, tolerance, 16);
+  Row row(signature, tolerance, 16);
   for (const double value : numbers) {
     row.of(
         [op, value](const Tensors& in, DType) { return op(in[0], value); },
@@ -368,7 +368,7 @@ Row pow_row() {
 }
 
 Row clamp_row() {
-  Row row("clamp(Tensor, double, double)", {}, 0, 16);
+  Row row("clamp(Tensor, double, double)", 0, 16);
   for (const auto& [low, high] : std::vector<std::pair<double, double>>{
            {-0.5, 1.0}, {0.0, kInf}, {-kInf, 0.25}, {-kInf, kInf}, {0.5, 0.5}}) {
     row.of([low = low, high = high](const Tensors& in, DType) { return clamp(in[0], low, high); },

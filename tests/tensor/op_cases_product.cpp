@@ -227,9 +227,8 @@ std::vector<Row> attention_rows() {
   rows.back().bench(attended({1024}, {12, 12, 64}, true), 2.0 * 1024 * 1024 * 12 * 64);
   rows.back().bench(attended(std::vector<int64_t>(12, 64), {4, 4, 32}, true), 2.0 * 12 * 64 * 64 * 4 * 32);
 
-  rows.push_back(
-      Row("attention_cached(Tensor, Tensor, Tensor, Ragged, span<KeyValueCache*>, int64_t, int64_t, double)",
-          {"attention", "pack"}, 2));
+  rows.push_back(Row(
+      "attention_cached(Tensor, Tensor, Tensor, Ragged, span<KeyValueCache*>, int64_t, int64_t, double)", 2));
   rows.back().no_gradient();
   // Several sequences in rounds: pieces[b][r] rows of sequence b come in round r, so that one may bring its prompt while
   // another brings a token or nothing.

@@ -448,7 +448,7 @@ std::vector<Row> more_view_rows() {
   rows.back().test({normal({}), normal({})}).test({normal({17})});
 
   for (const bool upper : {false, true}) {
-    rows.push_back(Row(upper ? "triu(Tensor, int64_t)" : "tril(Tensor, int64_t)", {}, 0, 16));
+    rows.push_back(Row(upper ? "triu(Tensor, int64_t)" : "tril(Tensor, int64_t)", 0, 16));
     for (const int64_t diagonal :
          {int64_t{0}, int64_t{2}, int64_t{-2}, int64_t{1} << 62, -(int64_t{1} << 62)}) {
       rows.back().of(
@@ -472,7 +472,7 @@ std::vector<Row> more_view_rows() {
 }
 
 Row topk_row() {
-  Row row("topk(Tensor, int64_t, int)", {}, 0, 16);
+  Row row("topk(Tensor, int64_t, int)", 0, 16);
   const auto of = [&](int64_t k, int axis, bool indices) {
     const std::string label =
         std::to_string(k) + " along " + std::to_string(axis) + (indices ? ", places" : "");
