@@ -151,6 +151,7 @@ class Layout {
       if (!first && last && out_.size() - line_ + 1 + width + static_cast<std::size_t>(rank_) <= kLineWidth) {
         out_ += ' ';
       } else if (!first) {
+        while (out_.back() == ' ') out_.pop_back();  // what pads the last number of a row
         out_.append(last ? 1 : static_cast<std::size_t>(rank_ - 1 - axis), '\n');
         line_ = out_.size();
         out_.append(static_cast<std::size_t>(axis + 1), ' ');

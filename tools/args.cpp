@@ -10,6 +10,7 @@
 #include <memory>
 #include <set>
 
+#include "tensor/io/file.hpp"
 #include "tokenizer/text/lines.hpp"
 #include "tokenizer/text/strings.hpp"
 #include "tools/common.hpp"
@@ -233,7 +234,8 @@ struct Args::Impl {
   std::vector<std::string> from_config(const std::vector<std::string>& given) {
     std::vector<std::string> result;
     std::ifstream file(config);
-    if (!file) throw UsageError(config + ": the config file must be readable; it is not");
+    if (!file || is_directory(config))
+      throw UsageError(config + ": the config file must be readable; it is not");
     const std::string text(std::istreambuf_iterator<char>(file), {});
     for (LineReader lines(text); lines.next();) {
       const std::string where = config + ":" + std::to_string(lines.number()) + ": ";

@@ -42,7 +42,7 @@ int bench_train(const Arguments& arguments) {
   Transformer model(config);
   model.init(1);
   const Random random(1, stream_of("bench.tokens"));
-  TrainingText text;
+  EncodedCorpus text;
   std::vector<int32_t>& ids = text.training.ids;
   ids.resize(static_cast<std::size_t>(config.block_size * 64 + 1));
   for (std::size_t i = 0; i < ids.size(); ++i) {

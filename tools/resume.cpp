@@ -143,7 +143,7 @@ int run_resume(const Arguments& arguments) {
   const Config& config = run.config();
   const std::vector<std::string> paths = run.source().paths;
   const Corpus corpus = read_texts(run, a);
-  const TrainingText text = encode_corpus(corpus, run.tokenizer(), config.add_special.value_or(false));
+  const EncodedCorpus text = encode_corpus(corpus, run.tokenizer(), config.add_special.value_or(false));
   const int64_t held_out_tokens = std::ssize(text.held_out.ids);
 
   Plan plan;

@@ -195,7 +195,7 @@ int run_train(const Arguments& arguments) {
   // Where there is nothing to add there is nothing to say.
   if (tokenizer.added_around().empty()) config.add_special.reset();
 
-  const TrainingText text = encode_corpus(corpus, tokenizer, config.add_special.value_or(false));
+  const EncodedCorpus text = encode_corpus(corpus, tokenizer, config.add_special.value_or(false));
   // What the objective cannot be made from is said before anything is planned.
   std::unique_ptr<const Objective> objective = make_objective({config, options, tokenizer, text});
   const int64_t held_out_tokens = static_cast<int64_t>(text.held_out.ids.size());

@@ -144,19 +144,19 @@ int64_t count_unknown(const Tokenizer& tokenizer, std::span<const int32_t> ids) 
   return std::count(ids.begin(), ids.end(), *unknown);
 }
 
-double TrainingText::bytes_per_token() const {
+double EncodedCorpus::bytes_per_token() const {
   return static_cast<double>(training.bytes) /
          static_cast<double>(std::max<std::size_t>(training.ids.size(), 1));
 }
 
-double TrainingText::unknown_rate(const Tokenizer& tokenizer) const {
+double EncodedCorpus::unknown_rate(const Tokenizer& tokenizer) const {
   const int64_t unknown = count_unknown(tokenizer, training.ids) + count_unknown(tokenizer, held_out.ids);
   return static_cast<double>(unknown) /
          static_cast<double>(std::max<std::size_t>(training.ids.size() + held_out.ids.size(), 1));
 }
 
-TrainingText encode_corpus(const Corpus& corpus, const Tokenizer& tokenizer, bool add_special) {
-  TrainingText text;
+EncodedCorpus encode_corpus(const Corpus& corpus, const Tokenizer& tokenizer, bool add_special) {
+  EncodedCorpus text;
   text.training = tokenize_documents(tokenizer, corpus.training, corpus.names,
                                      {.add_special = add_special, .bytes_of = false});
   // What is held out is the end of the last documents.

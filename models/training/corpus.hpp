@@ -63,7 +63,7 @@ TokenText tokenize_documents(const Tokenizer& tokenizer, const std::vector<std::
 int64_t count_unknown(const Tokenizer& tokenizer, std::span<const int32_t> ids);
 
 /// A corpus in tokens.
-struct TrainingText {
+struct EncodedCorpus {
   TokenText training;  ///< without bytes_of
   TokenText held_out;
 
@@ -72,6 +72,6 @@ struct TrainingText {
   /// The part of all tokens that is unknown.
   double unknown_rate(const Tokenizer& tokenizer) const;
 };
-TrainingText encode_corpus(const Corpus& corpus, const Tokenizer& tokenizer, bool add_special);
+EncodedCorpus encode_corpus(const Corpus& corpus, const Tokenizer& tokenizer, bool add_special);
 
 }  // namespace gradus

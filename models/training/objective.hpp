@@ -79,7 +79,7 @@ struct ObjectiveSource {
   const Config& config;
   const TrainingOptions& options;
   const Tokenizer& tokenizer;
-  const TrainingText& text;
+  const EncodedCorpus& text;
 };
 
 /// The objective that the options name; see objectives/.

@@ -48,7 +48,7 @@ uint64_t walk(const Config& config, const TrainingOptions& options, int64_t held
   const DryRunMemory dry_run;
   const Tokenizer tokenizer = Tokenizer::bytes();
   // The model sees its own vocabulary; the tokenizer only counts bytes, and in dry-run memory no id has a value.
-  TrainingText text{any_tokens(config.block_size + 2, 1), {}};
+  EncodedCorpus text{any_tokens(config.block_size + 2, 1), {}};
   if (held_out_tokens >= 2 && options.eval_interval > 0) {
     // An evaluation repeats itself until its last windows.
     const int64_t at_once = evaluation_tokens(config);
@@ -79,7 +79,7 @@ struct Timing {
 Timing time_steps(const Config& config, const TrainingOptions& options, double budget) {
   const Tokenizer tokenizer = Tokenizer::bytes();
   const TokenText tokens = any_tokens(4 * config.block_size + 1, std::min<int64_t>(config.vocab_size, 256));
-  const TrainingText text{tokens, tokens};
+  const EncodedCorpus text{tokens, tokens};
   Transformer model(config);
   model.init(options.seed);
   TrainingOptions quiet = options;

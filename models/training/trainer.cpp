@@ -27,7 +27,7 @@ Trainer::Trainer(Transformer& model, const TrainingOptions& options,
       kept_row_bytes_(kept_row_bytes(model.config())) {}
 
 Trainer::Trainer(Transformer& model, const TrainingOptions& options, const Tokenizer& tokenizer,
-                 const TrainingText& text)
+                 const EncodedCorpus& text)
     : Trainer(model, options, make_objective({model.config(), options, tokenizer, text})) {}
 
 void Trainer::set_share(int64_t index, int64_t count) {

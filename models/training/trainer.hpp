@@ -46,7 +46,7 @@ class Trainer {
   Trainer(Transformer& model, const TrainingOptions& options, std::unique_ptr<const Objective> objective);
   /// On the objective that the options name.
   Trainer(Transformer& model, const TrainingOptions& options, const Tokenizer& tokenizer,
-          const TrainingText& text);
+          const EncodedCorpus& text);
 
   int64_t step() const { return step_; }
   const TrainingOptions& options() const { return options_; }

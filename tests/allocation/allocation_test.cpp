@@ -255,7 +255,7 @@ bool check_training(std::string_view arch, int threads) {
   options.grad_clip = 0.5;
   std::string letters = "abcdefghijklmnopqrstuvwxyz .,";
   const Tokenizer tokenizer = Tokenizer::train_char(letters);
-  const TrainingText text{{testing::some_ids(4000, 29), {}, 4000}, {}};
+  const EncodedCorpus text{{testing::some_ids(4000, 29), {}, 4000}, {}};
   Trainer trainer(model, options, tokenizer, text);
 
   for (int step = 1; step < kFirst; ++step) trainer.train_step();

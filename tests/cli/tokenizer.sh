@@ -49,7 +49,7 @@ train 2 '--kind: must be one of bpe spm-bpe|did you mean unigram?' text --kind u
 train 2 'at least 257|256 was asked for' text --vocab-size 256 -o new.json
 train 2 'at least 257' text --vocab-size -5 -o new.json
 for kind in spm-bpe unigram; do train 2 'more than 259' text --kind $kind --vocab-size 259 -o new.json; done
-train 2 'more entries than the 5' text --kind wordpiece --vocab-size 5 -o new.json
+train 2 'must have more than 5 entries' text --kind wordpiece --vocab-size 5 -o new.json
 train 2 'more than 1 entries' text --kind words --vocab-size 1 -o new.json
 train 2 '--vocab-size: must be a whole number' text --vocab-size many -o new.json
 train 2 "a special token must not be what text is made of|'e' is a byte" text --special 'e' -o new.json

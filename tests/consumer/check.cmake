@@ -1,5 +1,6 @@
 # Installs the build into an empty folder, moves that folder, and builds and runs the programs here against it. They are
 # those that README.md shows, with what they print.
+cmake_policy(VERSION 3.25)
 set(root ${build}/tests/consumer)
 file(REMOVE_RECURSE ${root})
 file(MAKE_DIRECTORY ${root})

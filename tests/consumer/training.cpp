@@ -10,7 +10,7 @@ using namespace gradus;
 int main() {
   const Corpus corpus = load_corpus({"text.txt"}, 0.1);  // the last tenth is held out
   const Tokenizer tokenizer = Tokenizer::train_bpe(corpus.training, 300);
-  const TrainingText text = encode_corpus(corpus, tokenizer, false);
+  const EncodedCorpus text = encode_corpus(corpus, tokenizer, false);
   const Config config = make_config("gpt", find_preset("nano"), tokenizer.vocab_size());
   Transformer model(config);
   TrainingOptions options;

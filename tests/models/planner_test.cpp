@@ -93,7 +93,7 @@ TEST_CASE("the planner knows the memory of a training within a tenth") {
       Transformer model(config);
       model.init(1);
       const Tokenizer tokenizer = Tokenizer::bytes();
-      const TrainingText text{{ids, {}, 3000}, {ids, ids, 3000}};
+      const EncodedCorpus text{{ids, {}, 3000}, {ids, ids, 3000}};
       Trainer trainer(model, options, tokenizer, text);
       RunFolder run = RunFolder::create(folder.path(), {config, tokenizer, Corpus(), options});
       trainer.run(run, recorder, Training::never());

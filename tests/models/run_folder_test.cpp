@@ -41,7 +41,7 @@ struct Given {
 
 /// Goes on to the end of what the run's options say.
 void finish(RunFolder& run, const Corpus& corpus, Recorder& recorder) {
-  const TrainingText text = encode_corpus(corpus, run.tokenizer(), false);
+  const EncodedCorpus text = encode_corpus(corpus, run.tokenizer(), false);
   Transformer model(run.config());
   model.init(run.options().seed);
   Trainer trainer(model, run.options(), run.tokenizer(), text);
@@ -62,7 +62,7 @@ TEST_CASE("a run is made, left and taken up through the library, to the bits of 
   }
   {
     RunFolder run = given.create();
-    const TrainingText text = encode_corpus(given.corpus, letters(), false);
+    const EncodedCorpus text = encode_corpus(given.corpus, letters(), false);
     Transformer model(given.config);
     model.init(given.options.seed);
     Trainer trainer(model, given.options, letters(), text);

@@ -418,7 +418,7 @@ TEST_CASE("a cancelled run checkpoints the step it has reached and continues to 
 TEST_CASE("without held-out text a run evaluates nothing, and asking for it is an error") {
   TrainingOptions options = few_steps(2);
   options.eval_interval = 1;
-  const TrainingText text{text_of(some_ids(100, kVocab)), {}};
+  const EncodedCorpus text{text_of(some_ids(100, kVocab)), {}};
   Transformer model = small_model(dropout_config("gpt"));
   Trainer trainer(model, options, letters(), text);
   const TemporaryFolder folder;

@@ -55,8 +55,8 @@ inline TokenText text_of(std::vector<int32_t> ids) {
 }
 
 /// 400 tokens to learn from, which stand for 600 bytes, and 60 that are held out.
-inline TrainingText some_text() {
-  TrainingText text;
+inline EncodedCorpus some_text() {
+  EncodedCorpus text;
   text.training.ids = some_ids(400, kVocab, 1);
   text.training.bytes = 600;
   text.held_out = text_of(some_ids(60, kVocab, 2));
@@ -71,7 +71,7 @@ inline RunFolder run_folder(const std::string& path, const Config& config,
 
 /// A model in training on a text of its own.
 struct Training {
-  TrainingText text = some_text();
+  EncodedCorpus text = some_text();
   Transformer model;
   Trainer trainer;
   Training(const Config& config, const TrainingOptions& options)

@@ -11,6 +11,7 @@
 #include "tensor/autodiff.hpp"
 #include "tensor/error.hpp"
 #include "tensor/kernels/kernels.hpp"
+#include "tensor/ops.hpp"
 #include "tensor/parallel.hpp"
 #include "tests/support/draw.hpp"
 
@@ -299,9 +300,9 @@ std::string same_bits(const Tensor& a, const Tensor& b) {
     case DType::f64: return first_difference<double>(a, b);
     case DType::i32: return first_difference<int32_t>(a, b);
     case DType::bf16:
-    case DType::f16: break;
+    case DType::f16: return first_difference<float>(cast(a, DType::f32), cast(b, DType::f32));  // exact
   }
-  fail("same_bits: the type must be f32, f64 or i32; it is ", dtype_name(a.dtype()));
+  fail("same_bits: the type must be one of numbers; it is number ", static_cast<int>(a.dtype()));
 }
 
 std::string same_bits(const Outcome& a, const Outcome& b) {

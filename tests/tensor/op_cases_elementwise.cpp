@@ -352,15 +352,16 @@ Row pow_row() {
   const auto raised = [](double x, double exponent) { return std::pow(x, exponent); };
   const auto op = [](const Tensor& x, double exponent) { return pow(x, exponent); };
   // Negative bases too where the exponent is whole.
-  Row row =
-      of_numbers("pow(Tensor, double)", op, raised, off_zero, {-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 5.0}, 1);
-  for (const double exponent : {-1.5, 0.5, 0.3, 2.5}) {
+  Row row = of_numbers("pow(Tensor, double)", op, raised, off_zero, {0.0, 1.0, 2.0, 3.0, 5.0}, 1);
+  for (const double exponent : {-3.0, -2.0, -1.0, -1.5, 0.5, 0.3, 2.5}) {
     row.of([=](const Tensors& in, DType) { return pow(in[0], exponent); },
            [=](const Arrays& in) {
              return reference::map(in[0], [&](double x) { return std::pow(x, exponent); });
            },
            "with " + std::to_string(exponent));
-    row.test({uniform({3, 5}, 0.1, 4)}, {0}).test({uniform({3, 33333}, 0.1, 4)}, {0});
+    // Near 0 a falling power is too steep for differences.
+    const double least = exponent < -1 ? 0.5 : 0.1;
+    row.test({uniform({3, 5}, least, 4)}, {0}).test({uniform({3, 33333}, least, 4)}, {0});
     // 0.5 is the root, which is NaN at -infinity, where std::pow is infinite.
     row.test({values({17, 6}, {0, 1, -1, 1e10, kInf, kNaN})});
   }
