@@ -392,7 +392,7 @@ std::vector<Row> more_reduction_rows() {
       .test({values({35}, {kNaN, 1})});
   rows.back().bench({normal(kBenchShape)});
 
-  rows.push_back(Row("norm(Tensor, int, bool)", 3, 16));
+  rows.push_back(Row("norm(Tensor, int, bool)", 4, 16));
   along_axes(
       rows.back(), [](T x, int axis, bool keep) { return norm(x, axis, keep); },
       [](A x, int axis, bool keep) { return reference::norm(x, axis, keep); }, off_zero);
