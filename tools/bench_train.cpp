@@ -41,12 +41,15 @@ int bench_train(const Arguments& arguments) {
   Transformer model(config);
   model.init(1);
   const Random random(1, stream_of("bench.tokens"));
-  std::vector<int32_t> ids(static_cast<std::size_t>(config.block_size * 64 + 1));
+  TrainingText text;
+  std::vector<int32_t>& ids = text.training.ids;
+  ids.resize(static_cast<std::size_t>(config.block_size * 64 + 1));
   for (std::size_t i = 0; i < ids.size(); ++i) {
     ids[i] = static_cast<int32_t>(random.below(i, static_cast<uint64_t>(vocab_size)));
   }
+  text.training.bytes = std::ssize(ids);
   const Tokenizer tokenizer = Tokenizer::bytes();
-  Trainer trainer(model, options, tokenizer, ids, 1.0, {});
+  Trainer trainer(model, options, tokenizer, text);
   trainer.train_step();  // and the two of Turns: the third replays the first's memory
   TurnOptions turn_options;
   turn_options.samples = static_cast<int>(steps);

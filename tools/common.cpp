@@ -9,7 +9,9 @@
 #include <cstdio>
 #include <cstring>
 #include <optional>
+#include <regex>
 
+#include "tensor/build.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/kernels/kernels.hpp"
@@ -68,7 +70,7 @@ void close_status() {
 
 }  // namespace
 
-std::string version() { return GRADUS_VERSION; }
+std::string version() { return build_info().version; }
 
 void CommonOptions::add(Args& args, bool with_json) {
   args.heading("Common");
@@ -172,6 +174,21 @@ std::string fixed(double value, int digits) {
   char text[64];
   std::snprintf(text, sizeof text, "%.*f", digits, value);
   return text;
+}
+
+std::string in_option_words(const std::string& error) {
+  static const std::regex setting("(TrainingOptions|TextOptions|Config)::([a-z0-9_]+)");
+  std::string text;
+  auto rest = error.begin();
+  for (std::sregex_iterator found(error.begin(), error.end(), setting), none; found != none; ++found) {
+    text.append(rest, (*found)[0].first);
+    rest = (*found)[0].second;
+    std::string name = (*found)[2];
+    if ((*found)[1] == "TextOptions") name = name == "force" ? "force-text" : "text-" + name;
+    std::replace(name.begin(), name.end(), '_', '-');
+    text += "--" + name;
+  }
+  return text.append(rest, error.end());
 }
 
 std::string bytes_text(double bytes) {

@@ -76,6 +76,10 @@ std::string for_terminal(std::string_view text);
 /// The same, with line ends and tabs written like \n: a token as a line of a table shows it.
 std::string in_one_line(std::string_view text);
 
+/// The library's names of settings, as errors hold them, in those of the command line: "TrainingOptions::min_lr" becomes
+/// "--min-lr".
+std::string in_option_words(const std::string& error);
+
 /// Prints to stderr. A status line overwrites itself on a terminal; elsewhere it is left out.
 /// note: on a terminal, what these and print_out() print goes through for_terminal(); elsewhere it stays byte for byte.
 void say(const std::string& line);

@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "tensor/build.hpp"
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/machine.hpp"
 #include "tensor/parallel.hpp"
@@ -47,6 +48,7 @@ int run_doctor(const Arguments& arguments) {
     list += std::string(i > 0 ? ", " : "") + names[i];
   }
   const std::string chosen = kernels::table<float>().name;
+  const BuildInfo build = build_info();
   if (common.json) {
     Json json = Json::object();
     json.set("cores", int64_t{available_cores()}).set("threads", int64_t{thread_count()});
@@ -54,7 +56,7 @@ int run_doctor(const Arguments& arguments) {
     json.set("memory_bytes", static_cast<int64_t>(total_memory_bytes()));
     json.set("available_memory_bytes", static_cast<int64_t>(available_memory_bytes()));
     json.set("huge_pages", huge_pages()).set("unicode", unicode_version());
-    json.set("version", GRADUS_VERSION).set("compiler", GRADUS_COMPILER).set("build_type", GRADUS_BUILD_TYPE);
+    json.set("version", build.version).set("compiler", build.compiler).set("build_type", build.build_type);
     print_json(json);
     return 0;
   }
@@ -65,7 +67,7 @@ int run_doctor(const Arguments& arguments) {
             bytes_text(static_cast<double>(available_memory_bytes())) +
             " available; transparent huge pages: " + huge_pages() + "\n");
   print_out("unicode  " + unicode_version() + "\n");
-  print_out("gradus   " GRADUS_VERSION ", " GRADUS_COMPILER ", " GRADUS_BUILD_TYPE "\n");
+  print_out("gradus   " + build.text() + "\n");
   flush_out();
   return 0;
 }

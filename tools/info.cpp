@@ -6,7 +6,7 @@
 #include <set>
 
 #include "models/embeddings/files.hpp"
-#include "models/training/checkpoint.hpp"
+#include "models/training/run_folder.hpp"
 #include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
@@ -57,50 +57,24 @@ struct Tensors {
   }
 };
 
-/// The first and last lines of a run's metrics, and the best evaluation between them.
-Json history(const std::string& path, std::string& text) {
-  Json result = Json::object();
-  const std::string contents = read_file(path);
-  int64_t lines = 0;
-  int64_t unreadable = 0;
-  double first = 0, last = 0, best = 0;
-  int64_t step = 0, best_step = 0;
-  bool evaluated = false;
-  for (std::size_t begin = 0; begin < contents.size();) {
-    const std::size_t end = contents.find('\n', begin);
-    if (end == std::string::npos) break;
-    const std::string_view written = std::string_view(contents).substr(begin, end - begin);
-    begin = end + 1;
-    Json line;
-    try {
-      line = Json::parse(written, path);
-    } catch (const std::runtime_error&) {
-      ++unreadable;
-      continue;
-    }
-    step = line.at("step").as_integer();
-    last = line.at("loss").as_number();
-    if (lines++ == 0) first = last;
-    if (const Json* value = line.find("val_loss"); value && (!evaluated || value->as_number() < best)) {
-      best = value->as_number();
-      best_step = step;
-      evaluated = true;
-    }
+/// What a run's metrics tell of it.
+Json describe_history(const std::string& path, std::string& text) {
+  const RunHistory history = read_history(path);
+  Json result = Json::object().set("steps", history.steps);
+  text = "history  no step yet";
+  if (history.steps > 0) {
+    result.set("first_loss", history.first_loss).set("last_loss", history.last_loss);
+    text = "history  " + std::to_string(history.steps) + " steps, loss " + fixed(history.first_loss, 4) +
+           " to " + fixed(history.last_loss, 4);
   }
-  result.set("steps", step).set("first_loss", first).set("last_loss", last);
-  if (lines == 0) {
-    result = Json::object().set("steps", int64_t{0});
-    text = "history  no step yet";
-  } else {
-    text = "history  " + std::to_string(step) + " steps, loss " + fixed(first, 4) + " to " + fixed(last, 4);
+  if (history.best_step > 0) {
+    result.set("best_val_loss", history.best_held_out_loss).set("best_val_step", history.best_step);
+    text += ", best held out " + fixed(history.best_held_out_loss, 4) + " at step " +
+            std::to_string(history.best_step);
   }
-  if (evaluated) {
-    result.set("best_val_loss", best).set("best_val_step", best_step);
-    text += ", best held out " + fixed(best, 4) + " at step " + std::to_string(best_step);
-  }
-  if (unreadable > 0) {
-    result.set("unreadable_lines", unreadable);
-    text += ", " + std::to_string(unreadable) + " lines cannot be read";
+  if (history.unreadable_lines > 0) {
+    result.set("unreadable_lines", history.unreadable_lines);
+    text += ", " + std::to_string(history.unreadable_lines) + " lines cannot be read";
   }
   text += "\n";
   return result;
@@ -256,9 +230,9 @@ Description describe_model(const std::string& folder) {
     found.json.set("tokenizer", tokenizer.kind());
     found.text += "tokens   " + tokenizer.kind() + "\n";
   }
-  if (is_run && file_exists(folder + "/metrics.jsonl")) {
+  if (const std::string metrics = folder + "/" + kMetricsFile; is_run && file_exists(metrics)) {
     std::string line;
-    found.json.set("history", history(folder + "/metrics.jsonl", line));
+    found.json.set("history", describe_history(metrics, line));
     found.text += line;
   }
   found.text += tensors.text;

@@ -83,13 +83,13 @@ int main(int argc, char** argv) {
   } catch (const ClosedPipe&) {
     return kExitClosedPipe;
   } catch (const std::invalid_argument& error) {
-    say(std::string("gradus: ") + error.what());
+    say("gradus: " + in_option_words(error.what()));
     return kExitUsage;
   } catch (const std::bad_alloc&) {
     say("gradus: out of memory");
     return kExitFailed;
   } catch (const std::exception& error) {
-    say(std::string("gradus: ") + error.what());
+    say("gradus: " + in_option_words(error.what()));
     return kExitFailed;
   }
 }

@@ -2,9 +2,8 @@
 
 #include "models/embeddings/neighbors.hpp"
 #include "models/embeddings/files.hpp"
-#include "models/training/checkpoint.hpp"
 #include "models/training/corpus.hpp"
-#include "models/training/options.hpp"
+#include "models/training/run_source.hpp"
 #include "models/transformer/contextual.hpp"
 #include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
@@ -16,19 +15,6 @@
 #include "tools/training.hpp"
 
 namespace gradus::tools {
-namespace {
-
-/// The training part of the text that a run was trained on.
-Corpus training_text(const std::string& folder) {
-  const SafetensorsFile state = SafetensorsFile::open(folder + "/" + kStateFile);
-  const RunSource source = source_from_metadata(state.metadata(), state.path());
-  const TrainingOptions options =
-      options_from_json(Json::parse(state.metadata().at("options"), state.path()));
-  return load_run_corpus(folder, source, options.val_fraction, "name a text with --text");
-}
-
-}  // namespace
-
 int run_neighbors(const Arguments& arguments) {
   std::string folder;
   std::vector<std::string> words;
@@ -71,7 +57,9 @@ int run_neighbors(const Arguments& arguments) {
     fresh = metadata["model_sha256"] == model_sha256(folder);
   }
   if (!fresh) {
-    const Corpus corpus = path.empty() ? training_text(folder) : load_corpus({path}, 0, files.options());
+    const Corpus corpus = path.empty()
+                              ? load_run_corpus(folder, "name a text with --text", stop_where_interrupted)
+                              : load_corpus({path}, 0, files.options());
     if (!path.empty()) files.check_effect(args, corpus.files);
     if (!common.quiet && !corpus.passed_over.empty()) say("note   " + corpus.passed_over);
     warn_of_unknown(loaded.tokenizer, corpus.training, path.empty() ? "the training text" : path);

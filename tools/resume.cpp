@@ -2,13 +2,10 @@
 
 #include <charconv>
 #include <cstdio>
-#include <filesystem>
 #include <optional>
 
 #include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
-#include "tensor/io/file.hpp"
-#include "tensor/io/hash.hpp"
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/machine.hpp"
 #include "tools/training.hpp"
@@ -60,22 +57,15 @@ std::string rate_text(double rate) {
   return text;
 }
 
-/// The rate of the run's last step; of versions that did not record it, what its schedule says.
-double last_rate(const Metadata& stored, const TrainingOptions& before, int64_t step) {
-  if (const auto entry = stored.find("last"); entry != stored.end()) {
-    const Json last = Json::parse(entry->second, "state");
-    if (const Json* rate = last.find("lr")) return rate->as_number();
-  }
-  return learning_rate(schedule_of(before), step - 1);
-}
-
 /// What is said where the learning rate of the next step is not what the run would have come to by itself.
 std::string rate_change(const TrainingOptions& before, const TrainingOptions& now, int64_t step,
-                        double last) {
+                        std::optional<double> recorded) {
   if (step == 0) return "";
+  // Versions that did not record the last step's rate took what the schedule says.
+  const double planned = learning_rate(schedule_of(before), step - 1);
+  const double last = recorded.value_or(planned);
   const double next = learning_rate(schedule_of(now), step);
-  const bool as_planned = last == learning_rate(schedule_of(before), step - 1) &&
-                          next == learning_rate(schedule_of(before), step);
+  const bool as_planned = last == planned && next == learning_rate(schedule_of(before), step);
   if (as_planned) return "";
   return "note   the learning rate goes from " + rate_text(last) + " at step " + std::to_string(step) +
          " to " + rate_text(next) + " at step " + std::to_string(step + 1) +
@@ -99,36 +89,27 @@ TrainingOptions new_options(const ResumeArguments& a, const TrainingOptions& sto
   return options;
 }
 
-void check_instruction_set(const Metadata& metadata, const ResumeArguments& a) {
-  const auto entry = metadata.find(kFusedKey);
-  // Earlier versions did not record it.
-  if (entry == metadata.end() || entry->second == (has_fused_multiply_add() ? "yes" : "no")) return;
-  const bool had = entry->second == "yes";
-  const std::string what = std::string("the run's steps were taken ") + (had ? "with" : "without") +
+void check_instruction_set(const RunFolder& run, bool force) {
+  const std::optional<bool> had = run.fused_multiply_add();
+  if (!had || *had == has_fused_multiply_add()) return;
+  const std::string what = std::string("the run's steps were taken ") + (*had ? "with" : "without") +
                            " fused multiply-add, and the instruction set here, " +
-                           kernels::table<float>().name + ", has " + (had ? "none" : "it");
-  check_world(a.force, "resume: the instruction set must round as the run's did; ", what,
+                           kernels::table<float>().name + ", has " + (*had ? "none" : "it");
+  check_world(force, "resume: the instruction set must round as the run's did; ", what,
               "; continue on a machine like the first one, set GRADUS_ISA to a set like the first one's, or "
               "give --force to go on with other bits than those of a run that never moved");
   say("note   " + what + ": the bits are not those of a run that never moved");
 }
 
 /// The run's text, from where it stands now: what --text names is remembered.
-RunText load_text(RunSource& source, double held_out, const Config& config, const Tokenizer& tokenizer,
-                  const ResumeArguments& a) {
-  for (const std::string& path : a.texts) {
-    if (&path == &a.texts.front()) source.paths.clear();
-    source.paths.push_back(std::filesystem::absolute(path).string());
-  }
-  Corpus corpus = load_run_corpus(a.folder, source, held_out,
-                                  "restore it; a text that has moved is named by --text, one that is lost by "
-                                  "a new run: gradus train --init "
-                                  "model:" +
-                                      a.folder);
-  check(a.texts.empty() || corpus.streams.empty(),
-        "resume: --text must name files, which can be read again; a pipe or device is none");
-  if (!a.texts.empty()) source.paths = corpus.files;
-  return encode_corpus(std::move(corpus), tokenizer, config.add_special.value_or(false));
+Corpus read_texts(RunFolder& run, const ResumeArguments& a) {
+  const std::string advice =
+      "restore it; a text that has moved is named by --text, one that is lost by a new run: gradus train "
+      "--init "
+      "model:" +
+      a.folder;
+  return a.texts.empty() ? run.read_texts(advice, stop_where_interrupted)
+                         : run.move_texts(a.texts, advice, stop_where_interrupted);
 }
 
 }  // namespace
@@ -150,36 +131,20 @@ int run_resume(const Arguments& arguments) {
     check(path != "-", "resume: --text must name files, which can be read again; '-' is a stream");
   }
   const std::string& folder = a.folder;
-  check_world(is_directory(folder), folder, ": must be a run folder; there is no such folder");
-  const FolderLock lock(folder);
-  check_can_write(folder + "/" + kStateFile);
-  const int64_t step = recover_checkpoint(folder);
-  const std::string state_path = folder + "/" + kStateFile;
-  const Metadata stored = SafetensorsFile::open(state_path).metadata();
-  const auto stored_text = stored.find("options");
-  check_world(stored_text != stored.end(), state_path,
-              ": the metadata must hold the training's options; it does not");
-  const TrainingOptions before = options_from_json(Json::parse(stored_text->second, state_path));
+  RunFolder run = RunFolder::open(folder);
+  const int64_t step = run.step();
+  const TrainingOptions before = run.options();
   TrainingOptions options = new_options(a, before, step);
   // How many steps --time comes to is not known yet, and so whether the warm-up fits into them.
   TrainingOptions untimed = options;
   if (!a.time.empty()) untimed.warmup = 0;
   untimed.validate();
-  check_instruction_set(stored, a);
-  RunSource source = source_from_metadata(stored, state_path);
-  const Tokenizer tokenizer = Tokenizer::load(folder + "/" + kTokenizerFile);
-  check_world(
-      sha256_hex(tokenizer.to_json()) == source.tokenizer_sha256, folder, "/", kTokenizerFile,
-      ": must be the tokenizer that the run was started with; it is another; restore the original file");
-  const Config config = load_config(folder);
-  check_tokenizer(config, tokenizer, folder);
-  check_world(
-      sha256_hex(config_to_json(config).dump()) == source.config_sha256, folder, "/", kConfigFile,
-      ": must hold the configuration that the run was started with; it holds another; restore the file, or "
-      "start a new run with gradus train --init model:",
-      folder);
-  const RunText text = load_text(source, options.val_fraction, config, tokenizer, a);
-  const int64_t held_out_tokens = static_cast<int64_t>(text.held_out.ids.size());
+  check_instruction_set(run, a.force);
+  const Config& config = run.config();
+  const std::vector<std::string> paths = run.source().paths;
+  const Corpus corpus = read_texts(run, a);
+  const TrainingText text = encode_corpus(corpus, run.tokenizer(), config.add_special.value_or(false));
+  const int64_t held_out_tokens = std::ssize(text.held_out.ids);
 
   Plan plan;
   plan.peak_memory_bytes = plan_memory(config, untimed, held_out_tokens);
@@ -187,16 +152,10 @@ int run_resume(const Arguments& arguments) {
   if (options.max_iters > step || !a.time.empty()) {
     plan = plan_training(config, untimed, held_out_tokens);
     if (!a.time.empty()) {
-      const double evaluations =
-          options.eval_interval > 0 ? plan.seconds_per_evaluation / static_cast<double>(options.eval_interval)
-                                    : 0;
-      options.max_iters =
-          step + std::max<int64_t>(1, static_cast<int64_t>(seconds / (plan.seconds_per_step + evaluations)));
+      options.max_iters = step + steps_within(plan, options, seconds);
       options.validate();
     }
-    plan.seconds *=
-        static_cast<double>(options.max_iters - step) / static_cast<double>(std::max<int64_t>(plan.steps, 1));
-    plan.steps = options.max_iters - step;
+    plan = plan_of_steps(plan, options, options.max_iters - step);
     // What the folder holds already asks for no more room.
     const HeldCheckpoints held = held_checkpoints(folder);
     plan.disk_bytes = plan_disk(config, options, step, held.kept);
@@ -204,25 +163,23 @@ int run_resume(const Arguments& arguments) {
     plan.disk_bytes += held.bytes;
     if (!a.common.quiet) {
       say("resume " + folder + " at step " + std::to_string(step) + ": " +
-          plan_text(config, tokenizer.kind(), plan));
-      const std::string change = rate_change(before, options, step, last_rate(stored, before, step));
+          plan_text(config, run.tokenizer().kind(), plan));
+      const std::string change = rate_change(before, options, step, run.last_rate());
       if (!change.empty()) say(change);
     }
   }
   if (interrupted()) throw Interrupted{};
 
   Transformer model(config);
-  Trainer trainer(model, options, tokenizer, text.training.ids, text.bytes_per_token(), text.held_out);
+  Trainer trainer(model, options, run.tokenizer(), text);
   trainer.restore(folder);
-  const Metadata metadata = source_metadata(source);
   // What was given anew is remembered even if no step follows.
-  const bool changed = options != before || metadata.at("paths") != stored.at("paths");
-  if (changed) trainer.save(folder, metadata);
+  const bool changed = options != before || run.source().paths != paths;
+  if (changed) trainer.save(folder, run.state_metadata());
   if (changed && options.max_iters <= step && !a.common.quiet)
     say("note   no step follows; what is given anew is remembered for those of a larger --max-iters");
-  RunProgress progress(folder, model, tokenizer, options, trainer.step(), plan,
-                       a.common.quiet || options.max_iters <= step);
-  return finish_run(trainer, progress, folder, metadata, a.common);
+  RunProgress progress(folder, model, run.tokenizer(), options, a.common.quiet || options.max_iters <= step);
+  return finish_run(trainer, progress, run, a.common);
 }
 
 }  // namespace gradus::tools

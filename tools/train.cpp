@@ -2,16 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <optional>
 
 #include "models/transformer/files.hpp"
 #include "models/transformer/weights.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
-#include "tensor/io/hash.hpp"
 #include "tokenizer/formats/save.hpp"
-#include "tokenizer/text/unicode.hpp"
 #include "tools/model_options.hpp"
 #include "tools/text_options.hpp"
 #include "tools/training.hpp"
@@ -52,10 +49,13 @@ void bind(Args& args, TrainArguments& a) {
   args.config_file();
   a.model.add(args);
   args.heading("Training");
+  args.choice("--objective", t.objective, objective_names(), "what the model learns");
   args.integer("--max-iters", t.max_iters, "steps");
   args.text("--time", a.time,
             "instead of --max-iters: as many steps as fit, e.g. 3m; decided before the first step");
   args.integer("--grad-accum", t.grad_accum, "batches of one step");
+  args.integer("--grad-shards", t.grad_shards,
+               "parts of a step whose gradients are added in a balanced tree: a power of two");
   args.number("--learning-rate", t.learning_rate, "the highest learning rate");
   args.number("--min-lr", t.min_lr,
               "the learning rate at the end; where it is not given, at most a tenth of --learning-rate");
@@ -121,78 +121,6 @@ Tokenizer make_tokenizer(const TrainArguments& a, const Corpus& corpus) {
        near.empty() ? "" : "; did you mean " + near + "?");
 }
 
-constexpr const char* kCardSentence = "A language model trained by Gradus";
-
-std::string model_card(const TrainArguments& a, const Config& config, const Corpus& corpus,
-                       const Tokenizer& tokenizer, const std::string& command) {
-  std::string card = "# " + corpus.name + "\n\n";
-  card += std::string(kCardSentence) +
-          "; `gradus info` shows its parameters, `metrics.jsonl` its "
-          "course.\n\n";
-  card += "| | |\n|---|---|\n";
-  card += "| command | `" + command + "` |\n";
-  card += "| text | " + bytes_text(static_cast<double>(corpus.bytes)) + " in " +
-          std::to_string(corpus.files.size()) + " file(s), sha256 `" + corpus.sha256 + "` |\n";
-  card += "| model | " + std::string(name_of(config.arch)) + ", " + std::to_string(config.n_layer) +
-          " layers, width " + std::to_string(config.n_embd) + ", " + std::to_string(parameter_count(config)) +
-          " parameters |\n";
-  card += "| tokenizer | " + tokenizer.kind() + ", " + std::to_string(tokenizer.vocab_size()) + " tokens |\n";
-  card += "| seed | " + std::to_string(a.training.seed) + " |\n";
-  card += "| build | gradus " GRADUS_VERSION ", " GRADUS_COMPILER ", " GRADUS_BUILD_TYPE " |\n\n";
-  card += "Continue the training: `gradus resume DIR`. Write with it: `gradus generate DIR -p TEXT`.\n";
-  return card;
-}
-
-/// The name, in the run folder, of what nobody can read again.
-std::string kept_name(std::size_t file, const std::string& path) {
-  return "input-" + std::to_string(file + 1) + (path.ends_with(".jsonl") ? ".jsonl" : ".txt");
-}
-
-/// Whether a file of this name is one that a training writes before its first checkpoint, or the beginning of one.
-bool is_written_first(const std::string& name) {
-  for (const char* ending : {".txt", ".jsonl"}) {
-    constexpr std::string_view kBegin = "input-";
-    if (!name.starts_with(kBegin) || !name.ends_with(ending)) continue;
-    const std::string number =
-        name.substr(kBegin.size(), name.size() - kBegin.size() - std::string_view(ending).size());
-    if (!number.empty() && number.find_first_not_of("0123456789") == number.npos) return true;
-  }
-  for (const char* ours : {"README.md", kTokenizerFile, kConfigFile, "metrics.jsonl", "profile.json"}) {
-    if (name == ours || (name.starts_with(ours) && name.ends_with(".partial"))) return true;
-  }
-  return (name.starts_with(kWeightsFile) || name.starts_with(kStateFile)) &&
-         (name.ends_with(".partial") || name.ends_with(".next"));
-}
-
-/// An error where a training in this folder would replace something, naming what. What one leaves that was killed before
-/// its first checkpoint, its description, is not kept: there is nothing to resume.
-void check_folder_is_free(const std::string& folder) {
-  if (!file_exists(folder)) return;
-  check(is_directory(folder), "train: ", folder,
-        " must be a folder; a file of that name is in the way; choose another with -o");
-  check(!file_exists(folder + "/" + kWeightsFile) && !file_exists(folder + "/" + kStateFile),
-        "train: ", folder,
-        " must not hold a run already; it does; choose another with -o, or continue it with gradus resume ",
-        folder);
-  const std::string card = folder + "/README.md";
-  const bool has_card = file_exists(card) && !is_directory(card);
-  const bool begun = has_card && read_file(card).find(kCardSentence) != std::string::npos;
-  std::vector<std::string> foreign;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    const bool half_a_card = name.starts_with("README.md.") && name.ends_with(".partial");
-    if (!half_a_card && !(begun && is_written_first(name))) foreign.push_back(name);
-  }
-  std::sort(foreign.begin(), foreign.end());
-  std::string names;
-  constexpr std::size_t kNamed = 3;
-  for (std::size_t i = 0; i < std::min(foreign.size(), kNamed); ++i)
-    names += (i > 0 ? ", " : "") + foreign[i];
-  if (foreign.size() > kNamed) names += " and " + std::to_string(foreign.size() - kNamed) + " more";
-  check(foreign.empty(), "train: ", folder, " must be a new or empty folder; it holds ", names,
-        ", which is not of a run; choose another with -o");
-}
-
 std::string default_folder(const Corpus& corpus) { return "runs/" + corpus.name; }
 
 }  // namespace
@@ -237,7 +165,7 @@ int run_train(const Arguments& arguments) {
   a.files.check_effect(args, corpus.files);
   if (!a.common.quiet && !corpus.passed_over.empty()) say("note   " + corpus.passed_over);
   const std::string folder = a.out.empty() ? default_folder(corpus) : a.out;
-  if (!a.dry_run) check_folder_is_free(folder);
+  if (!a.dry_run) RunFolder::check_free(folder);
 
   LanguageModel base;
   if (!a.init.empty()) base = load_language_model(a.init.substr(6));
@@ -267,16 +195,15 @@ int run_train(const Arguments& arguments) {
   // Where there is nothing to add there is nothing to say.
   if (tokenizer.added_around().empty()) config.add_special.reset();
 
-  const RunText text = encode_corpus(std::move(corpus), tokenizer, config.add_special.value_or(false));
-  check(static_cast<int64_t>(text.training.ids.size()) > config.block_size,
-        "train: the text must be longer than a block; ", "its training part has ", text.training.ids.size(),
-        " tokens and --block-size is ", config.block_size, "; give more text or a smaller --block-size");
+  const TrainingText text = encode_corpus(corpus, tokenizer, config.add_special.value_or(false));
+  // What the objective cannot be made from is said before anything is planned.
+  std::unique_ptr<const Objective> objective = make_objective({config, options, tokenizer, text});
   const int64_t held_out_tokens = static_cast<int64_t>(text.held_out.ids.size());
   const double unknown = text.unknown_rate(tokenizer);
   if (!a.common.quiet) {
     say("text   " + a.paths.front() +
         (a.paths.size() > 1 ? " and " + std::to_string(a.paths.size() - 1) + " more" : "") + ", " +
-        bytes_text(static_cast<double>(text.corpus.bytes)) + ": " +
+        bytes_text(static_cast<double>(corpus.bytes)) + ": " +
         count_text(static_cast<double>(text.training.ids.size())) + " tokens to learn from, " +
         count_text(static_cast<double>(held_out_tokens)) + " held out, " + fixed(text.bytes_per_token(), 2) +
         " bytes a token" + (unknown > 0 ? ", " + fixed(100 * unknown, 2) + " % unknown" : ""));
@@ -289,18 +216,12 @@ int run_train(const Arguments& arguments) {
   if (!a.dry_run) check_plan_fits(plan, folder);
   plan = plan_training(config, untimed, held_out_tokens);
   if (!a.time.empty()) {
-    const double evaluations = options.eval_interval > 0
-                                   ? plan.seconds_per_evaluation / static_cast<double>(options.eval_interval)
-                                   : 0;
-    options.max_iters =
-        std::max<int64_t>(1, static_cast<int64_t>(seconds / (plan.seconds_per_step + evaluations)));
-    plan.tokens = plan.tokens / std::max<int64_t>(plan.steps, 1) * options.max_iters;
-    plan.steps = options.max_iters;
-    plan.disk_bytes = plan_disk(config, options);
+    options.max_iters = steps_within(plan, options, seconds);
     options.validate();
-    plan.seconds = static_cast<double>(plan.steps) * (plan.seconds_per_step + evaluations);
+    plan = plan_of_steps(plan, options, options.max_iters);
+    plan.disk_bytes = plan_disk(config, options);
   }
-  for (const auto& stream : text.corpus.streams) plan.disk_bytes += stream.second.size();
+  for (const auto& stream : corpus.streams) plan.disk_bytes += stream.second.size();
   if (!a.common.quiet) say("plan   " + plan_text(config, tokenizer.kind(), plan));
   if (!a.common.quiet && options.warmup >= options.max_iters) {
     say("note   the warm-up of " + std::to_string(options.warmup) + " steps outlasts the training's " +
@@ -320,10 +241,9 @@ int run_train(const Arguments& arguments) {
   if (interrupted()) throw Interrupted{};
   check_plan_fits(plan, folder);
 
-  create_directories(folder);
-  const FolderLock lock(folder);
-  check_can_write(folder + "/" + kStateFile);
-  check_folder_is_free(folder);  // another process may have begun here while this one planned
+  std::string command = "gradus train";
+  for (const std::string& word : arguments) command += " " + word;
+  RunFolder run = RunFolder::create(folder, {config, tokenizer, corpus, options, a.files.options(), command});
   Transformer model = a.init.empty() ? Transformer(config) : base.model;
   if (a.init.empty()) {
     model.init(options.seed);
@@ -335,30 +255,10 @@ int run_train(const Arguments& arguments) {
     for (std::size_t i = 0; i < to.size(); ++i) to[i].tensor.copy_from(from[i].tensor);
     base = {};
   }
-  RunSource source;
-  for (const std::string& file : text.corpus.files)
-    source.paths.push_back(std::filesystem::absolute(file).string());
-  source.text_key = a.files.key;
-  source.json_lines = true;
-  source.force_text = a.files.force;
-  source.corpus_sha256 = text.corpus.sha256;
-  source.tokenizer_sha256 = sha256_hex(tokenizer.to_json());
-  source.config_sha256 = sha256_hex(config_to_json(config).dump());
-  std::string command = "gradus train";
-  for (const std::string& word : arguments) command += " " + word;
-  write_file_atomic(folder + "/README.md",
-                    replace_invalid_utf8(model_card(a, config, text.corpus, tokenizer, command)));
-  for (const auto& [file, contents] : text.corpus.streams) {
-    source.paths[file] = kept_name(file, text.corpus.files[file]);
-    write_file_atomic(folder + "/" + source.paths[file], contents);
-  }
-  tokenizer.save(folder + "/" + kTokenizerFile);
-  write_file_atomic(folder + "/" + kConfigFile, config_to_json(config).dump(2) + "\n");
-
-  Trainer trainer(model, options, tokenizer, text.training.ids, text.bytes_per_token(), text.held_out);
-  RunProgress progress(folder, model, tokenizer, options, 0, plan, a.common.quiet);
+  Trainer trainer(model, options, std::move(objective));
+  RunProgress progress(folder, model, tokenizer, options, a.common.quiet);
   progress.profile_steps(a.profile);
-  return finish_run(trainer, progress, folder, source_metadata(source), a.common);
+  return finish_run(trainer, progress, run, a.common);
 }
 
 }  // namespace gradus::tools

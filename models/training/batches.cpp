@@ -35,8 +35,8 @@ uint64_t shuffled(uint64_t index, uint64_t count, const Random& random) {
 Batches::Batches(std::span<const int32_t> tokens, int64_t block_size, uint64_t seed)
     : tokens_(tokens), block_size_(block_size), seed_(seed) {
   check(static_cast<int64_t>(tokens.size()) > block_size,
-        "train: the text must be longer than a block; its training part has ", tokens.size(),
-        " tokens and --block-size is ", block_size, "; give more text or a smaller --block-size");
+        "training: the text must be longer than a block; its training part has ", tokens.size(),
+        " tokens and Config::block_size is ", block_size, "; give more text or a smaller Config::block_size");
 }
 
 int64_t Batches::start_of(int64_t sequence) const {

@@ -26,8 +26,9 @@ std::string name_of_path(const std::string& path) {
 }  // namespace
 
 Corpus load_corpus(const std::vector<std::string>& paths, double held_out, const TextOptions& options) {
-  check(!paths.empty(), "train: at least one text file must be given");
-  check(held_out >= 0 && held_out <= 0.5, "train: --val-fraction must be in [0, 0.5]; it is ", held_out);
+  check(!paths.empty(), "corpus: at least one text file must be given");
+  check(held_out >= 0 && held_out <= 0.5, "corpus: TrainingOptions::val_fraction must be in [0, 0.5]; it is ",
+        held_out);
   Corpus corpus;
   Sha256 hash;
   int64_t empty = 0;
@@ -141,6 +142,29 @@ int64_t count_unknown(const Tokenizer& tokenizer, std::span<const int32_t> ids) 
   // Some files name the token between documents as the unknown one, which then stands for nothing unknown.
   if (!unknown || unknown == tokenizer.end_of_text()) return 0;
   return std::count(ids.begin(), ids.end(), *unknown);
+}
+
+double TrainingText::bytes_per_token() const {
+  return static_cast<double>(training.bytes) /
+         static_cast<double>(std::max<std::size_t>(training.ids.size(), 1));
+}
+
+double TrainingText::unknown_rate(const Tokenizer& tokenizer) const {
+  const int64_t unknown = count_unknown(tokenizer, training.ids) + count_unknown(tokenizer, held_out.ids);
+  return static_cast<double>(unknown) /
+         static_cast<double>(std::max<std::size_t>(training.ids.size() + held_out.ids.size(), 1));
+}
+
+TrainingText encode_corpus(const Corpus& corpus, const Tokenizer& tokenizer, bool add_special) {
+  TrainingText text;
+  text.training = tokenize_documents(tokenizer, corpus.training, corpus.names,
+                                     {.add_special = add_special, .bytes_of = false});
+  // What is held out is the end of the last documents.
+  std::vector<std::string> names(corpus.names.end() - static_cast<std::ptrdiff_t>(corpus.held_out.size()),
+                                 corpus.names.end());
+  if (!names.empty()) names.front() += " (from where it is held out)";
+  text.held_out = tokenize_documents(tokenizer, corpus.held_out, names, {.add_special = add_special});
+  return text;
 }
 
 }  // namespace gradus

@@ -13,8 +13,8 @@ namespace gradus {
 
 /// The text that a model learns from and the text that is kept from it.
 ///
-/// Each file is a document, of a .jsonl each line: see TextReader. The bytes of all documents in order are cut once: the last `held_out` fraction is held out
-/// for validation (at a character's beginning), whichever document that falls into.
+/// Each file is a document, of a .jsonl each line: see TextReader. The bytes of all documents in order are cut once: the last
+/// `held_out` fraction is held out for validation (at a character's beginning), whichever document that falls into.
 struct Corpus {
   std::vector<std::string> documents;
   std::vector<std::string> names;  ///< where each document was found, "book.txt" or "lines.jsonl:12"
@@ -61,5 +61,17 @@ TokenText tokenize_documents(const Tokenizer& tokenizer, const std::vector<std::
 
 /// How many of the ids are the tokenizer's unknown token.
 int64_t count_unknown(const Tokenizer& tokenizer, std::span<const int32_t> ids);
+
+/// A corpus in tokens.
+struct TrainingText {
+  TokenText training;  ///< without bytes_of
+  TokenText held_out;
+
+  /// Of the training part.
+  double bytes_per_token() const;
+  /// The part of all tokens that is unknown.
+  double unknown_rate(const Tokenizer& tokenizer) const;
+};
+TrainingText encode_corpus(const Corpus& corpus, const Tokenizer& tokenizer, bool add_special);
 
 }  // namespace gradus

@@ -1,6 +1,7 @@
 #include "models/training/options.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <set>
 #include <system_error>
@@ -10,9 +11,14 @@
 namespace gradus {
 namespace {
 
-/// Shows every field with its name: one list for writing, reading and the check for unknown keys.
+/// Of what options_to_json() writes. 1 did not say its number; 2 has objective and grad_shards.
+constexpr int64_t kVersion = 2;
+
+/// Shows every field with its name, and since which version it is there: one list for writing, reading and the check for
+/// unknown keys.
 template <class Options, class F>
-void each_field(Options& options, F&& field) {
+void each_field(Options& options, F&& field_since) {
+  const auto field = [&](const char* name, auto& value) { field_since(name, value, 1); };
   field("batch_size", options.batch_size);
   field("grad_accum", options.grad_accum);
   field("max_iters", options.max_iters);
@@ -30,6 +36,8 @@ void each_field(Options& options, F&& field) {
   field("sample_every", options.sample_every);
   field("checkpoint_every", options.checkpoint_every);
   field("keep", options.keep);
+  field_since("objective", options.objective, 2);
+  field_since("grad_shards", options.grad_shards, 2);
 }
 
 Json to_json(const std::string& value) { return Json(value); }
@@ -52,34 +60,40 @@ void from_json(const Json& json, uint64_t& value) {
 
 void TrainingOptions::validate() const {
   const auto in_range = [](const char* name, auto value, auto low, auto high) {
-    check(value >= low && value <= high, "train: --", name, " must be in [", low, ", ", high, "]; it is ",
-          value);
+    check(value >= low && value <= high, "training: TrainingOptions::", name, " must be in [", low, ", ",
+          high, "]; it is ", value);
   };
   constexpr int64_t kMany = int64_t{1} << 40;
-  in_range("batch-size", batch_size, int64_t{1}, int64_t{1} << 20);
-  in_range("grad-accum", grad_accum, int64_t{1}, int64_t{1} << 20);
-  in_range("max-iters", max_iters, int64_t{0}, kMany);
-  in_range("learning-rate", learning_rate, 0.0, 100.0);
-  in_range("min-lr", min_lr, 0.0, 100.0);
+  in_range("batch_size", batch_size, int64_t{1}, int64_t{1} << 20);
+  in_range("grad_accum", grad_accum, int64_t{1}, int64_t{1} << 20);
+  in_range("grad_shards", grad_shards, int64_t{1}, int64_t{1} << 20);
+  in_range("max_iters", max_iters, int64_t{0}, kMany);
+  in_range("learning_rate", learning_rate, 0.0, 100.0);
+  in_range("min_lr", min_lr, 0.0, 100.0);
   in_range("warmup", warmup, int64_t{0}, kMany);
-  in_range("weight-decay", weight_decay, 0.0, 100.0);
-  check(beta1 >= 0 && beta1 < 1, "train: --beta1 must be in [0, 1); it is ", beta1);
-  check(beta2 >= 0 && beta2 < 1, "train: --beta2 must be in [0, 1); it is ", beta2);
-  in_range("grad-clip", grad_clip, 0.0, 1e30);
-  in_range("val-fraction", val_fraction, 0.0, 0.5);
-  in_range("eval-interval", eval_interval, int64_t{0}, kMany);
-  in_range("sample-every", sample_every, int64_t{0}, kMany);
-  in_range("checkpoint-every", checkpoint_every, int64_t{1}, kMany);
+  in_range("weight_decay", weight_decay, 0.0, 100.0);
+  check(beta1 >= 0 && beta1 < 1, "training: TrainingOptions::beta1 must be in [0, 1); it is ", beta1);
+  check(beta2 >= 0 && beta2 < 1, "training: TrainingOptions::beta2 must be in [0, 1); it is ", beta2);
+  in_range("grad_clip", grad_clip, 0.0, 1e30);
+  in_range("val_fraction", val_fraction, 0.0, 0.5);
+  in_range("eval_interval", eval_interval, int64_t{0}, kMany);
+  in_range("sample_every", sample_every, int64_t{0}, kMany);
+  in_range("checkpoint_every", checkpoint_every, int64_t{1}, kMany);
   in_range("keep", keep, int64_t{0}, int64_t{1000000});
+  check(std::has_single_bit(static_cast<uint64_t>(grad_shards)) && sequences_per_step() % grad_shards == 0,
+        "training: TrainingOptions::grad_shards must be a power of two that divides the ",
+        sequences_per_step(), " sequences of a step; it is ", grad_shards,
+        "; choose another, or another TrainingOptions::batch_size");
   check(schedule == "cosine" || schedule == "linear" || schedule == "constant" || schedule == "wsd",
-        "train: --schedule must be cosine, linear, constant or wsd; it is '", schedule, "'");
+        "training: TrainingOptions::schedule must be cosine, linear, constant or wsd; it is '", schedule,
+        "'");
   check(schedule == "constant" || min_lr <= learning_rate,
-        "train: --min-lr must not be above --learning-rate; they are ", min_lr, " and ", learning_rate,
-        "; lower the one or raise the other");
+        "training: TrainingOptions::min_lr must not be above TrainingOptions::learning_rate; they are ",
+        min_lr, " and ", learning_rate, "; lower the one or raise the other");
   const int64_t decay = schedule_of(*this).decay;
   check(schedule != "wsd" || max_iters == 0 || warmup + decay <= max_iters,
-        "train: --warmup and the fall of wsd must fit into the steps; they are ", warmup, " and ", decay,
-        " of ", max_iters, " steps; use a smaller --warmup or more steps");
+        "training: TrainingOptions::warmup and the fall of wsd must fit into the steps; they are ", warmup,
+        " and ", decay, " of ", max_iters, " steps; use a smaller TrainingOptions::warmup or more steps");
 }
 
 double default_min_lr(double learning_rate) { return std::min(1e-4, learning_rate / 10); }
@@ -104,20 +118,26 @@ int64_t checkpoints_after(const TrainingOptions& options, int64_t begin) {
 }
 
 Json options_to_json(const TrainingOptions& options) {
-  Json json = Json::object();
-  each_field(options, [&](const char* name, const auto& value) { json.set(name, to_json(value)); });
+  Json json = Json::object().set("version", kVersion);
+  each_field(options, [&](const char* name, const auto& value, int64_t) { json.set(name, to_json(value)); });
   return json;
 }
 
 TrainingOptions options_from_json(const Json& json) {
   TrainingOptions options;
-  std::set<std::string> known;
-  each_field(options, [&](const char* name, auto& value) {
+  std::set<std::string> known = {"version"};
+  const Json* said = json.find("version");
+  const int64_t version = said ? said->as_integer() : 1;
+  check_world(version >= 1 && version <= kVersion, said ? said->path() : "",
+              ": must be a version of at most ", kVersion, ", which this program knows; it is ", version,
+              "; use the program that wrote it, or a later one");
+  each_field(options, [&](const char* name, auto& value, int64_t since) {
+    if (version < since) return;
     from_json(json.at(name), value);
     known.insert(name);
   });
   for (const auto& [key, value] : json.as_object()) {
-    check_world(known.contains(key), value.path(), ": is not an option of this version; remove it");
+    check_world(known.contains(key), value.path(), ": is not an option of version ", version, "; remove it");
   }
   return options;
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <vector>
 
+#include "models/training/evaluate.hpp"
 #include "models/training/trainer.hpp"
 #include "tensor/error.hpp"
 #include "tensor/machine.hpp"
@@ -22,14 +23,28 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-/// Tokens to train on: which ones does not matter to time or memory.
-std::vector<int32_t> any_tokens(int64_t count, int64_t vocab_size) {
+/// Tokens: which ones does not matter to time or memory.
+TokenText any_tokens(int64_t count, int64_t vocab_size) {
   const Random random(0, stream_of("planner.tokens"));
-  std::vector<int32_t> ids(static_cast<std::size_t>(count));
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    ids[i] = static_cast<int32_t>(random.below(i, static_cast<uint64_t>(vocab_size)));
+  TokenText text;
+  text.ids.resize(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < text.ids.size(); ++i) {
+    text.ids[i] = static_cast<int32_t>(random.below(i, static_cast<uint64_t>(vocab_size)));
   }
-  return ids;
+  text.bytes_of.assign(text.ids.size(), 1);
+  text.bytes = count;
+  return text;
+}
+
+/// The same step with fewer batches, which take as much memory: once no more rows wait, batches repeat each other.
+void shorten_step(const Config& config, TrainingOptions& options) {
+  const int64_t shards = options.grad_shards;
+  const int64_t twice = batches_read_twice(config, options, kept_row_bytes(config)) / shards;
+  int64_t batches = options.batches_per_shard() - std::max<int64_t>(0, twice - 2);
+  if (!config.tie) batches = std::min<int64_t>(batches, 3);
+  if (batches == options.batches_per_shard()) return;
+  // Whole batches: the last one of a shard, which may be smaller, takes no more than the others.
+  options.grad_accum = batches * shards;
 }
 
 /// What the pool reserves at its fullest in a training of this kind.
@@ -37,22 +52,20 @@ uint64_t walk(const Config& config, const TrainingOptions& options, int64_t held
   const GhostMemory ghost;
   const Tokenizer tokenizer = Tokenizer::bytes();
   // The model sees its own vocabulary; the tokenizer only counts bytes, and in ghost memory no id has a value.
-  const std::vector<int32_t> ids(static_cast<std::size_t>(config.block_size) + 2, 0);
-  Transformer model(config);
-  TrainingOptions few = options;
-  few.warmup = 0;
-  // Once no more rows wait, batches repeat each other.
-  few.grad_accum -= std::max<int64_t>(0, batches_read_twice(config, options, kept_row_bytes(config)) - 2);
-  if (!config.tie) few.grad_accum = std::min<int64_t>(few.grad_accum, 3);
-  Trainer trainer(model, few, tokenizer, ids, 1.0, {});
-  for (int step = 0; step < 3; ++step) trainer.train_step();
+  TrainingText text{any_tokens(config.block_size + 2, 1), {}};
   if (held_out_tokens >= 2 && options.eval_interval > 0) {
     // An evaluation repeats itself until its last windows.
     const int64_t at_once = evaluation_tokens(config);
     const int64_t length = std::min(held_out_tokens, 2 * at_once + (held_out_tokens - 1) % at_once + 1);
-    const std::vector<int32_t> text(static_cast<std::size_t>(length), 0);
-    evaluate(model, tokenizer, text, text);
+    text.held_out = any_tokens(length, 1);
   }
+  Transformer model(config);
+  TrainingOptions few = options;
+  few.warmup = 0;
+  shorten_step(config, few);
+  Trainer trainer(model, few, tokenizer, text);
+  for (int step = 0; step < 3; ++step) trainer.train_step();
+  if (!text.held_out.ids.empty()) trainer.evaluate_held_out();
   return ghost.statistics().peak_reserved;
 }
 
@@ -69,15 +82,15 @@ struct Timing {
 /// Times a few steps of a model, at most `budget` seconds but at least two steps.
 Timing time_steps(const Config& config, const TrainingOptions& options, double budget) {
   const Tokenizer tokenizer = Tokenizer::bytes();
-  const std::vector<int32_t> ids =
-      any_tokens(4 * config.block_size + 1, std::min<int64_t>(config.vocab_size, 256));
+  const TokenText tokens = any_tokens(4 * config.block_size + 1, std::min<int64_t>(config.vocab_size, 256));
+  const TrainingText text{tokens, tokens};
   Transformer model(config);
   model.init(options.seed);
   TrainingOptions quiet = options;
   // Time does not depend on the rate; at 0 the weights stay, so that no rate can make the trial fail.
   quiet.warmup = 0;
   quiet.learning_rate = quiet.min_lr = 0;
-  Trainer trainer(model, quiet, tokenizer, ids, 1.0, {});
+  Trainer trainer(model, quiet, tokenizer, text);
   const double begin = now_seconds();
   trainer.train_step();  // grows the pool, touches the memory
   std::vector<double> steps;
@@ -88,7 +101,7 @@ Timing time_steps(const Config& config, const TrainingOptions& options, double b
     updates.push_back(event.update_seconds);
   } while (now_seconds() - begin < budget * 0.8 && steps.size() < 50);
   const double evaluation_begin = now_seconds();
-  const Evaluation evaluation = evaluate(model, tokenizer, ids, ids);
+  const HeldOutReport evaluation = trainer.evaluate_held_out();
   return {median(steps), median(updates),
           (now_seconds() - evaluation_begin) / static_cast<double>(evaluation.tokens)};
 }
@@ -123,6 +136,28 @@ uint64_t plan_disk(const Config& config, const TrainingOptions& options, int64_t
   return checkpoint * static_cast<uint64_t>(std::max<int64_t>(0, fullest - standing - kept));
 }
 
+namespace {
+
+/// Of a step, with its part of the evaluations.
+double seconds_per_step(const Plan& plan, const TrainingOptions& options) {
+  return plan.seconds_per_step +
+         (options.eval_interval > 0 ? plan.seconds_per_evaluation / static_cast<double>(options.eval_interval)
+                                    : 0);
+}
+
+}  // namespace
+
+int64_t steps_within(const Plan& plan, const TrainingOptions& options, double seconds) {
+  return std::max<int64_t>(1, static_cast<int64_t>(seconds / seconds_per_step(plan, options)));
+}
+
+Plan plan_of_steps(Plan plan, const TrainingOptions& options, int64_t steps) {
+  plan.tokens = plan.tokens / std::max<int64_t>(plan.steps, 1) * steps;
+  plan.steps = steps;
+  plan.seconds = static_cast<double>(steps) * seconds_per_step(plan, options);
+  return plan;
+}
+
 Plan plan_training(const Config& config, const TrainingOptions& options, int64_t held_out_tokens) {
   const Config full = config.resolved();
   full.validate();
@@ -139,13 +174,15 @@ Plan plan_training(const Config& config, const TrainingOptions& options, int64_t
   // A forward pass is a third of a step.
   const double batches = static_cast<double>(options.grad_accum) +
                          static_cast<double>(batches_read_twice(full, options, kept_row_bytes(full))) / 3;
+  // Adding two gradients reads and writes three arrays, an update seven.
+  const double updates = 1 + static_cast<double>(options.grad_shards - 1) * 3 / 7;
   double evaluation_per_token = 0;
   const uint64_t room = available_memory_bytes() / 2;
   if (likely < 0.7 && plan.peak_memory_bytes < room) {
     TrainingOptions one = options;
-    one.grad_accum = 1;
+    one.grad_accum = one.grad_shards = 1;
     const Timing timing = time_steps(full, one, 3.0);
-    plan.seconds_per_step = timing.step * batches + timing.update;
+    plan.seconds_per_step = timing.step * batches + timing.update * updates;
     evaluation_per_token = timing.evaluation;
   } else {
     // One and two layers of the same width, one sequence, a smaller vocabulary: the difference is a layer, the rest is
@@ -153,7 +190,7 @@ Plan plan_training(const Config& config, const TrainingOptions& options, int64_t
     Config small = full;
     TrainingOptions one = options;
     one.batch_size = 1;
-    one.grad_accum = 1;
+    one.grad_accum = one.grad_shards = 1;
     small.n_layer = 2;
     small.vocab_size = std::min<int64_t>(full.vocab_size, 8192);
     const auto too_much = [&] {
@@ -182,7 +219,7 @@ Plan plan_training(const Config& config, const TrainingOptions& options, int64_t
         layer * static_cast<double>(full.n_layer) * layer_flops(full) / layer_flops(small);
     const double update =
         two.update * static_cast<double>(plan.parameters) / static_cast<double>(parameter_count(small));
-    plan.seconds_per_step = sequence * static_cast<double>(options.batch_size) * batches + update;
+    plan.seconds_per_step = sequence * static_cast<double>(options.batch_size) * batches + update * updates;
     evaluation_per_token = two.evaluation * training_flops_per_token(full) / training_flops_per_token(small);
   }
   // The blocks of these trials have other sizes than the training's.

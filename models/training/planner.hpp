@@ -34,6 +34,12 @@ uint64_t plan_memory(const Config& config, const TrainingOptions& options, int64
 uint64_t plan_disk(const Config& config, const TrainingOptions& options, int64_t begin = -1,
                    int64_t kept = 0);
 
+/// How many steps fit into so much time, evaluations included; at least one.
+int64_t steps_within(const Plan& plan, const TrainingOptions& options, double seconds);
+
+/// The plan of so many steps instead, the same otherwise: its tokens and seconds.
+Plan plan_of_steps(Plan plan, const TrainingOptions& options, int64_t steps);
+
 /// Predicts memory and time, the latter from a few steps of the model itself, or, where one takes long, of a smaller one
 /// scaled part by part (blocks, output layer, optimiser). Takes less than 10 seconds and writes nothing.
 Plan plan_training(const Config& config, const TrainingOptions& options, int64_t held_out_tokens);

@@ -99,7 +99,7 @@ TextReader::Contents TextReader::open(std::size_t index) const {
   }
   if (!options_.force) {
     const std::string why = why_no_text(file, contents.text());
-    check_world(why.empty(), file, ": must be text; ", why, ", or take it as it is with --force-text");
+    check_world(why.empty(), file, ": must be text; ", why, ", or take it as it is with TextOptions::force");
   }
   return contents;
 }
@@ -121,7 +121,7 @@ void TextReader::read_lines(const std::string& file, std::string_view contents, 
                   ": a line must hold a JSON string or object; it is ", value.dump().substr(0, 40));
       const Json* found = object ? value.find(options_.key) : &value;
       check_world(found != nullptr, item.where(), ": the object must have the key \"", options_.key,
-                  "\"; it has none; name another with --text-key");
+                  "\"; it has none; name another with TextOptions::key");
       item.text = decoded.emplace_back(found->as_string());
       if (const Json* pair = object ? value.find("pair") : nullptr)
         item.pair = decoded.emplace_back(pair->as_string());

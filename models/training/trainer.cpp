@@ -1,6 +1,7 @@
 #include "models/training/trainer.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 
 #include "models/transformer/files.hpp"
@@ -8,9 +9,6 @@
 #include "tensor/autodiff.hpp"
 #include "tensor/error.hpp"
 #include "tensor/machine.hpp"
-#include "tensor/math.hpp"
-#include "tensor/ops.hpp"
-#include "tensor/ops/loss.hpp"
 #include "tensor/profile.hpp"
 
 namespace gradus {
@@ -20,24 +18,32 @@ double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-constexpr double kLn2 = 0.693147180559945309417;
-
 }  // namespace
 
-Trainer::Trainer(Transformer& model, const TrainingOptions& options, const Tokenizer& tokenizer,
-                 std::span<const int32_t> training_ids, double bytes_per_token, const TokenText& held_out)
+Trainer::Trainer(Transformer& model, const TrainingOptions& options,
+                 std::unique_ptr<const Objective> objective)
     : model_(model),
       options_((options.validate(), options)),
-      tokenizer_(tokenizer),
-      held_out_(held_out.ids),
-      held_out_bytes_(held_out.bytes_of),
-      bytes_per_token_(bytes_per_token),
-      batches_(training_ids, model.config().block_size, options.seed),
+      objective_(std::move(objective)),
       parameters_((model.set_requires_grad(true), model.parameters())),
       optimizer_(parameters_,
                  {.beta1 = options.beta1, .beta2 = options.beta2, .weight_decay = options.weight_decay}),
       schedule_(schedule_of(options)),
       kept_row_bytes_(kept_row_bytes(model.config())) {}
+
+Trainer::Trainer(Transformer& model, const TrainingOptions& options, const Tokenizer& tokenizer,
+                 const TrainingText& text)
+    : Trainer(model, options, make_objective({model.config(), options, tokenizer, text})) {}
+
+void Trainer::set_share(int64_t index, int64_t count) {
+  check(std::has_single_bit(static_cast<uint64_t>(count)) && count <= options_.grad_shards,
+        "training: the trainers of a step must be a power of two, and no more than its "
+        "TrainingOptions::grad_shards ",
+        options_.grad_shards, "; they are ", count);
+  check(index >= 0 && index < count, "training: a share must be in [0, ", count - 1, "]; it is ", index);
+  share_ = index;
+  shares_ = count;
+}
 
 int64_t kept_row_bytes(const Config& config) {
   return std::max(int64_t{64} << 20,
@@ -46,34 +52,26 @@ int64_t kept_row_bytes(const Config& config) {
 
 int64_t batches_read_twice(const Config& config, const TrainingOptions& options, int64_t kept) {
   if (!config.tie) return 0;
-  const int64_t rows = options.batch_size * config.block_size;
+  const int64_t rows = std::min(options.batch_size, options.sequences_per_shard()) * config.block_size;
   const int64_t bytes = rows * config.n_embd * static_cast<int64_t>(dtype_bytes(config.dtype));
   // While the first batch's gradient is made no rows wait yet.
-  return std::max<int64_t>(0, options.grad_accum - 1 - kept / bytes);
+  return options.grad_shards * std::max<int64_t>(0, options.batches_per_shard() - 1 - kept / bytes);
 }
 
-Trainer::Part Trainer::part(int64_t number) const {
-  const int64_t sequences = options_.sequences_per_step();
-  const int64_t first = number * options_.batch_size;
-  Part part{batches_.sequences(step_ * sequences + first, options_.batch_size),
-            Context::for_training(options_.batch_size, model_.config().block_size, options_.seed,
-                                  static_cast<uint64_t>(step_), static_cast<uint64_t>(sequences),
-                                  static_cast<uint64_t>(first))};
+TrainingBatch Trainer::batch(int64_t shard, int64_t number) const {
+  const int64_t begin = number * options_.batch_size;
+  const int64_t count = std::min(options_.batch_size, options_.sequences_per_shard() - begin);
+  TrainingBatch batch = objective_->batch(step_, shard * options_.sequences_per_shard() + begin, count);
   Profile::mark("batch", "step");
-  return part;
+  return batch;
 }
 
-double Trainer::accumulate_gradient() {
-  const double divisor = static_cast<double>(options_.sequences_per_step() * model_.config().block_size);
-  const int64_t once = options_.grad_accum - batches_read_twice(model_.config(), options_, kept_row_bytes_);
-  // Each batch's loss is divided by the whole step's tokens, and the last one's is the step's mean.
+double Trainer::accumulate_shard(int64_t shard, double divisor) {
+  const int64_t batches = options_.batches_per_shard();
+  const int64_t once =
+      batches - batches_read_twice(model_.config(), options_, kept_row_bytes_) / options_.grad_shards;
+  // Each batch's loss is divided by the whole step's divisor.
   double sum = 0;
-  double loss = 0;
-  const auto loss_of = [&](const Tensor& logits, const Part& part) {
-    const Tensor mean = detail::cross_entropy_part(logits, part.batch.targets, divisor, sum);
-    loss = mean.item();
-    return mean;
-  };
   // Rows of tables are added as soon as nothing of the table's gradient comes before them, so that they do not pile up.
   const Tensor& tied = model_.token_embedding.weight;
   const auto add_rows = [&](bool with_tied) {
@@ -82,33 +80,56 @@ double Trainer::accumulate_gradient() {
     }
   };
   for (int64_t i = 0; i < once; ++i) {
-    const Part here = part(i);
-    const Tensor mean = loss_of(model_.logits(model_.forward(here.batch.inputs, here.context)), here);
-    mean.backward();
+    const TrainingBatch here = batch(shard, i);
+    const Tensor loss =
+        objective_->loss(model_, model_.forward(here.inputs, here.context), here, divisor, sum);
+    loss.backward();
     add_rows(!model_.config().tie);
   }
-  if (once == options_.grad_accum) return loss;
-  for (int64_t i = once; i < options_.grad_accum; ++i) {
-    const Part here = part(i);
+  if (once == batches) return sum;
+  for (int64_t i = once; i < batches; ++i) {
+    const TrainingBatch here = batch(shard, i);
     Tensor hidden;
     {
       const NoGrad no_grad;
-      hidden = model_.forward(here.batch.inputs, here.context);
+      hidden = model_.forward(here.inputs, here.context);
     }
-    const Tensor mean = loss_of(model_.logits(hidden), here);
-    mean.backward();
+    const Tensor loss = objective_->loss(model_, hidden, here, divisor, sum);
+    loss.backward();
   }
   add_rows(true);
   Transformer rest = model_;  // handles, of which the output layer's asks for no gradient
   rest.token_embedding.weight = tied.detach();
-  for (int64_t i = once; i < options_.grad_accum; ++i) {
-    const Part here = part(i);
-    const Tensor mean = cross_entropy(rest.logits(model_.forward(here.batch.inputs, here.context)),
-                                      here.batch.targets, divisor);
-    mean.backward();
+  for (int64_t i = once; i < batches; ++i) {
+    const TrainingBatch here = batch(shard, i);
+    double counted_before = 0;
+    const Tensor loss =
+        objective_->loss(rest, model_.forward(here.inputs, here.context), here, divisor, counted_before);
+    loss.backward();
     add_rows(true);
   }
-  return loss;
+  return sum;
+}
+
+double Trainer::accumulate_gradient() {
+  const double divisor = objective_->divisor(step_);
+  double sum = 0;
+  if (options_.grad_shards == 1 && !reducer_) {
+    sum = accumulate_shard(0, divisor);
+  } else {
+    GradientTree tree;
+    const int64_t count = options_.grad_shards / shares_;
+    for (int64_t shard = share_ * count; shard < (share_ + 1) * count; ++shard) {
+      const double shard_sum = accumulate_shard(shard, divisor);
+      tree.push(take_gradient(parameters_, shard_sum));
+    }
+    Gradient gradient = tree.total();
+    if (reducer_) gradient = reducer_(std::move(gradient));
+    give_gradient(parameters_, gradient);
+    sum = gradient.loss_sum;
+  }
+  const double loss = sum / divisor;
+  return model_.config().dtype == DType::f32 ? static_cast<double>(static_cast<float>(loss)) : loss;
 }
 
 StepEvent Trainer::train_step() {
@@ -116,15 +137,14 @@ StepEvent Trainer::train_step() {
   Profile::skip();
   optimizer_.clear_gradients();
   const double loss = accumulate_gradient();
-  if (reducer_) reducer_(parameters_);
 
   StepEvent event;
   const double update_begin = now_seconds();
   event.grad_norm = global_norm(parameters_);
   if (!(event.grad_norm <= 1e300) || !(loss <= 1e300)) {
     check_finite(parameters_);  // names the parameter
-    fail_world("train: the loss must be finite; it is ", loss, " at step ", step_ + 1,
-               "; resume from the last checkpoint with a smaller --learning-rate");
+    fail_world("training: the loss must be finite; it is ", loss, " at step ", step_ + 1,
+               "; resume from the last checkpoint with a smaller TrainingOptions::learning_rate");
   }
   Profile::mark("gradient norm", "step");
   event.learning_rate = learning_rate(schedule_, step_);
@@ -136,7 +156,7 @@ StepEvent Trainer::train_step() {
   last_rate_ = event.learning_rate;
   event.step = step_;
   event.loss = loss;
-  event.bits_per_byte = loss / kLn2 / bytes_per_token_;
+  event.measures = objective_->measures(loss);
   event.seconds = now_seconds() - begin;
   event.update_seconds = now_seconds() - update_begin;
   event.tokens_per_second =
@@ -144,9 +164,10 @@ StepEvent Trainer::train_step() {
   return event;
 }
 
-Evaluation Trainer::evaluate_held_out() const {
-  check(has_held_out(), "eval: some text must be held out; raise --val-fraction");
-  return evaluate(model_, tokenizer_, held_out_, held_out_bytes_);
+HeldOutReport Trainer::evaluate_held_out() const {
+  check(objective_->has_held_out(),
+        "training: some text must be held out; raise TrainingOptions::val_fraction");
+  return objective_->evaluate(model_);
 }
 
 void Trainer::save(const std::string& folder, const Metadata& state_metadata) const {
@@ -160,11 +181,7 @@ void Trainer::save(const std::string& folder, const Metadata& state_metadata) co
   files.state_metadata[kFusedKey] = has_fused_multiply_add() ? "yes" : "no";
   Json last = Json::object();
   last.set("loss", last_loss_).set("lr", last_rate_);
-  if (last_evaluation_) {
-    last.set("val_loss", last_evaluation_->loss).set("val_bits_per_byte", last_evaluation_->bits_per_byte);
-    last.set("val_tokens", last_evaluation_->tokens).set("val_bytes", last_evaluation_->bytes);
-    last.set("val_unknown", last_evaluation_->unknown);
-  }
+  if (last_evaluation_) add_report(*last_evaluation_, last);
   files.state_metadata["last"] = last.dump();
   write_checkpoint(folder, step_, std::move(files), options_.keep);
 }
@@ -184,31 +201,31 @@ void Trainer::restore(const std::string& folder) {
   last_loss_ = last.at("loss").as_number();
   if (const Json* rate = last.find("lr")) last_rate_ = rate->as_number();
   last_evaluation_.reset();
-  if (last.find("val_loss")) {
-    last_evaluation_ = Evaluation{last.at("val_loss").as_number(), math::exp(last.at("val_loss").as_number()),
-                                  last.at("val_bits_per_byte").as_number(),
-                                  last.at("val_tokens").as_integer(), last.at("val_bytes").as_integer()};
-    if (const Json* unknown = last.find("val_unknown")) last_evaluation_->unknown = unknown->as_integer();
-  }
+  if (last.find("val_loss")) last_evaluation_ = report_from(last);
 }
 
-bool Trainer::run(const std::string& folder, const Metadata& state_metadata, TrainingObserver& observer,
-                  const std::atomic<bool>& cancel) {
+bool Trainer::run(RunFolder& folder, TrainingObserver& observer, const std::atomic<bool>& cancel) {
+  MetricsLog& metrics = folder.metrics();
   const auto checkpoint = [&] {
     if (saved_step_ == step_) return;
-    observer.before_checkpoint();
-    save(folder, state_metadata);
+    metrics.sync();  // a checkpoint that survives a loss of power has the lines of its steps
+    save(folder.path(), folder.state_metadata());
     saved_step_ = step_;
     observer.on_checkpoint({step_});
   };
   const auto due = [&](int64_t interval) { return interval > 0 && step_ % interval == 0; };
+  const double begin = now_seconds();
+  const int64_t first = step_;
   if (step_ == 0) checkpoint();
   while (step_ < options_.max_iters && !cancel.load()) {
     StepEvent event = train_step();
     const bool last = step_ == options_.max_iters;
-    if (has_held_out() && options_.eval_interval > 0 && (due(options_.eval_interval) || last)) {
+    if (objective_->has_held_out() && options_.eval_interval > 0 && (due(options_.eval_interval) || last)) {
       event.held_out = last_evaluation_ = evaluate_held_out();
     }
+    event.seconds_left = static_cast<double>(options_.max_iters - step_) * (now_seconds() - begin) /
+                         static_cast<double>(step_ - first);
+    metrics.append(event);
     observer.on_step(event);
     // What may fail comes after what it must not cost.
     if (due(options_.checkpoint_every) || last) checkpoint();

@@ -14,7 +14,7 @@
 namespace gradus {
 
 struct EmbedOptions {
-  std::vector<int64_t> layers;  ///< indices into hidden_states(), ascending; empty: all
+  std::vector<int64_t> layers = {};  ///< indices into hidden_states(), ascending; empty: all
   Level level = Level::token;
   Pooling pooling = Pooling::mean;  ///< of a word's or sentence's tokens; token level has none
   /// Whether the special tokens that the tokenizer adds stand around each text. At token level they are rows with start =
@@ -23,7 +23,7 @@ struct EmbedOptions {
   /// Whether a text of more than block_size tokens is cut to its first ones, and counted; else it is an error.
   bool truncate = false;
   /// What errors call each text; where empty, "text 0" and so on.
-  std::vector<std::string> names;
+  std::vector<std::string> names = {};
   /// Tokens read at once, at least one text: bounds the memory and changes nothing else.
   int64_t batch_tokens = 4096;
 };

@@ -255,8 +255,8 @@ bool check_training(Arch arch, int threads) {
   options.grad_clip = 0.5;
   std::string letters = "abcdefghijklmnopqrstuvwxyz .,";
   const Tokenizer tokenizer = Tokenizer::train_char(letters);
-  const std::vector<int32_t> ids = testing::some_ids(4000, 29);
-  Trainer trainer(model, options, tokenizer, ids, 1.0, {});
+  const TrainingText text{{testing::some_ids(4000, 29), {}, 4000}, {}};
+  Trainer trainer(model, options, tokenizer, text);
 
   for (int step = 1; step < kFirst; ++step) trainer.train_step();
   counts.small = counts.small_bytes = counts.large = counts.mapped = 0;

@@ -39,6 +39,8 @@ ok 'texts: missing, empty, a folder, shorter than a block, not UTF-8 under char 
 train 2 'n_embd must be a multiple of n_head; n_embd is 32, n_head is 3' --n-embd 32 --n-head 3
 train 2 '--batch-size must be in [1, 1048576]; it is 0' --batch-size 0
 train 2 '--batch-size: must be a whole number|abc' --batch-size abc
+train 2 '--objective: must be one of next-token' --objective next-tokens
+train 2 '--grad-shards must be a power of two that divides the 12 sequences of a step; it is 8' --grad-shards 8 --batch-size 12
 train 2 '--batch-size needs a value; it is empty' --batch-size ''
 train 2 '--seed: must be a whole number from 0 to 18446744073709551615' --seed -1
 train 2 '--max-iters: must be a whole number|99999999999999999999' --max-iters 99999999999999999999
@@ -386,5 +388,9 @@ if [ "$(id -u)" -eq 0 ] && mkdir small && mount -t tmpfs -o size=8m tmpfs small 
   succeeds 'resume after a full file system' "$GRADUS" resume run --max-iters $((at + 1)) -q
   refuses 1 'the run must fit on the disk of' bash -c 'dd if=/dev/zero of=small/fill bs=4k 2> dd_error; exec "$@"' - "$GRADUS" resume run --max-iters $((at + 2)) -q
   how="$how, and a file system that is full"
+  rm -f small/fill
+  mount -o remount,ro small
+  refuses 1 'run/state.safetensors|Read-only file system' "$GRADUS" resume run --max-iters $((at + 2)) -q
+  how="$how, and one that is read-only"
 fi
 ok "disk full during a checkpoint ($how): the one before is intact and resumable"

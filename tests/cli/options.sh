@@ -80,7 +80,7 @@ stores() {
   local words="$base $1 $2"
   row train "$1"
   digest train "$words"
-  grep -qaF "\\\"$3\\\":$2" "$place/run/state.safetensors" || fail "train $1" "$3 in the state" "$(head -c 900 "$place/run/state.safetensors")"
+  grep -qaE "\\\\\"$3\\\\\":[\\\"]*$2" "$place/run/state.safetensors" || fail "train $1" "$3 in the state" "$(head -c 900 "$place/run/state.safetensors")"
 }
 # bounded VERB OPTION VALUE TEXT: a value beyond its bounds is refused with the text.
 bounded() {
@@ -172,6 +172,8 @@ training_rows() {
   changes train --max-iters 5
   differ train --time "$base --dry-run --json" "${base/--max-iters 4/} --dry-run --json --time 1h"
   changes train --grad-accum 2
+  changes train --grad-shards 2
+  stores --objective next-token objective
   changes train --learning-rate 1e-2
   changes train --min-lr 1e-5
   changes train --warmup 2

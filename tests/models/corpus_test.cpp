@@ -114,7 +114,7 @@ TEST_CASE("a text that is missing, empty or cut too far is an error that names i
   write_quickly(folder / "text.txt", "text");
   for (const double fraction : {-0.1, 0.51, std::numeric_limits<double>::quiet_NaN()}) {
     CHECK_THROWS_WITH(load_corpus({folder / "text.txt"}, fraction),
-                      ContainsSubstring("--val-fraction must be in [0, 0.5]"));
+                      ContainsSubstring("TrainingOptions::val_fraction must be in [0, 0.5]"));
   }
 }
 
@@ -266,7 +266,7 @@ TEST_CASE(
 TEST_CASE("a text that is not longer than a block is an error with both numbers") {
   const std::vector<int32_t> ids = some_ids(16, 50);
   CHECK_THROWS_WITH(Batches(ids, 16, 1), ContainsSubstring("the text must be longer than a block") &&
-                                             ContainsSubstring("16 tokens and --block-size is 16"));
+                                             ContainsSubstring("16 tokens and Config::block_size is 16"));
   CHECK_THROWS_AS(Batches(ids, 17, 1), std::invalid_argument);
 }
 
@@ -289,10 +289,12 @@ TEST_CASE("training options come back from JSON as they were") {
   options.sample_every = 13;
   options.checkpoint_every = 17;
   options.keep = 19;
+  options.objective = "another";
+  options.grad_shards = 4;
   const Json json = options_to_json(options);
   CHECK(options_from_json(Json::parse(json.dump(), "state")) == options);
   CHECK(options_from_json(options_to_json({})) == TrainingOptions{});
-  CHECK(json.as_object().size() == 17);  // a field that is added has to be set above
+  CHECK(json.as_object().size() == 20);  // a field that is added has to be set above
 }
 
 TEST_CASE("training options with an unknown, missing or unusable key are an error naming it") {
@@ -309,7 +311,9 @@ TEST_CASE("training options with an unknown, missing or unusable key are an erro
       if (other != key) missing.set(other, kept);
       wrong.set(other, other == key ? Json::array() : kept);
     }
-    CHECK_THROWS_WITH(options_from_json(Json::parse(missing.dump(), "state")), ContainsSubstring(key));
+    // Without a version it is the first, which did not have the options of later ones.
+    CHECK_THROWS_WITH(options_from_json(Json::parse(missing.dump(), "state")),
+                      ContainsSubstring(key == "version" ? "is not an option of version 1" : key));
     CHECK_THROWS_WITH(options_from_json(Json::parse(wrong.dump(), "state")), ContainsSubstring(key));
   }
   for (const char* seed : {"", "x", "12x", "99999999999999999999999", "-1"}) {
@@ -318,6 +322,23 @@ TEST_CASE("training options with an unknown, missing or unusable key are an erro
     CAPTURE(seed);
     CHECK_THROWS_WITH(options_from_json(Json::parse(json.dump(), "state")), ContainsSubstring("seed"));
   }
+}
+
+TEST_CASE(
+    "options of a run of an older version are what they were then, and those of a later one are refused") {
+  TrainingOptions options;
+  options.batch_size = 3;
+  options.seed = 9;
+  const Json now = options_to_json(options);
+  Json old = Json::object();
+  for (const auto& [key, value] : now.as_object()) {
+    if (key != "version" && key != "objective" && key != "grad_shards") old.set(key, value);
+  }
+  CHECK(options_from_json(Json::parse(old.dump(), "state")) == options);
+  Json later = now;
+  later.set("version", later.at("version").as_integer() + 1);
+  CHECK_THROWS_WITH(options_from_json(Json::parse(later.dump(), "state")),
+                    ContainsSubstring("$.version") && ContainsSubstring("use the program that wrote it"));
 }
 
 TEST_CASE("each training option has a range, and its error names option and value") {
@@ -329,30 +350,37 @@ TEST_CASE("each training option has a range, and its error names option and valu
     CHECK_THROWS_WITH(options.validate(), ContainsSubstring(name));
     CHECK_THROWS_AS(options.validate(), std::invalid_argument);
   };
+  refused(
+      "TrainingOptions::grad_shards must be a power of two that divides the 12 sequences of a step; it is 8",
+      [](auto& o) { o.grad_shards = 8; });
+  refused("TrainingOptions::grad_shards", [](auto& o) { o.grad_shards = 3; });
+  refused("TrainingOptions::grad_shards", [](auto& o) { o.grad_shards = 0; });
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  refused("--batch-size must be in [1, 1048576]; it is 0", [](auto& o) { o.batch_size = 0; });
-  refused("--grad-accum", [](auto& o) { o.grad_accum = 0; });
-  refused("--max-iters", [](auto& o) { o.max_iters = -1; });
-  refused("--learning-rate", [&](auto& o) { o.learning_rate = nan; });
-  refused("--learning-rate", [](auto& o) { o.learning_rate = -1e-3; });
-  refused("--min-lr", [&](auto& o) { o.min_lr = nan; });
-  refused("--warmup", [](auto& o) { o.warmup = -1; });
-  refused("--weight-decay", [](auto& o) { o.weight_decay = -0.1; });
-  refused("--beta1 must be in [0, 1); it is 1", [](auto& o) { o.beta1 = 1; });
-  refused("--beta2", [](auto& o) { o.beta2 = 1; });
-  refused("--grad-clip", [](auto& o) { o.grad_clip = -1; });
-  refused("--val-fraction", [](auto& o) { o.val_fraction = 0.6; });
-  refused("--eval-interval", [](auto& o) { o.eval_interval = -1; });
-  refused("--sample-every", [](auto& o) { o.sample_every = -1; });
-  refused("--checkpoint-every", [](auto& o) { o.checkpoint_every = 0; });
-  refused("--keep", [](auto& o) { o.keep = -1; });
-  refused("--schedule", [](auto& o) { o.schedule = "cosin"; });
-  refused("--min-lr must not be above --learning-rate; they are 0.0001 and 5e-05",
-          [](auto& o) { o.learning_rate = 5e-5; });
-  refused("--warmup and the fall of wsd must fit into the steps; they are 100 and 60 of 150", [](auto& o) {
-    o.schedule = "wsd";
-    o.max_iters = 150;
-  });
+  refused("TrainingOptions::batch_size must be in [1, 1048576]; it is 0", [](auto& o) { o.batch_size = 0; });
+  refused("TrainingOptions::grad_accum", [](auto& o) { o.grad_accum = 0; });
+  refused("TrainingOptions::max_iters", [](auto& o) { o.max_iters = -1; });
+  refused("TrainingOptions::learning_rate", [&](auto& o) { o.learning_rate = nan; });
+  refused("TrainingOptions::learning_rate", [](auto& o) { o.learning_rate = -1e-3; });
+  refused("TrainingOptions::min_lr", [&](auto& o) { o.min_lr = nan; });
+  refused("TrainingOptions::warmup", [](auto& o) { o.warmup = -1; });
+  refused("TrainingOptions::weight_decay", [](auto& o) { o.weight_decay = -0.1; });
+  refused("TrainingOptions::beta1 must be in [0, 1); it is 1", [](auto& o) { o.beta1 = 1; });
+  refused("TrainingOptions::beta2", [](auto& o) { o.beta2 = 1; });
+  refused("TrainingOptions::grad_clip", [](auto& o) { o.grad_clip = -1; });
+  refused("TrainingOptions::val_fraction", [](auto& o) { o.val_fraction = 0.6; });
+  refused("TrainingOptions::eval_interval", [](auto& o) { o.eval_interval = -1; });
+  refused("TrainingOptions::sample_every", [](auto& o) { o.sample_every = -1; });
+  refused("TrainingOptions::checkpoint_every", [](auto& o) { o.checkpoint_every = 0; });
+  refused("TrainingOptions::keep", [](auto& o) { o.keep = -1; });
+  refused("TrainingOptions::schedule", [](auto& o) { o.schedule = "cosin"; });
+  refused(
+      "TrainingOptions::min_lr must not be above TrainingOptions::learning_rate; they are 0.0001 and 5e-05",
+      [](auto& o) { o.learning_rate = 5e-5; });
+  refused("TrainingOptions::warmup and the fall of wsd must fit into the steps; they are 100 and 60 of 150",
+          [](auto& o) {
+            o.schedule = "wsd";
+            o.max_iters = 150;
+          });
 }
 
 TEST_CASE("the lowest learning rate is a ten-thousandth, or a tenth of the highest where that is less") {

@@ -88,14 +88,14 @@ TEST_CASE("the planner knows the memory of a training within a tenth") {
     reset_memory_peaks();
     {
       const TemporaryFolder folder;
-      const std::atomic<bool> never{false};
       Recorder recorder;
       Transformer model(config);
       model.init(1);
       const Tokenizer tokenizer = Tokenizer::bytes();
-      const TokenText held_out{ids, ids, 0};
-      Trainer trainer(model, options, tokenizer, ids, 1.0, held_out);
-      trainer.run(folder.path(), {}, recorder, never);
+      const TrainingText text{{ids, {}, 3000}, {ids, ids, 3000}};
+      Trainer trainer(model, options, tokenizer, text);
+      RunFolder run = RunFolder::create(folder.path(), {config, tokenizer, Corpus(), options});
+      trainer.run(run, recorder, Training::never());
     }
     const double peak = static_cast<double>(memory_statistics().peak_reserved) - before;
     CAPTURE(name_of(shape.arch), shape.tie, planned, peak, before);

@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "models/training/batches.hpp"
 #include "models/training/corpus.hpp"
+#include "models/training/evaluate.hpp"
 #include "models/training/trainer.hpp"
 #include "models/transformer/files.hpp"
 #include "models/transformer/weights.hpp"
@@ -77,7 +79,7 @@ TEST_CASE("a training step is loss, gradient, clipping and AdamW at the schedule
     const std::vector<NamedTensor> parameters = model.parameters();
     AdamW optimizer(parameters,
                     {.beta1 = options.beta1, .beta2 = options.beta2, .weight_decay = options.weight_decay});
-    const Batches batches(training.ids, config.block_size, options.seed);
+    const Batches batches(training.text.training.ids, config.block_size, options.seed);
     bool clipped = false;
     for (int64_t step = 0; step < 4; ++step) {
       const StepEvent event = training.trainer.train_step();
@@ -94,7 +96,10 @@ TEST_CASE("a training step is loss, gradient, clipping and AdamW at the schedule
       clipped = clipped || norm > options.grad_clip;
       CHECK(event.step == step + 1);
       CHECK(event.loss == loss.item());
-      CHECK(event.bits_per_byte == Approx(event.loss / std::log(2.0) / 1.5));
+      REQUIRE(event.measures.size() == 1);
+      CHECK(event.measures[0].name == "bits_per_byte");
+      CHECK(event.measures[0].unit() == "bits/byte");
+      CHECK(event.measures[0].value == Approx(event.loss / std::log(2.0) / 1.5));
       CHECK(event.grad_norm == norm);
       CHECK(event.learning_rate == rate);
     }
@@ -195,7 +200,7 @@ TEST_CASE("loss and gradient norm of a step do not depend on how it is cut into 
       std::vector<double> values;
       for (int i = 0; i < 4; ++i) {
         const StepEvent event = training.trainer.train_step();
-        values.insert(values.end(), {event.loss, event.bits_per_byte, event.grad_norm});
+        values.insert(values.end(), {event.loss, event.measures[0].value, event.grad_norm});
       }
       return values;
     };
@@ -254,9 +259,12 @@ TEST_CASE("a reducer sees the gradient of the whole step, once") {
   Training training(dropout_config(Arch::gpt), options);
   int calls = 0;
   double seen = 0;
-  training.trainer.set_reducer([&](const std::vector<NamedTensor>& parameters) {
+  const std::vector<NamedTensor> parameters = training.model.parameters();
+  training.trainer.set_reducer([&](Gradient gradient) {
     ++calls;
+    give_gradient(parameters, gradient);
     seen = global_norm(parameters);
+    return gradient;
   });
   const StepEvent event = training.trainer.train_step();
   CHECK(calls == 1);
@@ -287,7 +295,7 @@ TEST_CASE("a restored checkpoint continues to the same bits") {
       first.steps(3);
       first.trainer.save(folder.path(), {{"paths", "[]"}});
       Transformer model(config);  // zeros: everything has to come from the files
-      Trainer trainer(model, options, letters(), first.ids, 1.5, first.held_out);
+      Trainer trainer(model, options, letters(), first.text);
       trainer.restore(folder.path());
       CHECK(trainer.step() == 3);
       CHECK(trainer.last_loss() == first.trainer.last_loss());
@@ -329,12 +337,11 @@ TEST_CASE(
 TEST_CASE("a run is the same model whatever it reports and saves on the way") {
   const Config config = dropout_config(Arch::llama);
   TrainingOptions options = few_steps(6);
-  const std::atomic<bool> never{false};
   const auto weights = [&] {
     const TemporaryFolder folder;
     Training training(config, options);
     Recorder recorder;
-    CHECK(training.trainer.run(folder.path(), {}, recorder, never));
+    CHECK(training.run(folder.path(), recorder));
     return read_file(folder / kWeightsFile);
   };
   const std::string plain = weights();
@@ -353,8 +360,7 @@ TEST_CASE("a run evaluates, samples and checkpoints when they are due, and at it
   const TemporaryFolder folder;
   Training training(dropout_config(Arch::gpt), options);
   Recorder recorder;
-  const std::atomic<bool> never{false};
-  CHECK(training.trainer.run(folder.path(), {{"paths", "[]"}}, recorder, never));
+  CHECK(training.run(folder.path(), recorder));
   CHECK(recorder.checkpoints == std::vector<int64_t>{0, 4, 7});
   CHECK(recorder.samples == std::vector<int64_t>{2, 4, 6});
   // A sample may fail: what it could cost is checkpointed before.
@@ -365,7 +371,7 @@ TEST_CASE("a run evaluates, samples and checkpoints when they are due, and at it
     CHECK(event.step == i + 1);
     CHECK(event.held_out.has_value() == (event.step % 3 == 0 || event.step == 7));
   }
-  const Evaluation now = training.trainer.evaluate_held_out();
+  const HeldOutReport now = training.trainer.evaluate_held_out();
   CHECK(recorder.steps.back().held_out->loss == now.loss);
   CHECK(training.trainer.last_evaluation()->loss == now.loss);
   const Metadata metadata = SafetensorsFile::open(folder / kStateFile).metadata();
@@ -374,39 +380,36 @@ TEST_CASE("a run evaluates, samples and checkpoints when they are due, and at it
 
   // What was evaluated last belongs to the checkpoint.
   Training again(dropout_config(Arch::gpt), options);
-  again.trainer.restore(folder.path());
+  Recorder nothing;
+  // A finished run is finished: nothing happens, and that is no error.
+  CHECK(again.go_on(folder.path(), nothing));
+  CHECK(nothing.steps.empty());
   REQUIRE(again.trainer.last_evaluation());
   CHECK(again.trainer.last_evaluation()->loss == now.loss);
-  CHECK(again.trainer.last_evaluation()->bits_per_byte == now.bits_per_byte);
+  CHECK(again.trainer.last_evaluation()->measures == now.measures);
   CHECK(again.trainer.last_evaluation()->tokens == now.tokens);
-  // A finished run is finished: nothing happens, and that is no error.
-  Recorder nothing;
-  CHECK(again.trainer.run(folder.path(), {}, nothing, never));
-  CHECK(nothing.steps.empty());
 }
 
 TEST_CASE("a cancelled run checkpoints the step it has reached and continues to the same bits") {
   const Config config = dropout_config(Arch::gpt);
   TrainingOptions options = few_steps(7);
   options.eval_interval = 2;
-  const std::atomic<bool> never{false};
   const TemporaryFolder whole_folder, folder;
   Training whole(config, options);
   Recorder recorder;
-  CHECK(whole.trainer.run(whole_folder.path(), {}, recorder, never));
+  CHECK(whole.run(whole_folder.path(), recorder));
 
   std::atomic<bool> cancel{false};
   Training stopped(config, options);
   Recorder until_three;
   until_three.after_step = [&](int64_t step) { cancel = step == 3; };
-  CHECK_FALSE(stopped.trainer.run(folder.path(), {}, until_three, cancel));
+  CHECK_FALSE(stopped.run(folder.path(), until_three, cancel));
   CHECK(until_three.steps.size() == 3);
   CHECK(until_three.checkpoints == std::vector<int64_t>{0, 3});
 
   Training again(config, options);
-  again.trainer.restore(folder.path());
   Recorder rest;
-  CHECK(again.trainer.run(folder.path(), {}, rest, never));
+  CHECK(again.go_on(folder.path(), rest));
   CHECK(rest.steps.size() == 4);
   CHECK((read_file(folder / kWeightsFile) == read_file(whole_folder / kWeightsFile)));
   CHECK((read_file(folder / kStateFile) == read_file(whole_folder / kStateFile)));
@@ -415,15 +418,15 @@ TEST_CASE("a cancelled run checkpoints the step it has reached and continues to 
 TEST_CASE("without held-out text a run evaluates nothing, and asking for it is an error") {
   TrainingOptions options = few_steps(2);
   options.eval_interval = 1;
-  const std::vector<int32_t> ids = some_ids(100, kVocab);
+  const TrainingText text{text_of(some_ids(100, kVocab)), {}};
   Transformer model = small_model(dropout_config(Arch::gpt));
-  Trainer trainer(model, options, letters(), ids, 1.0, {});
+  Trainer trainer(model, options, letters(), text);
   const TemporaryFolder folder;
   Recorder recorder;
-  const std::atomic<bool> never{false};
-  CHECK(trainer.run(folder.path(), {}, recorder, never));
+  RunFolder run = run_folder(folder.path(), model.config(), options);
+  CHECK(trainer.run(run, recorder, Training::never()));
   CHECK_FALSE(recorder.steps.back().held_out.has_value());
-  CHECK_THROWS_WITH(trainer.evaluate_held_out(), ContainsSubstring("raise --val-fraction"));
+  CHECK_THROWS_WITH(trainer.evaluate_held_out(), ContainsSubstring("raise TrainingOptions::val_fraction"));
 }
 
 TEST_CASE("an evaluation predicts every token but the first once, each within its window") {

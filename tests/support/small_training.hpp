@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <utility>
@@ -53,14 +54,44 @@ inline TokenText text_of(std::vector<int32_t> ids) {
   return text;
 }
 
+/// 400 tokens to learn from, which stand for 600 bytes, and 60 that are held out.
+inline TrainingText some_text() {
+  TrainingText text;
+  text.training.ids = some_ids(400, kVocab, 1);
+  text.training.bytes = 600;
+  text.held_out = text_of(some_ids(60, kVocab, 2));
+  return text;
+}
+
+/// A run of a corpus that is nowhere, as far as checkpoints and metrics need one.
+inline RunFolder run_folder(const std::string& path, const Config& config,
+                            const TrainingOptions& options = {}) {
+  return RunFolder::create(path, {config, letters(), Corpus(), options});
+}
+
 /// A model in training on a text of its own.
 struct Training {
-  std::vector<int32_t> ids = some_ids(400, kVocab, 1);
-  TokenText held_out = text_of(some_ids(60, kVocab, 2));
+  TrainingText text = some_text();
   Transformer model;
   Trainer trainer;
   Training(const Config& config, const TrainingOptions& options)
-      : model(small_model(config)), trainer(model, options, letters(), ids, 1.5, held_out) {}
+      : model(small_model(config)), trainer(model, options, letters(), text) {}
+
+  /// Runs to the end, or until it is cancelled, in a folder that holds no run yet.
+  bool run(const std::string& path, TrainingObserver& observer, const std::atomic<bool>& cancel = never()) {
+    RunFolder folder = run_folder(path, model.config(), trainer.options());
+    return trainer.run(folder, observer, cancel);
+  }
+  /// Goes on with the run in a folder.
+  bool go_on(const std::string& path, TrainingObserver& observer) {
+    RunFolder folder = RunFolder::open(path);
+    trainer.restore(path);
+    return trainer.run(folder, observer, never());
+  }
+  static const std::atomic<bool>& never() {
+    static const std::atomic<bool> no{false};
+    return no;
+  }
 
   void steps(int count) {
     for (int i = 0; i < count; ++i) trainer.train_step();

@@ -1,0 +1,7 @@
+#include "tensor/build.hpp"
+
+namespace gradus {
+
+BuildInfo build_info() { return {GRADUS_VERSION, GRADUS_COMPILER, GRADUS_BUILD_TYPE}; }
+
+}  // namespace gradus
