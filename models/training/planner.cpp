@@ -109,9 +109,10 @@ Timing time_steps(const Config& config, const TrainingOptions& options, double b
 }  // namespace
 
 double training_flops_per_token(const Config& config) {
-  return 6.0 * static_cast<double>(matrix_weight_count(config)) + 6.0 * static_cast<double>(config.n_layer) *
-                                                                      static_cast<double>(config.n_embd) *
-                                                                      static_cast<double>(config.block_size);
+  const double rows = static_cast<double>(config.n_layer) * static_cast<double>(config.n_embd) *
+                      static_cast<double>(config.block_size);
+  // A causal row sees half of the others.
+  return 6.0 * static_cast<double>(matrix_weight_count(config)) + (config.causal ? 6.0 : 12.0) * rows;
 }
 
 uint64_t plan_memory(const Config& config, const TrainingOptions& options, int64_t held_out_tokens) {

@@ -171,4 +171,6 @@ TEST_CASE("a training's operations are six for each matrix weight and 6 L C T fo
   CHECK(training_flops_per_token(config) == 6 * (2 * block + 100 * 64) + 6 * 2 * 64 * 32);
   config.tie = false;  // the table that is only looked up costs nothing
   CHECK(training_flops_per_token(config) == 6 * (2 * block + 100 * 64) + 6 * 2 * 64 * 32);
+  config.causal = false;
+  CHECK(training_flops_per_token(config) == 6 * (2 * block + 100 * 64) + 12 * 2 * 64 * 32);
 }
