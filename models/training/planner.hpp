@@ -20,7 +20,7 @@ struct Plan {
 };
 
 /// Floating-point operations of training on one token: 6 for each matrix weight (a tied output layer once, no position
-/// table) and 6·L·C·T for causal attention. A multiply-add is 2; recomputation never counts.
+/// table) and 6·L·C·T for causal attention, twice that in both directions. A multiply-add is 2; recomputation never counts.
 /// ref: Kaplan et al. (2020), section 2.1; attention at half of T·T, as it is causal
 double training_flops_per_token(const Config& config);
 
