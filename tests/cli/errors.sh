@@ -388,5 +388,9 @@ if [ "$(id -u)" -eq 0 ] && mkdir small && mount -t tmpfs -o size=8m tmpfs small 
   succeeds 'resume after a full file system' "$GRADUS" resume run --max-iters $((at + 1)) -q
   refuses 1 'the run must fit on the disk of' bash -c 'dd if=/dev/zero of=small/fill bs=4k 2> dd_error; exec "$@"' - "$GRADUS" resume run --max-iters $((at + 2)) -q
   how="$how, and a file system that is full"
+  rm -f small/fill
+  mount -o remount,ro small
+  refuses 1 'run/state.safetensors|Read-only file system' "$GRADUS" resume run --max-iters $((at + 2)) -q
+  how="$how, and one that is read-only"
 fi
 ok "disk full during a checkpoint ($how): the one before is intact and resumable"

@@ -265,6 +265,19 @@ succeeds 'info of the tuned model' "$GRADUS" info tuned --json
 equal 'the tuned model is of the same family' 'llama run' "$(json out kind)"
 refuses 2 '--init needs the shape of bpe' "$GRADUS" train more -o tuned2 --init model:bpe --n-layer 3
 refuses 2 '--init takes that model' "$GRADUS" train more -o tuned2 --init model:bpe --tokenizer char
+# A model whose vocabulary is padded to a multiple of 8 stays so.
+tiny="--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 2 --warmup 1"
+for vocab in 262 264; do
+  # shellcheck disable=SC2086
+  succeeds "a vocabulary of $vocab" "$GRADUS" train text -o "of$vocab" --tokenizer "bpe:$vocab" $tiny --max-iters 3 -q
+done
+mkdir padded
+cp of264/config.json of264/model.safetensors padded
+cp of262/tokenizer.json padded
+succeeds 'train --init of a padded model' "$GRADUS" train more -o from_padded --init model:padded --batch-size 2 --warmup 1 --max-iters 3 -q
+grep -q '"vocab_size": 264' from_padded/config.json || fail 'train --init of a padded model' 'its vocabulary' "$(cat from_padded/config.json)"
+same_file 'a padded model keeps its tokenizer' padded/tokenizer.json from_padded/tokenizer.json
+succeeds 'resume of a padded run' "$GRADUS" resume from_padded --max-iters 4 -q
 ok 'train --init keeps tokenizer and shape, and begins with the given weights'
 
 succeeds info "$GRADUS" info char

@@ -88,6 +88,30 @@ TEST_CASE("a run is made, left and taken up through the library, to the bits of 
   CHECK(load_language_model(run.path()).model.config() == given.config.resolved());
 }
 
+TEST_CASE("a run of a version that recorded neither instruction set nor rate is taken up without them") {
+  Given given;
+  {
+    RunFolder run = given.create();
+    Recorder recorder;
+    finish(run, given.corpus, recorder);
+  }
+  const std::string path = given.folder / "run/state.safetensors";
+  std::vector<NamedTensor> tensors;
+  Metadata metadata;
+  {
+    const SafetensorsFile state = SafetensorsFile::open(path);
+    for (const std::string& name : state.names()) tensors.push_back({name, state.tensor(name).clone()});
+    metadata = state.metadata();
+  }
+  metadata.erase(kFusedKey);
+  metadata["last"] = R"({"loss":1})";
+  save_safetensors(path, tensors, metadata);
+  const RunFolder run = RunFolder::open(given.folder / "run");
+  CHECK_FALSE(run.fused_multiply_add().has_value());
+  CHECK_FALSE(run.last_rate().has_value());
+  CHECK(run.step() == 6);
+}
+
 TEST_CASE("a run's metrics have a line a step, without those of steps that will be made again") {
   Given given;
   {
