@@ -1,7 +1,6 @@
 #include "bench/roof.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -12,10 +11,6 @@
 
 namespace gradus {
 namespace {
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// Bytes a second at which the threads in use read an array, the best of several passes.
 double read_speed(const Storage& array) {
@@ -29,7 +24,7 @@ double read_speed(const Storage& array) {
     const double begin = now_seconds();
     parallel_ranges(count, kPiece, [&](int64_t first, int64_t last) {
       results[static_cast<std::size_t>(first / kPiece)] =
-          kernels::table<float>().read({data + first, last - first});
+          kernels::table<float>().read({.x = data + first, .n = last - first});
     });
     best = std::max(best, static_cast<double>(count) * sizeof(float) / (now_seconds() - begin));
   } while (now_seconds() < end);

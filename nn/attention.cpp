@@ -16,9 +16,9 @@ Attention::Attention(const std::string& path, int64_t width, int64_t heads, int6
 }
 
 Tensor Attention::operator()(const Tensor& x, const Position& position, const Context& context,
-                             KeyValueCache* cache) const {
+                             std::span<KeyValueCache* const> caches) const {
   check(
-      causal_ || !cache, path_,
+      causal_ || caches.empty(), path_,
       ": attention with a cache must be causal; here a row takes from those after it too, so that a new row "
       "changes the others; read all rows at once, without a cache");
   const int64_t widths[] = {heads_ * head_width_, kv_heads_ * head_width_, kv_heads_ * head_width_};
@@ -30,8 +30,8 @@ Tensor Attention::operator()(const Tensor& x, const Position& position, const Co
   const Tensor& v = parts[2];
 
   const Tensor y = at_path(path_, [&] {
-    return cache ? attention_cached(q, k, v, *cache, heads_, kv_heads_)
-                 : attention(q, k, v, context.sequences, heads_, kv_heads_, causal_);
+    return caches.empty() ? attention(q, k, v, context.sequences, heads_, kv_heads_, causal_)
+                          : attention_cached(q, k, v, context.sequences, caches, heads_, kv_heads_);
   });
   return output(y);  // (N, H·D) -> (N, C)
 }

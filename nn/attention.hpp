@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "nn/linear.hpp"
@@ -28,11 +29,11 @@ class Attention {
             DType dtype = DType::f32, bool causal = true);
 
   /// shape: x (N,C), the rows of one or several sequences as the context says -> (N,C).
-  /// note: with a cache the rows continue the cached sequence. Either way the definition is the same, and so are the
-  ///       bits: what generation sees is exactly what training saw. Only causal attention can have a cache: in the other
-  ///       kind a new row changes what the rows before it took.
+  /// note: with caches, this layer's of each sequence, the rows continue the cached sequences. Either way the definition
+  ///       is the same, and so are the bits: what generation sees is exactly what training saw. Only causal attention can
+  ///       have caches: in the other kind a new row changes what the rows before it took.
   Tensor operator()(const Tensor& x, const Position& position, const Context& context,
-                    KeyValueCache* cache = nullptr) const;
+                    std::span<KeyValueCache* const> caches = {}) const;
 
   /// See Linear::pack().
   void pack(WeightFormat format) {

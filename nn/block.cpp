@@ -15,9 +15,9 @@ Block::Block(const std::string& path, const BlockOptions& o)
 }
 
 Tensor Block::operator()(const Tensor& x, const Position& position, const Context& context,
-                         KeyValueCache* cache) const {
+                         std::span<KeyValueCache* const> caches) const {
   const auto attend = [&](const Tensor& rows) {
-    return attention_dropout_(attention(rows, position, context, cache), context);
+    return attention_dropout_(attention(rows, position, context, caches), context);
   };
   const auto feed = [&](const Tensor& rows) { return mlp_dropout_(mlp(rows), context); };
   switch (kind_) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "nn/attention.hpp"
@@ -59,7 +60,7 @@ class Block {
   Block(const std::string& path, const BlockOptions& options);
 
   Tensor operator()(const Tensor& x, const Position& position, const Context& context,
-                    KeyValueCache* cache = nullptr) const;
+                    std::span<KeyValueCache* const> caches = {}) const;
 
   template <class F>
   void visit(const std::string& prefix, F&& f) {

@@ -37,6 +37,13 @@ double spread(const char* op, double numerator, int64_t fan_in, int64_t fan_out)
   return math::sqrt(numerator / static_cast<double>(fan_in + fan_out));
 }
 
+/// An empty matrix (out, in), whose fans its shape tells.
+Tensor matrix(const char* op, const Shape& shape, DType dtype) {
+  check(shape.rank() == 2, op, ": the shape must be (out, in), which tells the fans; it is ", shape,
+        "; for another shape give the fans to init_", op, "()");
+  return Tensor::empty(shape, dtype);
+}
+
 }  // namespace
 
 void init_zeros(const Tensor& tensor) {
@@ -73,6 +80,42 @@ void init_kaiming_normal(const Tensor& tensor, int64_t fan_in, const Random& ran
 
 void init_kaiming_uniform(const Tensor& tensor, int64_t fan_in, const Random& random) {
   init_uniform(tensor, spread("init_kaiming_uniform", 6.0, fan_in, 0), random);
+}
+
+Tensor normal(const Shape& shape, double std, uint64_t seed, std::string_view name, DType dtype) {
+  const Tensor x = Tensor::empty(shape, dtype);
+  init_normal(x, std, Random(seed, stream_of(name)));
+  return x;
+}
+
+Tensor uniform(const Shape& shape, double bound, uint64_t seed, std::string_view name, DType dtype) {
+  const Tensor x = Tensor::empty(shape, dtype);
+  init_uniform(x, bound, Random(seed, stream_of(name)));
+  return x;
+}
+
+Tensor xavier_normal(const Shape& shape, uint64_t seed, std::string_view name, DType dtype) {
+  const Tensor x = matrix("xavier_normal", shape, dtype);
+  init_xavier_normal(x, shape[1], shape[0], Random(seed, stream_of(name)));
+  return x;
+}
+
+Tensor xavier_uniform(const Shape& shape, uint64_t seed, std::string_view name, DType dtype) {
+  const Tensor x = matrix("xavier_uniform", shape, dtype);
+  init_xavier_uniform(x, shape[1], shape[0], Random(seed, stream_of(name)));
+  return x;
+}
+
+Tensor kaiming_normal(const Shape& shape, uint64_t seed, std::string_view name, DType dtype) {
+  const Tensor x = matrix("kaiming_normal", shape, dtype);
+  init_kaiming_normal(x, shape[1], Random(seed, stream_of(name)));
+  return x;
+}
+
+Tensor kaiming_uniform(const Shape& shape, uint64_t seed, std::string_view name, DType dtype) {
+  const Tensor x = matrix("kaiming_uniform", shape, dtype);
+  init_kaiming_uniform(x, shape[1], Random(seed, stream_of(name)));
+  return x;
 }
 
 }  // namespace gradus

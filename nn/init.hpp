@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "tensor/random.hpp"
 #include "tensor/tensor.hpp"
@@ -36,5 +37,19 @@ void init_kaiming_normal(const Tensor& tensor, int64_t fan_in, const Random& ran
 
 /// Uniform with bound = √(6 / fan_in): the same variance.   ref: He et al. (2015), equation 10
 void init_kaiming_uniform(const Tensor& tensor, int64_t fan_in, const Random& random);
+
+// A tensor made and filled at once, for a weight that stands alone: xavier_uniform({8, 2}, 1, "first"). Its stream is that
+// of the name: two weights of one seed need two names. Values are those that init_…() gives it.
+
+/// Normal with standard deviation `std`.
+Tensor normal(const Shape& shape, double std, uint64_t seed, std::string_view name, DType dtype = DType::f32);
+/// Uniform in [-bound, bound).
+Tensor uniform(const Shape& shape, double bound, uint64_t seed, std::string_view name,
+               DType dtype = DType::f32);
+/// Xavier's and Kaiming's initial values of a matrix (out, in).
+Tensor xavier_normal(const Shape& shape, uint64_t seed, std::string_view name, DType dtype = DType::f32);
+Tensor xavier_uniform(const Shape& shape, uint64_t seed, std::string_view name, DType dtype = DType::f32);
+Tensor kaiming_normal(const Shape& shape, uint64_t seed, std::string_view name, DType dtype = DType::f32);
+Tensor kaiming_uniform(const Shape& shape, uint64_t seed, std::string_view name, DType dtype = DType::f32);
 
 }  // namespace gradus

@@ -12,7 +12,7 @@ Activation activation_of(MlpKind kind) {
     case MlpKind::silu: return Activation::silu;
     case MlpKind::swiglu: break;  // its bend takes two inputs
   }
-  return Activation::none;
+  fail("mlp: the kind must be one with an activation of one input; it is number ", static_cast<int>(kind));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "nn/module.hpp"
 
+#include <utility>
+
 namespace gradus {
 
 Context Context::of_lengths(std::span<const int64_t> lengths) {
@@ -28,15 +30,25 @@ Context Context::for_training(int64_t batch, int64_t time, uint64_t seed, uint64
   return context;
 }
 
-Context Context::of_caches(std::vector<KeyValueCache>& caches, int64_t rows) {
-  check(!caches.empty(), "context: there must be a cache for each layer; none was given");
+Context Context::of_caches(std::vector<LayerCaches*> caches, const std::vector<int64_t>& lengths) {
+  check(caches.size() == lengths.size(), "context: each of ", lengths.size(),
+        " sequences must have caches; there are those of ", caches.size());
   Context context;
-  const int64_t lengths[] = {rows};
   context.sequences = ragged_sequences(lengths);
   std::vector<int32_t> positions;
-  for (int64_t t = 0; t < rows; ++t) positions.push_back(static_cast<int32_t>(caches.front().rows + t));
-  context.positions = Tensor::from(positions, {rows});
-  context.caches = &caches;
+  for (size_t b = 0; b < caches.size(); ++b) {
+    check(caches[b] != nullptr && !caches[b]->empty(),
+          "context: there must be a cache for each layer; sequence ", b, " has none");
+    const int64_t past = caches[b]->front().rows;
+    for (const KeyValueCache& cache : *caches[b]) {
+      check(cache.rows == past,
+            "context: the caches of a sequence must hold the same rows; those of sequence ", b, " hold ",
+            past, " and ", cache.rows, ", as a forward that failed leaves them; make new ones");
+    }
+    for (int64_t t = 0; t < lengths[b]; ++t) positions.push_back(static_cast<int32_t>(past + t));
+  }
+  context.positions = Tensor::from(positions, {static_cast<int64_t>(positions.size())});
+  context.caches = std::move(caches);
   return context;
 }
 

@@ -31,6 +31,9 @@ inline std::string join_path(const std::string& prefix, const std::string& name)
   return prefix.empty() ? name : prefix + "." + name;
 }
 
+/// The keys and values of one sequence: a cache a layer.
+using LayerCaches = std::vector<KeyValueCache>;
+
 /// All that a forward pass knows besides its inputs. The rows of several sequences are laid end to end (see Ragged);
 /// no layer mixes rows of different sequences, so the rest of the batch cannot change a sequence's result.
 struct Context {
@@ -44,8 +47,8 @@ struct Context {
   /// (step · sequences_per_step + number of the first sequence in the step) · T.
   uint64_t first_row = 0;
 
-  /// For generation: one cache a layer; the rows then continue the one sequence whose keys and values are in there.
-  std::vector<KeyValueCache>* caches = nullptr;
+  /// For generation: the caches of each sequence; its rows then continue what is in there. Else empty.
+  std::vector<LayerCaches*> caches;
 
   /// Sequences of the given lengths, each from position 0, without dropout.
   static Context of_lengths(std::span<const int64_t> lengths);
@@ -54,8 +57,8 @@ struct Context {
   /// The same for training. `first_sequence` counts the sequences of this step that stand before these.
   static Context for_training(int64_t batch, int64_t time, uint64_t seed, uint64_t step,
                               uint64_t sequences_per_step, uint64_t first_sequence);
-  /// `rows` further rows of the sequence in `caches`.
-  static Context of_caches(std::vector<KeyValueCache>& caches, int64_t rows);
+  /// lengths[b] further rows of the sequence in *caches[b]: a prompt, a single token, or anything between.
+  static Context of_caches(std::vector<LayerCaches*> caches, const std::vector<int64_t>& lengths);
 };
 
 /// Calls body; an error of it gets the layer's path in front.

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "tensor/detail/visit_floating.hpp"
 #include "tensor/error.hpp"
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/math.hpp"
@@ -26,7 +27,7 @@ double sum_of_squares(const Tensor& gradient) {
   std::vector<double> partial(static_cast<std::size_t>((n + kBlock - 1) / kBlock), 0.0);
   parallel_ranges(n, kBlock, [&](int64_t begin, int64_t end) {
     partial[static_cast<std::size_t>(begin / kBlock)] =
-        static_cast<double>(kernels::table<T>().squares({g + begin, end - begin}));
+        static_cast<double>(kernels::table<T>().squares({.x = g + begin, .n = end - begin}));
   });
   double sum = 0;
   for (const double value : partial) sum += value;
@@ -55,8 +56,7 @@ double global_norm(const std::vector<NamedTensor>& parameters) {
   for (const NamedTensor& parameter : parameters) {
     const Tensor gradient = parameter.tensor.grad();
     if (!gradient) continue;
-    sum +=
-        gradient.dtype() == DType::f64 ? sum_of_squares<double>(gradient) : sum_of_squares<float>(gradient);
+    visit_floating(gradient.dtype(), "global_norm", [&]<class T>() { sum += sum_of_squares<T>(gradient); });
   }
   const double norm = math::sqrt(sum);
   if (!std::isfinite(norm)) {
@@ -68,7 +68,7 @@ double global_norm(const std::vector<NamedTensor>& parameters) {
 }
 
 void check_finite(const std::vector<NamedTensor>& parameters) {
-  if (GhostMemory::active()) return;  // nothing to read
+  if (DryRunMemory::active()) return;  // nothing to read
   for (const NamedTensor& parameter : parameters) {
     const Tensor gradient = parameter.tensor.grad();
     if (!gradient) continue;
@@ -104,7 +104,7 @@ AdamW::AdamW(std::vector<NamedTensor> parameters, const AdamWOptions& options)
           " is not; pass the parameter itself, not a view");
     check(names.insert(name).second, "AdamW: names of parameters must differ; ", name,
           " stands twice; name them by path");
-    check(GhostMemory::active() || storages.insert(tensor.storage().get()).second,
+    check(DryRunMemory::active() || storages.insert(tensor.storage().get()).second,
           "AdamW: parameters must not share memory; ", name,
           " shares that of an earlier one; list a tied weight once");
     m_.push_back(Tensor::zeros(tensor.shape(), tensor.dtype()));

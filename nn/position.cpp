@@ -12,7 +12,7 @@ Tensor sinusoidal_table(int64_t positions, int64_t width, double base, DType dty
   check(positions >= 0 && width >= 1 && base > 0,
         "sinusoidal_table: positions must be at least 0, width at least 1 and base positive; positions ",
         positions, ", width ", width, ", base ", base);
-  if (GhostMemory::active()) return Tensor::empty({positions, width}, dtype);
+  if (DryRunMemory::active()) return Tensor::empty({positions, width}, dtype);
   std::vector<double> values(static_cast<size_t>(Shape{positions, width}.numel()));
   const double log_base = math::log(base);
   for (int64_t c = 0; c < width; ++c) {
@@ -23,8 +23,7 @@ Tensor sinusoidal_table(int64_t positions, int64_t width, double base, DType dty
       values[static_cast<size_t>(t * width + c)] = c % 2 == 0 ? math::sin(angle) : math::cos(angle);
     }
   }
-  const Tensor table = Tensor::from(values, {positions, width});
-  return dtype == DType::f64 ? table : cast(table, dtype);
+  return cast(Tensor::from(values, {positions, width}), dtype);
 }
 
 Position::Position(std::string path, PositionKind kind, int64_t positions, int64_t width, int64_t head_width,

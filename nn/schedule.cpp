@@ -34,16 +34,19 @@ double learning_rate(const Schedule& schedule, int64_t step) {
   if (schedule.kind == Kind::constant) return rate;
   if (step >= schedule.steps) return lowest;
   switch (schedule.kind) {
+    case Kind::constant: return rate;
     case Kind::linear: return rate + (lowest - rate) * fraction(step, schedule.warmup, schedule.steps);
     case Kind::cosine: {
       const double turn = kPi * fraction(step, schedule.warmup, schedule.steps);
       return lowest + (rate - lowest) * (0.5 * (1.0 + math::cos(turn)));
     }
-    default: {
+    case Kind::wsd: {
       const int64_t decay_begin = schedule.steps - schedule.decay;
       return step < decay_begin ? rate : rate + (lowest - rate) * fraction(step, decay_begin, schedule.steps);
     }
   }
+  fail("learning_rate: the schedule must be one of this library's; it is number ",
+       static_cast<int>(schedule.kind));
 }
 
 void check_schedule(const Schedule& schedule) {

@@ -5,11 +5,12 @@
 #include <span>
 #include <utility>
 
+#include "tensor/detail/tensor_impl.hpp"
+#include "tensor/detail/visit_floating.hpp"
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
 #include "tensor/profile.hpp"
 #include "tensor/storage.hpp"
-#include "tensor/tensor_impl.hpp"
 
 namespace gradus {
 namespace {
@@ -75,7 +76,7 @@ void add_sparse_as(T* table, int64_t row_size, const std::vector<const T*>& sour
 template <class T>
 void add_sparse(const Tensor& dense, std::span<const SparseRows> pending) {
   T* table = dense.mutable_data<T>();
-  if (table == nullptr || dense.numel() == 0 || GhostMemory::active()) return;
+  if (table == nullptr || dense.numel() == 0 || DryRunMemory::active()) return;
   const int64_t ids = dense.shape()[0];
   const int64_t row_size = dense.numel() / ids;
   // A counting sort by id: it is stable.
@@ -102,7 +103,12 @@ void add_sparse(const Tensor& dense, std::span<const SparseRows> pending) {
 }
 
 void merge_sparse(const Tensor& dense, std::span<const SparseRows> pending) {
-  dense.dtype() == DType::f64 ? add_sparse<double>(dense, pending) : add_sparse<float>(dense, pending);
+  visit_floating(dense.dtype(), "backward", [&]<class T>() { add_sparse<T>(dense, pending); });
+}
+
+void check_not_freed(const Node& node) {
+  check(!node.consumed, "backward: one forward allows one backward; the way back goes through the result of ",
+        node.op, ", but its graph was freed by an earlier backward; run the forward again");
 }
 
 /// One call of backward(): the nodes that have a gradient and wait, the youngest on top.
@@ -259,8 +265,7 @@ class Context final : public Backward {
   /// Before the first gradient of a target.
   void reach(const Edge& target) {
     if (!target.node) return;
-    check(!target.node->consumed, "backward: the graph behind ", target.node->op,
-          " was consumed by an earlier backward; its saved tensors are gone; run the forward again");
+    check_not_freed(*target.node);
     run_.push(target.node);
   }
 
@@ -335,9 +340,7 @@ void run_backward(const Tensor& root, const Tensor& upstream, bool borrowed, uin
     }
     return;
   }
-  check(!node->consumed,
-        "backward: the graph must not have been consumed; an earlier backward from the result of ", node->op,
-        " freed what it saved; run the forward again");
+  check_not_freed(*node);
   check(node->thread == this_thread(),
         "backward: a graph belongs to the thread that recorded it; the result of ", node->op,
         " was recorded on another thread; call backward there");
@@ -440,8 +443,8 @@ Tensor no_grad(const char* op, Tensor output) {
 Saved::Saved(const char* op, const Tensor& tensor) : op_(op) {
   if (!tensor.defined()) return;
   const auto& impl = Autodiff::impl(tensor);
-  if (impl.again != nullptr && impl.storage->version() == impl.again_version) {
-    again_ = impl.again;
+  if (impl.recompute != nullptr && impl.storage->version() == impl.recompute_version) {
+    recompute_ = impl.recompute;
     return;
   }
   // Without history: an op that saves its own result would otherwise own itself.
@@ -450,7 +453,7 @@ Saved::Saved(const char* op, const Tensor& tensor) : op_(op) {
 }
 
 Tensor Saved::get() const {
-  if (again_ != nullptr) return (*again_)();
+  if (recompute_ != nullptr) return (*recompute_)();
   check(
       !tensor_.defined() || tensor_.storage()->version() == version_, op_,
       ": a tensor saved for backward was written after the op ran; clone it before writing, or write later");
@@ -465,11 +468,11 @@ Tensor Saved::take() const {
 
 bool last_owner(const Tensor& tensor) { return Autodiff::exclusive(tensor); }
 
-Tensor recomputable(Tensor output, std::function<Tensor()> again) {
+Tensor recomputable(Tensor output, std::function<Tensor()> recompute) {
   if (!output.requires_grad() || output.nbytes() < kRecomputeBytes || !output.is_contiguous()) return output;
   auto& impl = Autodiff::impl(output);
-  impl.again = std::make_shared<const std::function<Tensor()>>(std::move(again));
-  impl.again_version = impl.storage->version();
+  impl.recompute = std::make_shared<const std::function<Tensor()>>(std::move(recompute));
+  impl.recompute_version = impl.storage->version();
   return output;
 }
 
@@ -493,32 +496,32 @@ Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& body,
     const NoGrad no_grad;
     y = body(inputs);
   }
-  return record("checkpoint", y, std::move(all), [body, saved = std::move(saved)](Backward& backward) {
-    std::vector<Tensor> again;
+  return record("checkpoint", y, std::move(all), [body, saved = std::move(saved)](Backward& g) {
+    std::vector<Tensor> leaves;
     std::vector<bool> continued(saved.size(), false);
     for (std::size_t i = 0; i < saved.size(); ++i) {
-      again.push_back(saved[i].get());
-      if (!again[i].defined()) continue;
-      again[i] = again[i].detach();
-      if (!backward.needs(static_cast<int>(i))) continue;
-      again[i].set_requires_grad();
+      leaves.push_back(saved[i].get());
+      if (!leaves[i].defined()) continue;
+      leaves[i] = leaves[i].detach();
+      if (!g.needs(static_cast<int>(i))) continue;
+      leaves[i].set_requires_grad();
       // The second run continues the sum of the gradients that have arrived: the bits are those of a plain run.
-      Autodiff::impl(again[i]).grad = static_cast<const Context&>(backward).running(static_cast<int>(i));
-      continued[i] = Autodiff::impl(again[i]).grad.defined();
+      Autodiff::impl(leaves[i]).grad = static_cast<const Context&>(g).running(static_cast<int>(i));
+      continued[i] = Autodiff::impl(leaves[i]).grad.defined();
     }
     const uint64_t floor = created.load();
     Tensor inner;
     {
       const Recording recording;
-      inner = body(again);
+      inner = body(leaves);
     }
-    if (inner.requires_grad()) run_backward(inner, backward.dy(), true, floor);
+    if (inner.requires_grad()) run_backward(inner, g.dy(), true, floor);
     inner = Tensor();
-    for (std::size_t i = 0; i < again.size(); ++i) {
-      if (!again[i].defined() || !backward.needs(static_cast<int>(i))) continue;
-      const Tensor dx = again[i].grad();
-      again[i].clear_grad();  // so that dx has one owner and moves on without a copy
-      if (dx.defined() && !continued[i]) backward.add(static_cast<int>(i), dx);
+    for (std::size_t i = 0; i < leaves.size(); ++i) {
+      if (!leaves[i].defined() || !g.needs(static_cast<int>(i))) continue;
+      const Tensor dx = leaves[i].grad();
+      leaves[i].clear_grad();  // so that dx has one owner and moves on without a copy
+      if (dx.defined() && !continued[i]) g.add(static_cast<int>(i), dx);
     }
   });
 }

@@ -64,18 +64,18 @@ class Saved {
   const char* op_ = "";
   mutable Tensor tensor_;
   uint64_t version_ = 0;
-  std::shared_ptr<const std::function<Tensor()>> again_;
+  std::shared_ptr<const std::function<Tensor()>> recompute_;
 };
 
 /// Whether this handle is the only one that reaches the tensor's memory.
 bool last_owner(const Tensor& tensor);
 
-/// Lets the ops that save `output` for backward keep `again` instead, which makes the same bits from what its own op
+/// Lets the ops that save `output` for backward keep `recompute` instead, which makes the same bits from what its own op
 /// saves (and little more, such as a bias): memory for a cheap pass. Returns output.
 /// note: only where the output has at least kRecomputeBytes and a gradient; smaller ones are faster read than made.
-///       `again` must begin with tensors that are kept, as those are that to_contiguous() gave: else a chain of such ops
-///       would make its first results once for every later one. A handle to output keeps what `again` needs.
-Tensor recomputable(Tensor output, std::function<Tensor()> again);
+///       `recompute` must begin with tensors that are kept, as those are that to_contiguous() gave: else a chain of such ops
+///       would make its first results once for every later one. A handle to output keeps what `recompute` needs.
+Tensor recomputable(Tensor output, std::function<Tensor()> recompute);
 inline constexpr std::size_t kRecomputeBytes = std::size_t{4} << 20;
 
 /// While it lives, this thread records nothing.
@@ -96,8 +96,5 @@ class NoGrad {
 /// note: body must be a function of its inputs alone; our random numbers are, being counter-based.
 Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& body,
                   const std::vector<Tensor>& inputs, const std::vector<Tensor>& parameters = {});
-
-/// Nodes alive in this process; a test holds it to zero after backward.
-int64_t live_nodes();
 
 }  // namespace gradus

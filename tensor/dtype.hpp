@@ -23,10 +23,12 @@ struct f16_t {
 constexpr std::size_t dtype_bytes(DType dtype) {
   switch (dtype) {
     case DType::f64: return 8;
+    case DType::f32:
+    case DType::i32: return 4;
     case DType::bf16:
     case DType::f16: return 2;
-    default: return 4;
   }
+  return 0;
 }
 
 /// The type's name as in this library ("f32").

@@ -7,16 +7,13 @@
 #include <string_view>
 #include <vector>
 
+#include "tensor/detail/control_group.hpp"
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/parallel.hpp"
 #include "tensor/storage.hpp"
 
 namespace gradus {
 namespace {
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// The thread count for a measurement, put back at its end.
 class ThreadCount {
@@ -42,27 +39,10 @@ uint64_t kilobytes_of(const char* path, const std::string& key) {
   return 0;
 }
 
-/// The number in a file, or `otherwise` where there is no number in it.
-uint64_t number_in(const std::string& path, uint64_t otherwise) {
-  std::ifstream file(path);
-  uint64_t value = 0;
-  return file >> value ? value : otherwise;
-}
-
-/// The number after `key` in a file of "key number" lines; 0 where there is none.
-uint64_t number_after(const std::string& path, const std::string& key) {
-  std::ifstream file(path);
-  std::string name;
-  for (uint64_t value = 0; file >> name >> value;) {
-    if (name == key) return value;
-  }
-  return 0;
-}
-
 /// The least of what the control groups around this process say.
-uint64_t least_of_groups(uint64_t least, uint64_t GroupMemory::*part) {
-  for (const std::string& folder : control_group_folders("memory")) {
-    least = std::min(least, group_memory(folder).*part);
+uint64_t least_of_groups(uint64_t least, uint64_t detail::GroupMemory::*part) {
+  for (const std::string& folder : detail::control_group_folders("memory")) {
+    least = std::min(least, detail::group_memory(folder).*part);
   }
   return least;
 }
@@ -93,6 +73,10 @@ double best_rounds_per_second(int threads, double seconds, Run run) {
 
 }  // namespace
 
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
 int cores_used(int threads) {
 #ifdef GRADUS_NO_THREADS
   return std::min(threads, 1);
@@ -105,7 +89,7 @@ MachinePeak measure_peak(int threads, double seconds) {
   const ThreadCount scope(threads);
   const auto& table = kernels::table<float>();
   const double rounds = best_rounds_per_second(threads, seconds, [&](int64_t count) {
-    volatile float sink = table.peak({count});
+    volatile float sink = table.peak({.rounds = count});
     (void)sink;
   });
   return {threads, 2.0 * 16 * static_cast<double>(table.registers) * rounds * 1e-9};
@@ -142,7 +126,7 @@ double measure_read_bandwidth(int threads, std::size_t bytes, int passes) {
   for (int pass = 0; pass < passes; ++pass) {
     const double begin = now_seconds();
     parallel_ranges(count, kPiece, [&](int64_t first, int64_t last) {
-      results[static_cast<std::size_t>(first / kPiece)] = table.read({data + first, last - first});
+      results[static_cast<std::size_t>(first / kPiece)] = table.read({.x = data + first, .n = last - first});
     });
     speeds.push_back(static_cast<double>(bytes) / (now_seconds() - begin));
   }
@@ -160,49 +144,11 @@ uint64_t resident_bytes() { return kilobytes_of("/proc/self/status", "VmRSS:"); 
 uint64_t peak_resident_bytes() { return kilobytes_of("/proc/self/status", "VmHWM:"); }
 
 uint64_t total_memory_bytes() {
-  return least_of_groups(kilobytes_of("/proc/meminfo", "MemTotal:"), &GroupMemory::limit);
+  return least_of_groups(kilobytes_of("/proc/meminfo", "MemTotal:"), &detail::GroupMemory::limit);
 }
 
 uint64_t available_memory_bytes() {
-  return least_of_groups(kilobytes_of("/proc/meminfo", "MemAvailable:"), &GroupMemory::available);
-}
-
-GroupMemory group_memory(const std::string& folder) {
-  const bool v2 = std::ifstream(folder + "/memory.current").good();
-  GroupMemory memory;
-  memory.limit = number_in(folder + (v2 ? "/memory.max" : "/memory.limit_in_bytes"), UINT64_MAX);
-  if (memory.limit == UINT64_MAX) return memory;
-  // The page cache counts as used; what of it is inactive gives way before anything is refused.
-  const uint64_t used = number_in(folder + (v2 ? "/memory.current" : "/memory.usage_in_bytes"), 0);
-  const uint64_t cache = number_after(folder + "/memory.stat", v2 ? "inactive_file" : "total_inactive_file");
-  const uint64_t held = used > cache ? used - cache : 0;
-  memory.available = memory.limit > held ? memory.limit - held : 0;
-  return memory;
-}
-
-std::vector<std::string> control_group_folders(const std::string& controller) {
-  std::vector<std::string> folders;
-  std::ifstream file("/proc/self/cgroup");
-  // hierarchy:controllers:path; version 2 has hierarchy 0 and no controllers.
-  for (std::string line; std::getline(file, line);) {
-    const std::size_t first = line.find(':');
-    const std::size_t second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    std::string controllers(1, ',');
-    controllers.append(line, first + 1, second - first - 1).push_back(',');
-    const bool v2 = controllers == ",,";
-    if (!v2 && controllers.find("," + controller + ",") == std::string::npos) continue;
-    const std::string root = v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/" + controller;
-    std::string path = line.substr(second + 1);
-    for (;;) {
-      if (path == "/") path.clear();
-      folders.push_back(root + path);
-      const std::size_t slash = path.rfind('/');
-      if (slash == std::string::npos) break;
-      path.resize(slash);
-    }
-  }
-  return folders;
+  return least_of_groups(kilobytes_of("/proc/meminfo", "MemAvailable:"), &detail::GroupMemory::available);
 }
 
 }  // namespace gradus

@@ -2,10 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
-#include <vector>
 
 namespace gradus {
+
+/// Seconds on a clock that only goes forward; what it counts from means nothing.
+double now_seconds();
 
 /// What this machine can do at most, measured: every speed in this project is given as a fraction of one of these.
 struct MachinePeak {
@@ -37,17 +38,5 @@ uint64_t peak_resident_bytes();
 /// Memory that this process may still take: the machine's available memory, or less where a control group says so.
 uint64_t available_memory_bytes();
 uint64_t total_memory_bytes();
-
-/// What a control group says of its memory, read from its folder.
-struct GroupMemory {
-  uint64_t limit = UINT64_MAX;  ///< UINT64_MAX: none
-  uint64_t available =
-      UINT64_MAX;  ///< the limit less what is used; pages of files that nobody uses are given back
-};
-GroupMemory group_memory(const std::string& folder);
-
-/// The folders of this process's control group and of those around it, the nearest first: of `controller` ("memory") in
-/// version 1, of all in version 2. Empty where there are none.
-std::vector<std::string> control_group_folders(const std::string& controller);
 
 }  // namespace gradus

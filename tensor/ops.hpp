@@ -13,8 +13,8 @@
 /// dense unless the op says that it returns a view. Ops without a gradient say so.
 ///
 /// `saves:` is what stays in memory until backward. Where an op `makes y again` and y has at least kRecomputeBytes (4 MiB),
-/// ops that save an operand as it was given (linear, matmul, mul, div, maximum, minimum) do not keep y: its memory goes
-/// with its last handle, and their backward makes the same bits again. See recomputable() in tensor/autodiff.hpp.
+/// ops that save an operand as it was given (linear, matmul, mul, div, maximum, minimum, pow, norm) do not keep y: its
+/// memory goes with its last handle, and their backward makes the same bits again. See recomputable() in tensor/autodiff.hpp.
 
 namespace gradus {
 
@@ -32,17 +32,39 @@ Tensor div(const Tensor& a, const Tensor& b);
 Tensor maximum(const Tensor& a, const Tensor& b);
 /// y = min(a, b).   grad: dy goes to a where a <= b, else to b.   saves: a, b.
 Tensor minimum(const Tensor& a, const Tensor& b);
-/// y = x + value.
+/// y = x + value.   grad: dx = dy.
 Tensor add(const Tensor& x, double value);
-/// y = value · x.
+/// y = x - value.   grad: dx = dy.
+Tensor sub(const Tensor& x, double value);
+/// y = value - x.   grad: dx = -dy.
+Tensor sub(double value, const Tensor& x);
+/// y = value · x.   grad: dx = value dy.
 Tensor mul(const Tensor& x, double value);
+/// y = x / value.   grad: dx = dy / value.
+Tensor div(const Tensor& x, double value);
+/// y = value / x.   grad: dx = -dy y / x.   saves: x, y.
+Tensor div(double value, const Tensor& x);
+/// y = x to the power `exponent`; NaN where x < 0 and the exponent is no whole number.
+/// grad: dx = dy exponent x^(exponent - 1); 0 everywhere for the exponent 0.   saves: x.
+/// note: the exponents -1, ½, 1 and 2 are 1 / x, sqrt(x), x itself and square(x), with what these save; any other is
+///       computed in double, one element after the other, which is slow.
+Tensor pow(const Tensor& x, double exponent);
+/// y = min(max(x, low), high); an infinite bound bounds nothing.
+/// grad: dx = dy where low <= x <= high, bounds included, else 0.   saves: x, max(x, low).
+Tensor clamp(const Tensor& x, double low, double high);
 
 inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
 inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
 inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
 inline Tensor operator/(const Tensor& a, const Tensor& b) { return div(a, b); }
 inline Tensor operator+(const Tensor& x, double value) { return add(x, value); }
+inline Tensor operator-(const Tensor& x, double value) { return sub(x, value); }
 inline Tensor operator*(const Tensor& x, double value) { return mul(x, value); }
+inline Tensor operator/(const Tensor& x, double value) { return div(x, value); }
+inline Tensor operator+(double value, const Tensor& x) { return add(x, value); }
+inline Tensor operator-(double value, const Tensor& x) { return sub(value, x); }
+inline Tensor operator*(double value, const Tensor& x) { return mul(x, value); }
+inline Tensor operator/(double value, const Tensor& x) { return div(value, x); }
 
 /// Comparisons: i32, 1 where it holds, else 0; broadcasting; f32, f64 or i32 operands. No gradient.
 Tensor equal(const Tensor& a, const Tensor& b);
@@ -52,13 +74,13 @@ Tensor greater(const Tensor& a, const Tensor& b);
 /// grad: dy where chosen, else 0.   saves: condition.
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 
-// ---- elementwise, one operand (tensor/ops/elementwise.cpp) ----
+// ---- elementwise, one operand (tensor/ops/elementwise.cpp, cast.cpp) ----
 
 // error: the largest in f32 over all floats, in ULP (units in the last place); without fused multiply-add that of exp is
 // 1.2 and that of erf 1.4. Angles may have any finite size; exp and sigmoid are 0 below -87, so that no result is denormal.
 // tests/tensor/ulp_test.cpp measures it.
 
-Tensor neg(const Tensor& x);      ///< y = -x
+Tensor neg(const Tensor& x);      ///< y = -x.         grad: dx = -dy
 Tensor abs(const Tensor& x);      ///< y = |x|.        grad: dx = dy sign(x), 0 at 0
 Tensor square(const Tensor& x);   ///< y = x².         grad: dx = 2 x dy
 Tensor sqrt(const Tensor& x);     ///< y = √x.         grad: dx = dy / (2 y)
@@ -71,15 +93,20 @@ Tensor tanh(const Tensor& x);     ///< y = tanh x.     grad: dx = dy (1 - y²). 
 Tensor erf(const Tensor& x);      ///< y = erf x.      grad: dx = dy 2/√π exp(-x²).   error: 1.1 ULP
 Tensor sigmoid(const Tensor& x);  ///< y = 1/(1+e⁻ˣ).  grad: dx = dy y (1 - y).   error: 2.5 ULP
 Tensor relu(const Tensor& x);     ///< y = max(x, 0).  grad: dx = dy where x > 0
+inline Tensor operator-(const Tensor& x) { return neg(x); }
 /// y = max(x, 0)².   ref: So et al., Primer (2021)   grad: dx = 2 max(x, 0) dy
 Tensor relu_squared(const Tensor& x);
 /// y = x Φ(x) = x (1 + erf(x/√2)) / 2.   ref: Hendrycks and Gimpel (2016)
+/// grad: dx = dy (Φ(x) + x φ(x)), φ(x) = exp(-x²/2) / √(2π).   saves: x.
 Tensor gelu(const Tensor& x);
 /// y = x σ(2u), u = √(2/π) (x + 0.044715 x³), which equals x (1 + tanh u) / 2.   ref: Hendrycks and Gimpel (2016), GPT-2
+/// grad: with s = σ(2u): dx = dy (s + x s (1 - s) 2u'), u' = √(2/π) (1 + 0.134145 x²).   saves: x.
 Tensor gelu_tanh(const Tensor& x);
 /// y = x σ(x), also called swish.   ref: Elfwing et al. (2017)
+/// grad: with s = σ(x): dx = dy s (1 + x (1 - s)).   saves: x.
 Tensor silu(const Tensor& x);
 /// y = silu(gate) · up, one pass.   shape: both equal.   ref: Shazeer, GLU variants (2020)
+/// grad: dgate = dy up silu'(gate), dup = dy silu(gate).
 /// saves: gate, up, and makes y again from them.
 Tensor swiglu(const Tensor& gate, const Tensor& up);
 /// The same elements in another type: any pair of f32, f64, bf16, f16, i32; rounds to nearest even, to i32 towards zero.
@@ -90,17 +117,38 @@ Tensor cast(const Tensor& x, DType dtype);
 
 /// The sum of all elements, shape ().   grad: dx = dy everywhere.
 Tensor sum(const Tensor& x);
-/// The sum along an axis, which goes away, or stays with size 1 if keep_axis.
+/// The sum along an axis, which goes away, or stays with size 1 if keep_axis.   grad: dx = dy all along the axis.
 Tensor sum(const Tensor& x, int axis, bool keep_axis = false);
-/// The mean of all elements; of no elements it is an error.
+/// The mean of all elements; of no elements it is an error.   grad: dx = dy / n everywhere.
 Tensor mean(const Tensor& x);
+/// The mean along an axis.   grad: dx = dy / n all along the axis.
 Tensor mean(const Tensor& x, int axis, bool keep_axis = false);
-/// The largest element along an axis.   grad: dy to the first largest.
+/// y = Σ (x - mean(x))² / (n - 1) over all elements; of fewer than two it is an error.
+/// grad: dx = dy 2 (x - mean(x)) / (n - 1).   saves: x - mean(x).
+Tensor variance(const Tensor& x);
+/// y = Σ (x - mean(x))² / (n - correction) along an axis; where that divisor is not positive it is an error.
+/// grad: dx = dy 2 (x - mean(x)) / (n - correction).   saves: x - mean(x).
+/// note: the correction 1, as in PyTorch the default, estimates the variance of what x was drawn from; 0 gives that of x
+///       itself, which layer_norm() takes.
+Tensor variance(const Tensor& x, int axis, int64_t correction = 1, bool keep_axis = false);
+/// y = √(Σ x²) over all elements, the Euclidean norm.   grad: dx = dy x / y, 0 where y is 0.   saves: x, y.
+/// note: infinite where a square is beyond the type's range, in f32 from 1.8e19.
+Tensor norm(const Tensor& x);
+/// The same along an axis.
+Tensor norm(const Tensor& x, int axis, bool keep_axis = false);
+/// The largest element along an axis; a NaN counts as the largest.   grad: dy to the first largest.
 Tensor max(const Tensor& x, int axis, bool keep_axis = false);
+/// The smallest element along an axis; a NaN counts as the smallest.   grad: dy to the first smallest.
+Tensor min(const Tensor& x, int axis, bool keep_axis = false);
 /// The index of the first largest element along the last axis, i32. No gradient.
 Tensor argmax(const Tensor& x);
+/// The index of the first smallest element along the last axis, i32. No gradient.
+Tensor argmin(const Tensor& x);
+/// y_i = x_0 + … + x_i along an axis, one chain in ascending order.
+/// grad: dx_i = dy_i + … + dy_{n-1}, one chain in descending order.
+Tensor cumsum(const Tensor& x, int axis);
 
-// ---- matrix products (tensor/ops/matmul.cpp): each output one chain of fused multiply-adds in ascending k ----
+// ---- matrix products (tensor/ops/matmul.cpp, packed.cpp): each output one chain of fused multiply-adds in ascending k ----
 
 /// y = op(a) · op(b), op transposing the last two axes where asked; leading axes broadcast.
 /// shape: (…,M,K) · (…,K,N) -> (…,M,N).   grad: da = dy · op(b)ᵀ, db = op(a)ᵀ · dy.   saves: a, b.
@@ -121,7 +169,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias = {},
 Tensor linear(const Tensor& x, const PackedWeight& w, const Tensor& bias = {},
               Activation activation = Activation::none);
 
-// ---- views (tensor/ops/view.cpp): no arithmetic; the gradient is the inverse view ----
+// ---- views and their kind (tensor/ops/view.cpp): no arithmetic; the gradient is the inverse view ----
 
 /// The same elements in another shape; one size may be -1. A view of a dense tensor, else a copy.
 Tensor reshape(const Tensor& x, const Shape& shape);
@@ -131,16 +179,25 @@ Tensor transpose(const Tensor& x, int axis_a = -2, int axis_b = -1);
 Tensor permute(const Tensor& x, std::span<const int> order);
 /// Elements begin … end-1 of an axis. A view.
 Tensor slice(const Tensor& x, int axis, int64_t begin, int64_t end);
+/// The element `index` of an axis, which goes away; -1 is the last one. A view.
+Tensor select(const Tensor& x, int axis, int64_t index);
 /// Joins along an axis; all other sizes equal. A copy.
 Tensor concat(std::span<const Tensor> parts, int axis);
+/// Joins tensors of one shape along a new axis, which stands at `axis` of the result. A copy.
+Tensor stack(std::span<const Tensor> parts, int axis);
 /// Cuts an axis into parts of the given sizes, whose sum is its size. Views.
 std::vector<Tensor> split(const Tensor& x, std::span<const int64_t> sizes, int axis);
 /// Stretches axes of size 1 (and adds leading ones). A view with stride 0.   grad: sums over stretched axes.
 Tensor broadcast_to(const Tensor& x, const Shape& shape);
 /// A dense tensor with the same elements; x itself where it is dense.
 Tensor contiguous(const Tensor& x);
+/// y[…, i, j] = x[…, i, j] where j <= i + diagonal, else 0: each matrix's lower triangle. A copy, of any type.
+/// grad: dy in the triangle, else 0.   note: what is left out does not matter, were it NaN.
+Tensor tril(const Tensor& x, int64_t diagonal = 0);
+/// y[…, i, j] = x[…, i, j] where j >= i + diagonal, else 0: the upper triangle; otherwise as tril().
+Tensor triu(const Tensor& x, int64_t diagonal = 0);
 
-// ---- selecting (tensor/ops/gather.cpp) ----
+// ---- selecting (tensor/ops/gather.cpp, packed.cpp) ----
 
 /// y[…, :] = table[ids[…], :].   shape: table (V,C), ids any i32 -> (ids…, C).
 /// grad: row-sparse: dtable[id] gathers the rows of dy of each id in ascending token order, added in sorted-id order.
@@ -150,6 +207,14 @@ Tensor embedding(const Tensor& table, const Tensor& ids);
 Tensor embedding(const PackedWeight& table, const Tensor& ids);
 /// y[…, j] = x[…, index[…, j]].   shape: leading axes equal, index i32.   grad: dy added at the index, ascending j.
 Tensor gather(const Tensor& x, const Tensor& index);
+/// The k largest elements along an axis in descending order, the first of equal ones first.
+struct TopK {
+  Tensor values;
+  Tensor indices;  ///< where they stand along the axis, i32
+};
+/// values = the k largest of x along an axis, indices their places.   shape: the axis has size k in both.
+/// grad: dvalues to the elements chosen.   saves: indices.   note: a NaN counts as the largest.
+TopK topk(const Tensor& x, int64_t k, int axis = -1);
 /// y[…, v] = 1 where v = ids[…], else 0.   shape: ids any -> (ids…, V). No gradient.
 Tensor one_hot(const Tensor& ids, int64_t classes, DType dtype = DType::f32);
 
@@ -220,12 +285,15 @@ struct KeyValueCache {
   Tensor keys;    ///< (G, capacity/16 rounded up, D, 16): keys in columns, the form that the product reads
   Tensor values;  ///< (G, capacity, D rounded up to 16)
 };
-/// Causal attention of new rows of one sequence to themselves and all cached rows; appends their keys and values.
-/// shape: q (T, H·D), k and v (T, G·D) -> (T, H·D). No gradient.
-/// note: bit for bit the rows that attention() gives for the whole sequence; with a bf16 cache, for the whole sequence
-///       with its keys and values rounded, however it is cut into calls.
-Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyValueCache& cache,
-                        int64_t heads, int64_t kv_heads, double scale = 0);
+/// Causal attention of new rows of several sequences, each to its own and to all rows in its cache; appends their keys
+/// and values. Sequence b has caches[b], and brings as many rows as it likes, or none.
+/// shape: q (N, H·D), k and v (N, G·D) -> (N, H·D). No gradient.
+/// note: bit for bit the rows that attention() gives for each whole sequence; with a bf16 cache, for the whole sequence
+///       with its keys and values rounded; however it is cut into calls, and whatever other sequences stand beside it.
+/// note: all caches are of one type, and no two sequences share one. An error leaves the caches as they were.
+Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged& sequences,
+                        std::span<KeyValueCache* const> caches, int64_t heads, int64_t kv_heads,
+                        double scale = 0);
 
 // ---- loss and regularisation (tensor/ops/loss.cpp) ----
 

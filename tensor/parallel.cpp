@@ -6,8 +6,8 @@
 #include <mutex>
 #include <thread>
 
+#include "tensor/detail/control_group.hpp"
 #include "tensor/error.hpp"
-#include "tensor/machine.hpp"
 #include "tensor/storage.hpp"
 
 #if defined(__linux__)
@@ -83,7 +83,7 @@ int group_cores() {
     const int cores = quota_cores(quota, period);
     if (cores > 0 && (least == 0 || cores < least)) least = cores;
   };
-  for (const std::string& folder : control_group_folders("cpu")) {
+  for (const std::string& folder : detail::control_group_folders("cpu")) {
     std::string quota;
     double period = 0;
     std::ifstream v2(folder + "/cpu.max");
@@ -144,12 +144,12 @@ thread_local bool inside_chunk = false;
 /// others', so that the caller can finish alone. A chunk is claimed by exchanging its seat's `state` (job number, next
 /// chunk): a claim of an old job fails, and a helper that has claimed nothing is never waited for. All that a helper
 /// reads for a job lies in its seat's cache line, since a line takes 40 to 180 ns from one core to another.
-class Gang {
+class ThreadTeam {
  public:
   /// note: never destroyed, since helpers may still be awake when the process ends.
-  static Gang& instance() {
-    static auto* const gang = new Gang;
-    return *gang;
+  static ThreadTeam& instance() {
+    static auto* const team = new ThreadTeam;
+    return *team;
   }
 
   int threads() const { return threads_.load(std::memory_order_relaxed); }
@@ -185,7 +185,7 @@ class Gang {
     std::atomic<bool> taken{false};
   };
 
-  Gang() : threads_(std::min(available_cores(), kMaxThreads)) {}
+  ThreadTeam() : threads_(std::min(available_cores(), kMaxThreads)) {}
 
   static uint64_t job_of(uint64_t state) { return state & ~kChunkMask; }
 
@@ -343,20 +343,21 @@ int available_cores() {
 
 #ifndef GRADUS_NO_THREADS
 
-int thread_count() { return Gang::instance().threads(); }
+int thread_count() { return ThreadTeam::instance().threads(); }
 
 void set_thread_count(int threads) {
   check(threads >= 1 && threads <= kMaxThreads, "set_thread_count: threads must be in [1, ", kMaxThreads,
         "]; ", threads, " were asked for; available_cores() is ", available_cores());
   check(!inside_chunk,
         "set_thread_count: must not be called inside parallel_for; call it between parallel regions");
-  if (threads != thread_count()) Gang::instance().set_threads(threads);
+  if (threads != thread_count()) ThreadTeam::instance().set_threads(threads);
 }
 
 void detail::run_chunks(int64_t chunks, ChunkFn fn, void* context) {
-  if (chunks <= 0 || GhostMemory::active()) return;
+  if (chunks <= 0 || DryRunMemory::active()) return;
   const FloatState float_state;
-  if (chunks == 1 || inside_chunk || thread_count() == 1 || !Gang::instance().run(chunks, fn, context)) {
+  if (chunks == 1 || inside_chunk || thread_count() == 1 ||
+      !ThreadTeam::instance().run(chunks, fn, context)) {
     run_inline(chunks, fn, context);
   }
 }
@@ -372,7 +373,7 @@ void set_thread_count(int threads) {
 }
 
 void detail::run_chunks(int64_t chunks, ChunkFn fn, void* context) {
-  if (chunks <= 0 || GhostMemory::active()) return;
+  if (chunks <= 0 || DryRunMemory::active()) return;
   const FloatState float_state;
   run_inline(chunks, fn, context);
 }

@@ -1,17 +1,12 @@
 #include "tensor/profile.hpp"
 
-#include <chrono>
-
+#include "tensor/machine.hpp"
 #include "tensor/storage.hpp"
 
 namespace gradus {
 namespace {
 
 thread_local Profile* current = nullptr;
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 }  // namespace
 

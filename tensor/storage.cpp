@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "tensor/detail/best_fit_heap.hpp"
 #include "tensor/error.hpp"
-#include "tensor/heap.hpp"
 
 #ifndef GRADUS_NO_MIMALLOC
 #include <mimalloc.h>
@@ -67,9 +67,9 @@ SizeClass class_of(std::size_t bytes) {
 
 /// A range of addresses for large blocks. Only what has been written takes memory.
 struct Segment {
-  std::byte* base = nullptr;  // null in ghost memory
+  std::byte* base = nullptr;  // null in dry-run memory
   std::size_t bytes = 0;
-  detail::PlaceHeap heap;
+  detail::BestFitHeap heap;
   std::size_t reached = 0;  // the furthest end since the last trim
 };
 
@@ -98,7 +98,7 @@ Segment map_segment(std::size_t bytes) {
   }
 }
 
-/// Gives back the whole pages of a range. Where pages are larger than PlaceHeap::kUnit (16 KiB on some arm64 machines),
+/// Gives back the whole pages of a range. Where pages are larger than BestFitHeap::kUnit (16 KiB on some arm64 machines),
 /// those at its ends may hold parts of blocks that live on.
 void forget(const Segment& segment, std::size_t begin, std::size_t end) {
   static const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
@@ -145,22 +145,22 @@ namespace detail {
 
 /// A block as its storage remembers it.
 struct Block {
-  std::byte* data = nullptr;  // null in ghost memory
+  std::byte* data = nullptr;  // null in dry-run memory
   std::size_t capacity = 0;
   std::size_t segment = 0;  // of a large block, with its place there
-  std::size_t place = PlaceHeap::kNone;
+  std::size_t place = BestFitHeap::kNone;
 };
 
-/// Freed blocks: small ones by size class, large ones as holes of a segment. A ghost pool runs the same steps without
+/// Freed blocks: small ones by size class, large ones as holes of a segment. A dry run's pool runs the same steps without
 /// memory, so that its numbers are those of a real run.
 struct MemoryPool {
-  explicit MemoryPool(bool is_ghost) : ghost(is_ghost) {}
+  explicit MemoryPool(bool is_dry_run) : dry_run(is_dry_run) {}
 
   std::mutex mutex;
   std::array<std::vector<std::byte*>, kClasses> free;
   std::vector<Segment> segments;
   MemoryStatistics statistics;
-  const bool ghost;
+  const bool dry_run;
 
   Block take(std::size_t requested) {
     const std::scoped_lock lock(mutex);
@@ -181,7 +181,7 @@ struct MemoryPool {
 
   void give(const Block& block) {
     const std::scoped_lock lock(mutex);
-    if (block.place != PlaceHeap::kNone) {
+    if (block.place != BestFitHeap::kNone) {
       segments[block.segment].heap.give(block.place, block.capacity);
     } else {
       free[static_cast<std::size_t>(class_of(block.capacity).index)].push_back(block.data);
@@ -195,7 +195,7 @@ struct MemoryPool {
       const std::size_t bytes = class_bytes(static_cast<int>(i));
       for (std::byte* block : free[i]) {
         open_bytes(block, bytes);
-        if (!ghost) system_free(block);
+        if (!dry_run) system_free(block);
         statistics.reserved -= bytes;
       }
       free[i].clear();
@@ -206,10 +206,11 @@ struct MemoryPool {
       statistics.reserved -= segment.reached - segment.heap.end();
       segment.reached = segment.heap.end();
       // Holes between blocks that are in use still count as reserved, though nothing backs them now.
-      for (const PlaceHeap::Hole& hole : segment.heap.holes()) forget(segment, hole.at, hole.at + hole.bytes);
+      for (const BestFitHeap::Hole& hole : segment.heap.holes())
+        forget(segment, hole.at, hole.at + hole.bytes);
     }
 #ifndef GRADUS_NO_MIMALLOC
-    if (!ghost) mi_collect(true);
+    if (!dry_run) mi_collect(true);
 #endif
   }
 
@@ -223,7 +224,7 @@ struct MemoryPool {
       list.pop_back();
       return true;
     }
-    if (!ghost) {
+    if (!dry_run) {
       block.data = system_allocate(size.bytes);
       if (block.data == nullptr) return false;
     }
@@ -234,22 +235,22 @@ struct MemoryPool {
   }
 
   bool take_large(std::size_t requested, Block& block) {
-    block.capacity = PlaceHeap::rounded(requested);
+    block.capacity = BestFitHeap::rounded(requested);
     for (block.segment = 0;; ++block.segment) {
       if (block.segment == segments.size()) {
-        Segment fresh = ghost ? Segment{nullptr, ~std::size_t{0} >> 1, {}, 0} : map_segment(block.capacity);
-        if (!ghost && fresh.base == nullptr) return false;
+        Segment fresh = dry_run ? Segment{nullptr, ~std::size_t{0} >> 1, {}, 0} : map_segment(block.capacity);
+        if (!dry_run && fresh.base == nullptr) return false;
         segments.push_back(std::move(fresh));
       }
       Segment& segment = segments[block.segment];
       block.place = segment.heap.take(block.capacity, segment.bytes);
-      if (block.place == PlaceHeap::kNone) continue;
+      if (block.place == BestFitHeap::kNone) continue;
       if (segment.heap.end() > segment.reached) {
         ++statistics.system_allocations;
         statistics.reserved += segment.heap.end() - segment.reached;
         segment.reached = segment.heap.end();
       }
-      block.data = ghost ? nullptr : segment.base + block.place;
+      block.data = dry_run ? nullptr : segment.base + block.place;
       return true;
     }
   }
@@ -280,9 +281,9 @@ const std::shared_ptr<MemoryPool>& real_pool() {
   return *pool;
 }
 
-thread_local std::shared_ptr<MemoryPool> ghost_pool;
+thread_local std::shared_ptr<MemoryPool> dry_run_pool;
 
-const std::shared_ptr<MemoryPool>& current_pool() { return ghost_pool ? ghost_pool : real_pool(); }
+const std::shared_ptr<MemoryPool>& current_pool() { return dry_run_pool ? dry_run_pool : real_pool(); }
 
 }  // namespace
 
@@ -340,15 +341,15 @@ void release_free_memory() {
   pool.release();
 }
 
-GhostMemory::GhostMemory() : pool_(std::make_shared<MemoryPool>(true)), previous_(ghost_pool) {
-  ghost_pool = pool_;
+DryRunMemory::DryRunMemory() : pool_(std::make_shared<MemoryPool>(true)), previous_(dry_run_pool) {
+  dry_run_pool = pool_;
 }
 
-GhostMemory::~GhostMemory() { ghost_pool = previous_; }
+DryRunMemory::~DryRunMemory() { dry_run_pool = previous_; }
 
-bool GhostMemory::active() { return ghost_pool != nullptr; }
+bool DryRunMemory::active() { return dry_run_pool != nullptr; }
 
-MemoryStatistics GhostMemory::statistics() const {
+MemoryStatistics DryRunMemory::statistics() const {
   const std::scoped_lock lock(pool_->mutex);
   return pool_->statistics;
 }

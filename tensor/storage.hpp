@@ -27,7 +27,7 @@ class Storage {
   Storage& operator=(const Storage&) = delete;
   ~Storage();
 
-  /// The first byte; null only where GhostMemory counted the block.
+  /// The first byte; null only where DryRunMemory counted the block.
   const std::byte* data() const { return data_; }
   std::byte* mutable_data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
@@ -82,12 +82,12 @@ void release_free_memory();
 /// While it lives, this thread's allocations are counted but not backed by memory, and parallel_for runs nothing.
 /// A whole training step can be walked through in this way to learn what it would hold, for models of any size.
 /// note: statistics of the walk are its own and start from zero.
-class GhostMemory {
+class DryRunMemory {
  public:
-  GhostMemory();
-  ~GhostMemory();
-  GhostMemory(const GhostMemory&) = delete;
-  GhostMemory& operator=(const GhostMemory&) = delete;
+  DryRunMemory();
+  ~DryRunMemory();
+  DryRunMemory(const DryRunMemory&) = delete;
+  DryRunMemory& operator=(const DryRunMemory&) = delete;
   static bool active();
   MemoryStatistics statistics() const;
 

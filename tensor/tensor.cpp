@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "tensor/detail/tensor_impl.hpp"
 #include "tensor/parallel.hpp"
 #include "tensor/storage.hpp"
-#include "tensor/tensor_impl.hpp"
 
 namespace gradus {
 namespace {
@@ -172,7 +172,7 @@ void copy_elements(const Tensor& to, const Tensor& from) {
   std::byte* target = to.mutable_bytes();
   const std::byte* source = from.bytes();
   if (target == nullptr || source == nullptr || to.numel() == 0)
-    return;  // nothing behind a ghost or an empty array
+    return;  // nothing behind an empty array or one of a dry run
   const CopyPlan plan(to.shape(), to.strides(), from.strides());
   switch (dtype_bytes(to.dtype())) {
     case 2: return copy_planned<2>(plan, target, source);
@@ -199,7 +199,33 @@ Tensor copy_values(std::span<const T> values, const Shape& shape) {
   return y;
 }
 
+void check_i32(const char* op, double value) {
+  check(value >= -2147483648.0 && value <= 2147483647.0 && std::floor(value) == value, op,
+        ": an i32 value must be a whole number of 32 bits; it is ", value, "; round it or use f32");
+}
+
+template <class T>
+std::vector<T> converted(const std::vector<double>& values) {
+  std::vector<T> result;
+  for (double value : values) result.push_back(static_cast<T>(value));
+  return result;
+}
+
 }  // namespace
+
+NestedValues::NestedValues(double value) : values{value} {}
+
+NestedValues::NestedValues(std::initializer_list<NestedValues> rows) {
+  shape.push_back(static_cast<int64_t>(rows.size()));
+  for (const NestedValues& row : rows) {
+    const NestedValues& first = *rows.begin();
+    check(row.shape == first.shape, "tensor: lists in braces must all have the same shape; the first is ",
+          first.shape, ", number ", &row - &first, " is ", row.shape, "; give each row as many values");
+    values.insert(values.end(), row.values.begin(), row.values.end());
+  }
+  if (rows.size() == 0) return;
+  for (int64_t size : rows.begin()->shape) shape.push_back(size);
+}
 
 Tensor::Impl::~Impl() {
   if (node) release_node(std::move(node));
@@ -237,11 +263,12 @@ Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
     case DType::f32: fill(y, static_cast<float>(value)); break;
     case DType::f64: fill(y, value); break;
     case DType::i32:
-      check(value >= -2147483648.0 && value <= 2147483647.0 && std::floor(value) == value,
-            "full: an i32 value must be a whole number of 32 bits; it is ", value, "; round it or use f32");
+      check_i32("full", value);
       fill(y, static_cast<int32_t>(value));
       break;
-    default: fail("full: element type must be f32, f64 or i32; it is ", dtype_name(dtype), "; use cast()");
+    case DType::bf16:
+    case DType::f16:
+      fail("full: element type must be f32, f64 or i32; it is ", dtype_name(dtype), "; use cast()");
   }
   return y;
 }
@@ -261,6 +288,19 @@ Tensor Tensor::from(std::span<const float> values, const Shape& shape) { return 
 Tensor Tensor::from(std::span<const double> values, const Shape& shape) { return copy_values(values, shape); }
 Tensor Tensor::from(std::span<const int32_t> values, const Shape& shape) {
   return copy_values(values, shape);
+}
+
+Tensor Tensor::from(const NestedValues& rows, DType dtype) {
+  switch (dtype) {
+    case DType::f64: return from(std::span<const double>(rows.values), rows.shape);
+    case DType::f32: return from(std::span<const float>(converted<float>(rows.values)), rows.shape);
+    case DType::i32:
+      for (double value : rows.values) check_i32("tensor", value);
+      return from(std::span<const int32_t>(converted<int32_t>(rows.values)), rows.shape);
+    case DType::bf16:
+    case DType::f16: break;
+  }
+  fail("tensor: element type must be f32, f64 or i32; it is ", dtype_name(dtype), "; use cast()");
 }
 
 Tensor Tensor::external(const void* data, const Shape& shape, DType dtype, std::function<void()> release) {
@@ -325,7 +365,7 @@ const std::shared_ptr<Node>& Tensor::node() const { return impl("node").node; }
 const std::byte* Tensor::bytes() const {
   const Impl& self = impl("data");
   const std::byte* base = self.storage->data();
-  if (base == nullptr) return nullptr;  // a ghost
+  if (base == nullptr) return nullptr;  // of a dry run
   return base + self.offset * static_cast<int64_t>(dtype_bytes(self.dtype));
 }
 
@@ -365,9 +405,10 @@ double Tensor::item() const {
     case DType::f32: return read(0.0f);
     case DType::f64: return read(0.0);
     case DType::i32: return read(int32_t{0});
-    default:
-      fail("item: element type must be f32, f64 or i32; it is ", dtype_name(self.dtype), "; use cast()");
+    case DType::bf16:
+    case DType::f16: break;
   }
+  fail("item: element type must be f32, f64 or i32; it is ", dtype_name(self.dtype), "; use cast()");
 }
 
 Tensor Tensor::to_contiguous() const {
@@ -434,11 +475,11 @@ int64_t first_with_full_exponent(const void* values, int64_t count) {
 }  // namespace
 
 int64_t first_non_finite(const Tensor& x) {
-  if (!is_floating(x.dtype()) || GhostMemory::active()) return -1;
+  if (!is_floating(x.dtype()) || DryRunMemory::active()) return -1;
   const Tensor dense = x.to_contiguous();
-  return x.dtype() == DType::f64
-             ? first_with_full_exponent<uint64_t, uint64_t{0x7ff} << 52>(dense.bytes(), dense.numel())
-             : first_with_full_exponent<uint32_t, uint32_t{0xff} << 23>(dense.bytes(), dense.numel());
+  if (x.dtype() == DType::f64)
+    return first_with_full_exponent<uint64_t, uint64_t{0x7ff} << 52>(dense.bytes(), dense.numel());
+  return first_with_full_exponent<uint32_t, uint32_t{0xff} << 23>(dense.bytes(), dense.numel());
 }
 
 }  // namespace gradus

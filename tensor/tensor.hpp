@@ -2,8 +2,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
+#include <iosfwd>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "tensor/dtype.hpp"
@@ -16,6 +19,15 @@ namespace gradus {
 
 class Storage;
 struct Node;
+
+/// Numbers in braces, as deep as a shape has axes: {{1, 2}, {3, 4}} has shape (2, 2), a number alone shape ().
+/// note: all lists of one level must have the same shape, else it is an error.
+struct NestedValues {
+  NestedValues(double value);
+  NestedValues(std::initializer_list<NestedValues> rows);
+  Shape shape;
+  std::vector<double> values;  // in row-major order
+};
 
 class Tensor {
  public:
@@ -33,6 +45,8 @@ class Tensor {
   static Tensor from(std::span<const float> values, const Shape& shape);
   static Tensor from(std::span<const double> values, const Shape& shape);
   static Tensor from(std::span<const int32_t> values, const Shape& shape);
+  /// Tensor::from({{1, 2}, {3, 4}}): the values and the shape of the braces.   shape: f32, f64, or i32 for whole numbers.
+  static Tensor from(const NestedValues& rows, DType dtype = DType::f32);
   /// A dense array in memory that somebody else owns, at any alignment, read-only; `release` runs when the last handle is gone.
   static Tensor external(const void* data, const Shape& shape, DType dtype, std::function<void()> release);
   /// Another view of this tensor's storage, without autodiff; `offset` counts elements from this tensor's first.
@@ -71,7 +85,7 @@ class Tensor {
   std::vector<T> to_vector() const {
     const Tensor dense = to_contiguous();
     const T* first = dense.data<T>();
-    if (first == nullptr) return std::vector<T>(static_cast<std::size_t>(dense.numel()));  // see GhostMemory
+    if (first == nullptr) return std::vector<T>(static_cast<std::size_t>(dense.numel()));  // see DryRunMemory
     return std::vector<T>(first, first + dense.numel());
   }
   /// A dense tensor with the same elements and no autodiff; itself where it is dense already.
@@ -93,6 +107,7 @@ class Tensor {
   void set_grad(const Tensor& gradient) const;
   void clear_grad() const;
   /// Runs reverse-mode differentiation from this scalar with upstream gradient 1 (or a given one of the same shape).
+  /// note: frees the graph on its way; a second call is an error.
   void backward() const;
   void backward(const Tensor& upstream) const;
 
@@ -110,6 +125,13 @@ class Tensor {
   const Impl& impl(const char* what) const;
   std::shared_ptr<Impl> impl_;
 };
+
+/// Type, shape and values in lines without an end of line: "f32 (2, 2)\n[[1. 2.]\n [3. 4.]]".
+/// note: laid out as NumPy does: aligned columns, lines of up to 75 characters, up to 8 digits after the point (of f16 5
+///       digits in all, of bf16 4), powers of ten where sizes differ by more than a thousand. Of more than 1000 elements
+///       the first and last three along each axis.
+std::string to_string(const Tensor& x);
+std::ostream& operator<<(std::ostream& out, const Tensor& x);
 
 /// The number, in row-major order, of the first element that is NaN or infinite; -1 where all are numbers.
 /// shape: any, f32 or f64; of other types every element is a number.

@@ -6,23 +6,23 @@
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
 #include "tensor/storage.hpp"
-#include "tokenizer/stages/components.hpp"
+#include "tokenizer/stages/presets.hpp"
 #include "tokenizer/subword/bpe_model.hpp"
 #include "tokenizer/subword/char_model.hpp"
 #include "tokenizer/subword/unigram_model.hpp"
 #include "tokenizer/text/byte_alphabet.hpp"
-#include "tokenizer/text/text_parts.hpp"
+#include "tokenizer/text/split_text.hpp"
 #include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
 namespace {
 
 // Of a long text, that one thread encodes at a time.
-constexpr size_t kPartBytes = 64 << 10;
+constexpr size_t kChunkBytes = 64 << 10;
 
 // Whether threads are to share a text. note: where memory is only counted, parallel loops do nothing.
 bool is_shared(std::string_view text) {
-  return text.size() >= 2 * kPartBytes && thread_count() > 1 && !GhostMemory::active();
+  return text.size() >= 2 * kChunkBytes && thread_count() > 1 && !DryRunMemory::active();
 }
 
 }  // namespace
@@ -34,6 +34,19 @@ void set_post_processor(TokenizerParts& parts, const Json& json) {
   parts.post_processor = read_post_processor(
       json, static_cast<int64_t>(tokens.size()),
       [&](int32_t id) -> std::string_view { return tokens[static_cast<size_t>(id)]; }, added);
+}
+
+TokenizerParts assemble(std::shared_ptr<const SubwordModel> model, std::vector<AddedToken> added,
+                        const Json& normalizer, const Json& pre_tokenizer, const Json& post_processor,
+                        const Json& decoder) {
+  TokenizerParts parts;
+  parts.model = std::move(model);
+  parts.added_tokens = std::move(added);
+  parts.normalizer = read_normalizer(normalizer);
+  parts.pre_tokenizer = read_pre_tokenizer(pre_tokenizer);
+  set_post_processor(parts, post_processor);
+  parts.decoder = read_decoder(decoder);
+  return parts;
 }
 
 Encoding finish_encoding(Encoding first, std::optional<Encoding> pair, const TokenizerParts& parts,
@@ -105,18 +118,17 @@ Pipeline::Pipeline(TokenizerParts parts) : parts_(std::move(parts)) {
   }
   raw_tokens_ = AddedTokenMatcher(std::move(raw));
   normalized_tokens_ = AddedTokenMatcher(std::move(normalized));
-  can_be_parted_ = can_be_parted();
+  can_be_split_ = can_be_split();
 }
 
-// Whether the parts of a text cut before a space come to the tokens of the whole.
-bool Pipeline::can_be_parted() const {
+// Whether the chunks of a text cut before a space come to the tokens of the whole.
+bool Pipeline::can_be_split() const {
   if (parts_.pre_tokenizer == nullptr || !normalized_tokens_.empty()) return false;
   const Normalizer* normalizer = parts_.normalizer.get();
   if (normalizer != nullptr && !normalizer->is_local()) return false;
   if (parts_.pre_tokenizer->drops_spaces()) return true;
-  // The splitters know nothing of what is before a piece, but white space at a part's end is not cut as it is elsewhere.
-  return parts_.pre_tokenizer->piece_end() != nullptr &&
-         (normalizer == nullptr || normalizer->keeps_spaces());
+  // The splitters know nothing of what is before a word, but white space at a chunk's end is not cut as it is elsewhere.
+  return parts_.pre_tokenizer->word_end() != nullptr && (normalizer == nullptr || normalizer->keeps_spaces());
 }
 
 void Pipeline::list_tokens() {
@@ -139,14 +151,14 @@ void Pipeline::list_tokens() {
   for (const int32_t id : parts_.control_ids) special_[static_cast<size_t>(id)] = true;
   const bool characters = dynamic_cast<const CharModel*>(parts_.model.get()) != nullptr;
   needs_utf8_ = !byte_level && !characters;
-  lossless_ = parts_.normalizer == nullptr && (byte_level || characters || gives_back_pieces());
+  lossless_ = parts_.normalizer == nullptr && (byte_level || characters || gives_back_tokens());
 }
 
-// Whether pieces are the text's own bytes, and bytes have tokens that the text itself cannot spell.
-bool Pipeline::gives_back_pieces() const {
+// Whether tokens are the text's own bytes, and bytes have tokens that the text itself cannot spell.
+bool Pipeline::gives_back_tokens() const {
   if (parts_.pre_tokenizer == nullptr || parts_.decoder == nullptr) return false;
-  if (parts_.pre_tokenizer->to_json().dump() != component(kSpacedWords).dump()) return false;
-  if (parts_.decoder->to_json().dump() != component(kByteFallbackDecoder).dump()) return false;
+  if (parts_.pre_tokenizer->to_json().dump() != preset(kSpacedWords).dump()) return false;
+  if (parts_.decoder->to_json().dump() != preset(kByteFallbackDecoder).dump()) return false;
   const auto* unigram = dynamic_cast<const UnigramModel*>(parts_.model.get());
   const auto* bpe = dynamic_cast<const BpeModel*>(parts_.model.get());
   if (unigram == nullptr && bpe == nullptr) return false;
@@ -181,8 +193,8 @@ void Pipeline::list_bytes() const {
       bytes_[id] = text_to_bytes(text).value_or(text);
     } else if (parts_.decoder == nullptr) {
       bytes_[id] = text;
-    } else if (std::optional<std::string> piece = parts_.decoder->piece(text)) {
-      bytes_[id] = std::move(*piece);
+    } else if (std::optional<std::string> inside = parts_.decoder->text_inside(text)) {
+      bytes_[id] = std::move(*inside);
     } else {
       // What it adds to a text that begins with it too.
       const size_t first = parts_.decoder->decode({text}).size();
@@ -206,16 +218,9 @@ std::optional<int32_t> Pipeline::find(std::string_view text) const {
 
 // Models of characters say what they cannot represent; bytes that are none are said here, where their place is known.
 static void check_utf8(std::string_view text) {
-  for (size_t at = ascii_prefix(text); at < text.size();) {
-    char32_t c = 0;
-    const int length = decode_utf8(text.data() + at, text.data() + text.size(), c);
-    if (length == 0) {
-      fail_world("encode: this kind of tokenizer needs text in UTF-8; byte ", at,
-                 " begins no character; convert the text, or use a byte-level tokenizer");
-    }
-    at += static_cast<size_t>(length);
-    at += ascii_prefix(text.substr(at));
-  }
+  const size_t utf8 = utf8_prefix(text);
+  check_world(utf8 == text.size(), "encode: this kind of tokenizer needs text in UTF-8; byte ", utf8,
+              " begins no character; convert the text, or use a byte-level tokenizer");
 }
 
 void Pipeline::encode(std::string_view text, bool special_tokens, std::vector<int32_t>& ids,
@@ -247,29 +252,29 @@ void Pipeline::encode_segment(AlignedText text, bool special_tokens, Output& out
   // Whether a text was rewritten anywhere can be told from the places of its tokens.
   const bool rewritten =
       parts_.normalizer != nullptr || (parts_.pre_tokenizer != nullptr && parts_.pre_tokenizer->rewrites());
-  if (!can_be_parted_ || (rewritten && out.offsets != nullptr) || !is_shared(all))
-    return encode_part(std::move(text), special_tokens, out);
-  const auto part_at = parts_.normalizer == nullptr ? part_at_line : part_at_space;
+  if (!can_be_split_ || (rewritten && out.offsets != nullptr) || !is_shared(all))
+    return encode_chunk(std::move(text), special_tokens, out);
+  const auto split_at = parts_.normalizer == nullptr ? split_at_line : split_at_space;
   std::vector<ByteSpan> spans;
   for (uint32_t begin = 0; begin < size; begin = spans.back().end) {
-    const size_t end = size - begin > kPartBytes ? part_at(all, begin + kPartBytes) : size;
+    const size_t end = size - begin > kChunkBytes ? split_at(all, begin + kChunkBytes) : size;
     spans.push_back({begin, static_cast<uint32_t>(end)});
   }
   const size_t before = out.ids.size();
   try {
-    encode_in_parallel(spans.size(), out, [&](size_t part, Output& to) {
-      encode_part(text.slice(spans[part]), special_tokens, to);
+    encode_in_parallel(spans.size(), out, [&](size_t chunk, Output& to) {
+      encode_chunk(text.slice(spans[chunk]), special_tokens, to);
     });
   } catch (const std::runtime_error&) {
-    // It names a byte of its part; the whole text gives the error with the byte of the text.
+    // It names a byte of its chunk; the whole text gives the error with the byte of the text.
     out.scratch.tokens.clear();
     out.ids.resize(before);
     if (out.offsets != nullptr) out.offsets->resize(before);
-    encode_part(std::move(text), special_tokens, out);
+    encode_chunk(std::move(text), special_tokens, out);
   }
 }
 
-void Pipeline::encode_part(AlignedText text, bool special_tokens, Output& out) const {
+void Pipeline::encode_chunk(AlignedText text, bool special_tokens, Output& out) const {
   if (parts_.normalizer != nullptr) parts_.normalizer->apply(text);
   std::vector<AddedTokenMatcher::Segment>& segments = out.scratch.normalized;
   normalized_tokens_.split(text.text(), !special_tokens, segments);
@@ -286,26 +291,26 @@ void Pipeline::encode_part(AlignedText text, bool special_tokens, Output& out) c
   }
 }
 
-// Encodes parts of a text, encode(part, out) each of them, and appends what they come to in their order.
+// Encodes chunks of a text, encode(chunk, out) each of them, and appends what they come to in their order.
 template <class Encode>
-void Pipeline::encode_in_parallel(size_t parts, Output& out, Encode encode) {
+void Pipeline::encode_in_parallel(size_t chunks, Output& out, Encode encode) {
   // What has been encoded is appended while it is still in the cache.
-  constexpr size_t kPartsAtOnce = 32;
-  struct Part {
+  constexpr size_t kChunksAtOnce = 32;
+  struct Chunk {
     std::vector<int32_t> ids;
     std::vector<AlignedText::Range> offsets;
   };
-  std::vector<Part> done(std::min(parts, kPartsAtOnce));
-  for (size_t first = 0; first < parts; first += kPartsAtOnce) {
-    const size_t count = std::min(kPartsAtOnce, parts - first);
+  std::vector<Chunk> done(std::min(chunks, kChunksAtOnce));
+  for (size_t first = 0; first < chunks; first += kChunksAtOnce) {
+    const size_t count = std::min(kChunksAtOnce, chunks - first);
     parallel_for_throwing(static_cast<int64_t>(count), [&](int64_t index) {
-      Part& part = done[static_cast<size_t>(index)];
-      part.ids.clear();
-      part.offsets.clear();
+      Chunk& chunk = done[static_cast<size_t>(index)];
+      chunk.ids.clear();
+      chunk.offsets.clear();
       Scratch& scratch = Scratch::local();
       scratch.tokens.clear();
-      Output part_out{out.model, part.ids, out.offsets == nullptr ? nullptr : &part.offsets, scratch};
-      encode(first + static_cast<size_t>(index), part_out);
+      Output chunk_out{out.model, chunk.ids, out.offsets == nullptr ? nullptr : &chunk.offsets, scratch};
+      encode(first + static_cast<size_t>(index), chunk_out);
     });
     for (size_t i = 0; i < count; ++i) {
       out.ids.insert(out.ids.end(), done[i].ids.begin(), done[i].ids.end());
@@ -318,8 +323,8 @@ void Pipeline::encode_in_parallel(size_t parts, Output& out, Encode encode) {
 void Pipeline::encode_words(PreTokenized text, Output& out) const {
   if (text.text.text().empty()) return;
   if (parts_.pre_tokenizer != nullptr) {
-    if (const auto piece_end = parts_.pre_tokenizer->piece_end(); piece_end != nullptr) {
-      encode_pieces(text.text, piece_end, out);
+    if (const auto word_end = parts_.pre_tokenizer->word_end(); word_end != nullptr) {
+      cut_and_encode(text.text, word_end, out);
       return;
     }
     parts_.pre_tokenizer->apply(text);
@@ -331,29 +336,29 @@ void Pipeline::encode_words(PreTokenized text, Output& out) const {
     return;
   }
   std::vector<ByteSpan> words;
-  std::vector<size_t> ends;  // of the parts, in words
-  size_t part_begin = 0;
+  std::vector<size_t> ends;  // of the chunks, in words
+  size_t chunk_begin = 0;
   for (const ByteSpan word : text.words) {
     for (uint32_t begin = word.begin; begin < word.end; begin = words.back().end) {
       const std::string_view rest = all.substr(begin, word.end - begin);
-      const size_t length = rest.size() > kPartBytes ? out.model.part_at(rest, kPartBytes) : rest.size();
+      const size_t length = rest.size() > kChunkBytes ? out.model.split_at(rest, kChunkBytes) : rest.size();
       words.push_back({begin, begin + static_cast<uint32_t>(length)});
-      if (words.back().end - part_begin < kPartBytes) continue;
+      if (words.back().end - chunk_begin < kChunkBytes) continue;
       ends.push_back(words.size());
-      part_begin = words.back().end;
+      chunk_begin = words.back().end;
     }
   }
   if (ends.empty() || ends.back() < words.size()) ends.push_back(words.size());
-  encode_in_parallel(ends.size(), out, [&](size_t part, Output& to) {
-    const size_t begin = part == 0 ? 0 : ends[part - 1];
+  encode_in_parallel(ends.size(), out, [&](size_t chunk, Output& to) {
+    const size_t begin = chunk == 0 ? 0 : ends[chunk - 1];
     const std::span<const ByteSpan> some = words;
-    to.model.encode(all, some.subspan(begin, ends[part] - begin), to.scratch.tokens);
+    to.model.encode(all, some.subspan(begin, ends[chunk] - begin), to.scratch.tokens);
     to.take(text.text);
   });
 }
 
 // Cut and encoded a few words at a time, which stay in the cache; a list of all words of a long text would not.
-void Pipeline::encode_pieces(const AlignedText& text, PreTokenizer::PieceEnd piece_end, Output& out) const {
+void Pipeline::cut_and_encode(const AlignedText& text, WordEnd word_end, Output& out) const {
   constexpr size_t kWordsAtOnce = 512;
   const std::string_view all = text.text();
   const char* const begin = all.data();
@@ -361,7 +366,7 @@ void Pipeline::encode_pieces(const AlignedText& text, PreTokenizer::PieceEnd pie
   for (const char* at = begin; at < end;) {
     out.scratch.words.clear();
     while (at < end && out.scratch.words.size() < kWordsAtOnce) {
-      const char* next = piece_end(at, end);
+      const char* next = word_end(at, end);
       out.scratch.words.push_back({static_cast<uint32_t>(at - begin), static_cast<uint32_t>(next - begin)});
       at = next;
     }

@@ -37,6 +37,11 @@ struct TokenizerParts {
 /// Reads a post-processor for parts whose model and added tokens are set.
 void set_post_processor(TokenizerParts& parts, const Json& json);
 
+/// The parts of a tokenizer whose model and added tokens are known; the rest is given as a tokenizer.json says it.
+TokenizerParts assemble(std::shared_ptr<const SubwordModel> model, std::vector<AddedToken> added,
+                        const Json& normalizer, const Json& pre_tokenizer, const Json& post_processor,
+                        const Json& decoder);
+
 /// Puts the tokens of a text, or of a pair, together as the parts say: cut off, special tokens added, padded.
 Encoding finish_encoding(Encoding first, std::optional<Encoding> pair, const TokenizerParts& parts,
                          const EncodeOptions& options, std::string_view text, std::string_view pair_text);
@@ -62,7 +67,6 @@ class Pipeline {
   const std::string& bytes(int32_t id) const;
   std::optional<int32_t> find(std::string_view text) const;
   bool is_special(int32_t id) const { return special_[static_cast<size_t>(id)]; }
-  bool is_added(int32_t id) const { return added_[static_cast<size_t>(id)]; }
   /// Whether the bytes of the ids of any text join to exactly that text.
   bool lossless() const { return lossless_; }
 
@@ -70,15 +74,15 @@ class Pipeline {
   struct Scratch;
   struct Output;
   void encode_segment(AlignedText text, bool special_tokens, Output& out) const;
-  void encode_part(AlignedText text, bool special_tokens, Output& out) const;
+  void encode_chunk(AlignedText text, bool special_tokens, Output& out) const;
   void encode_words(PreTokenized text, Output& out) const;
-  void encode_pieces(const AlignedText& text, PreTokenizer::PieceEnd piece_end, Output& out) const;
+  void cut_and_encode(const AlignedText& text, WordEnd word_end, Output& out) const;
   template <class Encode>
-  static void encode_in_parallel(size_t parts, Output& out, Encode encode);
-  bool can_be_parted() const;
+  static void encode_in_parallel(size_t chunks, Output& out, Encode encode);
+  bool can_be_split() const;
   void list_tokens();
   void list_bytes() const;
-  bool gives_back_pieces() const;
+  bool gives_back_tokens() const;
   const SubwordModel& model(bool special_tokens) const;
 
   TokenizerParts parts_;
@@ -93,7 +97,7 @@ class Pipeline {
   std::vector<bool> added_;
   bool lossless_ = false;
   bool needs_utf8_ = false;
-  bool can_be_parted_ = false;  // before it is normalised
+  bool can_be_split_ = false;  // before it is normalised
 };
 
 }  // namespace gradus

@@ -33,14 +33,14 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions opti
   return ids;
 }
 
-std::vector<Piece> Tokenizer::encode_pieces(std::string_view text, EncodeOptions options) const {
+std::vector<TokenSpan> Tokenizer::encode_spans(std::string_view text, EncodeOptions options) const {
   const Encoding encoding = encode_full(text, std::nullopt, options);
-  std::vector<Piece> pieces;
-  pieces.reserve(encoding.ids.size());
+  std::vector<TokenSpan> spans;
+  spans.reserve(encoding.ids.size());
   for (size_t i = 0; i < encoding.ids.size(); ++i) {
-    pieces.push_back({encoding.ids[i], encoding.offsets[i].begin, encoding.offsets[i].end});
+    spans.push_back({encoding.ids[i], encoding.offsets[i].begin, encoding.offsets[i].end});
   }
-  return pieces;
+  return spans;
 }
 
 Encoding Tokenizer::encode_full(std::string_view text, std::optional<std::string_view> pair,
@@ -89,16 +89,13 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, DecodeOptions option
 }
 
 std::string Tokenizer::kind() const {
-  const TokenizerParts& parts = this->parts();
-  const std::string type = parts.model->type();
-  const std::string size = ":" + std::to_string(vocab_size());
-  if (type == "BPE") {
-    const BpeParts& bpe = static_cast<const BpeModel&>(*parts.model).parts();
-    if (!bpe.byte_level) return "spm-bpe" + size;
-    return bpe.merges.empty() && parts.added_tokens.empty() ? "byte" : "bpe" + size;
-  }
-  if (type == "WordLevel") return lossless() ? "char" : "words" + size;
-  return (type == "WordPiece" ? "wordpiece" : "unigram") + size;
+  const SubwordModel& model = *parts().model;
+  const std::string kind = model.kind();
+  if (kind == "char") return kind;
+  if (kind == "bpe" && static_cast<const BpeModel&>(model).parts().merges.empty() &&
+      parts().added_tokens.empty())
+    return "byte";
+  return kind + ":" + std::to_string(vocab_size());
 }
 
 int64_t Tokenizer::vocab_size() const { return pipeline().size(); }

@@ -21,11 +21,11 @@ inline constexpr char kEndOfTextBytes[] = "<|endoftext|>";
 inline constexpr std::string_view kEndOfText(kEndOfTextBytes, sizeof kEndOfTextBytes - 1);
 
 /// A token and the bytes it stands for in the text; the end is exclusive.
-struct Piece {
+struct TokenSpan {
   int32_t id;
-  int64_t start;
+  int64_t begin;
   int64_t end;
-  bool operator==(const Piece&) const = default;
+  bool operator==(const TokenSpan&) const = default;
 };
 
 struct EncodeOptions {
@@ -84,7 +84,7 @@ class Tokenizer {
   /// note: where no special tokens are added, neither cut nor padded, whatever a tokenizer.json says.
   std::vector<int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
   /// The ids, each with its bytes in the text, cut and padded unless `whole`. note: a token may end inside a character.
-  std::vector<Piece> encode_pieces(std::string_view text, EncodeOptions options = {}) const;
+  std::vector<TokenSpan> encode_spans(std::string_view text, EncodeOptions options = {}) const;
   /// All that is known of the tokens of a text, or of a pair of texts, cut and padded as the tokenizer says.
   Encoding encode_full(std::string_view text, std::optional<std::string_view> pair = std::nullopt,
                        EncodeOptions options = {}) const;

@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <memory>
 #include <set>
 
+#include "tokenizer/text/lines.hpp"
+#include "tokenizer/text/strings.hpp"
 #include "tools/common.hpp"
 
 namespace gradus::tools {
@@ -231,12 +234,10 @@ struct Args::Impl {
     std::vector<std::string> result;
     std::ifstream file(config);
     if (!file) throw UsageError(config + ": the config file must be readable; it is not");
-    std::string line;
-    for (int number = 1; std::getline(file, line); ++number) {
-      const std::string where = config + ":" + std::to_string(number) + ": ";
-      // Windows editors begin a file with a byte-order mark.
-      if (number == 1 && line.rfind("\xEF\xBB\xBF", 0) == 0) line.erase(0, 3);
-      const std::string content = trimmed(line);
+    const std::string text(std::istreambuf_iterator<char>(file), {});
+    for (LineReader lines(text); lines.next();) {
+      const std::string where = config + ":" + std::to_string(lines.number()) + ": ";
+      const std::string content = trimmed(std::string(lines.line()));
       if (content.empty() || content[0] == '#') continue;
       const auto equals = content.find('=');
       if (content.find('\0') != content.npos)
@@ -404,20 +405,9 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
   std::string best;
   std::size_t best_distance = name.size() / 3 + 2;  // as many mistakes as still look like a slip
   for (const std::string& candidate : candidates) {
-    // Levenshtein's table, row by row.
-    std::vector<std::size_t> row(candidate.size() + 1);
-    for (std::size_t j = 0; j <= candidate.size(); ++j) row[j] = j;
-    for (std::size_t i = 1; i <= name.size(); ++i) {
-      std::size_t diagonal = row[0];
-      row[0] = i;
-      for (std::size_t j = 1; j <= candidate.size(); ++j) {
-        const std::size_t replace = diagonal + (name[i - 1] == candidate[j - 1] ? 0 : 1);
-        diagonal = row[j];
-        row[j] = std::min({replace, row[j] + 1, row[j - 1] + 1});
-      }
-    }
-    if (row.back() < best_distance) {
-      best_distance = row.back();
+    const std::size_t distance = edit_distance(name, candidate);
+    if (distance < best_distance) {
+      best_distance = distance;
       best = candidate;
     }
   }

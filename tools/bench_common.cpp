@@ -33,10 +33,6 @@ std::vector<double> processor_shares;
 
 }  // namespace
 
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
@@ -144,7 +140,7 @@ double read_bandwidth(const std::vector<Tensor>& arrays) {
   const double begin = now_seconds();
   parallel_for(static_cast<int64_t>(pieces.size()), [&](int64_t i) {
     const Piece& piece = pieces[static_cast<std::size_t>(i)];
-    results[static_cast<std::size_t>(i)] = table.read({piece.data, piece.count});
+    results[static_cast<std::size_t>(i)] = table.read({.x = piece.data, .n = piece.count});
   });
   const double seconds = now_seconds() - begin;
   volatile float sink = 0;
@@ -174,15 +170,6 @@ Tensor random_tensor(const Shape& shape, const std::string& name) {
     }
   });
   return tensor;
-}
-
-double forward_flops(const Config& config, int64_t tokens, int64_t scored) {
-  const double output = static_cast<double>(config.vocab_size) * static_cast<double>(config.n_embd);
-  const double weights = static_cast<double>(matrix_weight_count(config)) - output;
-  const auto length = static_cast<double>(tokens);
-  const double attention =
-      2 * static_cast<double>(config.n_layer) * static_cast<double>(config.n_embd) * length * length;
-  return 2 * weights * length + 2 * output * static_cast<double>(scored) + attention;
 }
 
 std::string percent(double fraction) { return right(fixed(100 * fraction, 1), 7) + " %"; }

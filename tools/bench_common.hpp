@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "models/transformer/config.hpp"
 #include "tensor/tensor.hpp"
 #include "tools/common.hpp"
 
@@ -22,7 +21,6 @@ int bench_generate(const Arguments& arguments);
 int bench_embed(const Arguments& arguments);
 int bench_tokenizer(const Arguments& arguments);
 
-double now_seconds();
 /// The middle one; of an even number the upper of the two.
 double median(std::vector<double> values);
 
@@ -78,10 +76,6 @@ Limit read_limit(const std::vector<Tensor>& arrays);
 
 /// Uniform in [-1, 1), a function of the name and the place alone.
 Tensor random_tensor(const Shape& shape, const std::string& name);
-
-/// Operations of reading one text of `tokens` tokens, of its `scored` last tokens with the scores of what might follow:
-/// 2 for each matrix weight and token, 2·L·C·T² for causal attention.
-double forward_flops(const Config& config, int64_t tokens, int64_t scored);
 
 /// "   93.1 %", nine characters wide.
 std::string percent(double fraction);

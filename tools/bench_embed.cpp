@@ -1,6 +1,9 @@
 // gradus bench embed: vectors of texts by a model that reads them.
 
+#include <algorithm>
+
 #include "models/transformer/contextual.hpp"
+#include "models/transformer/flops.hpp"
 #include "tensor/error.hpp"
 #include "tensor/machine.hpp"
 #include "tensor/parallel.hpp"
@@ -79,9 +82,10 @@ int bench_embed(const Arguments& arguments) {
   };
   const std::vector<std::string> batch = random_texts(count, tokens), single = random_texts(1, short_tokens);
   const Turns turns({work(batch), work(single)}, [] { return peak_flops(); }, {});
-  const double batch_fraction =
-      turns.fraction(static_cast<double>(count) * forward_flops(config, tokens, 0), 0);
-  const double single_fraction = turns.fraction(forward_flops(config, short_tokens, 0), 1);
+  Config run = config;  // the blocks that run
+  run.n_layer = std::min(options.layers.back(), config.n_layer);
+  const double batch_fraction = turns.fraction(static_cast<double>(count) * forward_flops(run, tokens, 0), 0);
+  const double single_fraction = turns.fraction(forward_flops(run, short_tokens, 0), 1);
   const double texts_per_second = static_cast<double>(count) / turns.seconds(0);
   if (common.json) {
     Json json = Json::object();

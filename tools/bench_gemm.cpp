@@ -66,7 +66,12 @@ std::function<Tensor()> our_product(const GemmShape& shape, const Tensor& a, con
 
 /// Bytes that a packed number takes: of q8 one, and a 32nd of a scale.
 double bytes_of(WeightFormat format) {
-  return format == WeightFormat::f32 ? 4 : format == WeightFormat::bf16 ? 2 : 1 + 2.0 / 32;
+  switch (format) {
+    case WeightFormat::f32: return 4;
+    case WeightFormat::bf16: return 2;
+    case WeightFormat::q8: return 1 + 2.0 / 32;
+  }
+  return 0;
 }
 
 /// The products of all libraries by turns, and a row of the table for each shape.

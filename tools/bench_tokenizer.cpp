@@ -4,6 +4,7 @@
 #include <span>
 
 #include "tensor/error.hpp"
+#include "tensor/machine.hpp"
 #include "tensor/parallel.hpp"
 #include "tools/bench_common.hpp"
 #include "tools/text_options.hpp"

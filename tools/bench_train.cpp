@@ -2,6 +2,7 @@
 
 #include "models/training/planner.hpp"
 #include "models/training/trainer.hpp"
+#include "models/transformer/flops.hpp"
 #include "tensor/error.hpp"
 #include "tensor/machine.hpp"
 #include "tensor/parallel.hpp"

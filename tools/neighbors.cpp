@@ -63,9 +63,13 @@ int run_neighbors(const Arguments& arguments) {
     if (!path.empty()) files.check_effect(args, corpus.files);
     if (!common.quiet && !corpus.passed_over.empty()) say("note   " + corpus.passed_over);
     warn_of_unknown(loaded.tokenizer, corpus.training, path.empty() ? "the training text" : path);
+    // A table that is kept serves every layer.
     table = make_word_table(
         loaded.model, loaded.tokenizer, corpus.training,
-        {.add_special = loaded.add_special, .names = corpus.names}, [&](int64_t done, int64_t total) {
+        {.layers = path.empty() ? std::vector<int64_t>{} : layers,
+         .add_special = loaded.add_special,
+         .names = corpus.names},
+        [&](int64_t done, int64_t total) {
           if (interrupted()) throw Interrupted{};
           if (!common.quiet)
             status("words  " + std::to_string(done) + "/" + std::to_string(total) + " windows");

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tensor/error.hpp"
+#include "tensor/machine.hpp"
 #include "tensor/parallel.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tokenizer/text/words.hpp"
@@ -30,7 +31,7 @@ void measure(const Tokenizer& tokenizer, std::string_view text, Figures& figures
   if (const std::optional<int32_t> unknown = tokenizer.unknown_id())
     figures.unknown += std::count(ids.begin(), ids.end(), *unknown);
   std::vector<int64_t>& ends = figures.ends.emplace_back();
-  for (const Piece& piece : tokenizer.encode_pieces(text, {.whole = true})) ends.push_back(piece.end);
+  for (const TokenSpan& span : tokenizer.encode_spans(text, {.whole = true})) ends.push_back(span.end);
   std::sort(ends.begin(), ends.end());
   ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
 }

@@ -11,6 +11,7 @@
 #include "tensor/io/npy.hpp"
 #include "tensor/parallel.hpp"
 #include "tokenizer/pipeline.hpp"
+#include "tokenizer/text/lines.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tools/text_options.hpp"
 #include "tools/tokenizer.hpp"
@@ -41,9 +42,7 @@ class CharacterPlaces {
   explicit CharacterPlaces(std::string_view text) : before_(text.size() + 1), inside_(text.size() + 1) {
     int64_t count = 0;
     for (size_t at = 0; at < text.size(); ++count) {
-      char32_t c = 0;
-      const int read = decode_utf8(text.data() + at, text.data() + text.size(), c);
-      const auto length = static_cast<size_t>(std::max(1, read));
+      const size_t length = char_length(text, at);
       for (size_t i = 0; i < length; ++i) {
         before_[at + i] = count;
         inside_[at + i] = i > 0;
@@ -330,15 +329,9 @@ int run_tokenizer_decode(const Arguments& arguments) {
     for (const std::string& word : words) joined += word + " ";
     give(ids_of_words(joined, "tokenizer decode"), true);
   } else if (input.ends_with(".jsonl")) {
-    size_t line = 0;
     const MappedFile file(input);
-    const std::string_view all = file.text();
-    for (size_t begin = 0; begin < all.size(); ++line) {
-      const size_t end = std::min(all.find('\n', begin), all.size());
-      give(ids_of_json(Json::parse(all.substr(begin, end - begin), input + ":" + std::to_string(line + 1))),
-           true);
-      begin = end + 1;
-    }
+    for (LineReader lines(file.text()); lines.next();)
+      give(ids_of_json(Json::parse(lines.line(), input + ":" + std::to_string(lines.number()))), true);
   } else if (input.ends_with(".npy") || input.ends_with(".bin")) {
     give(ids_of_file(input, tokenizer.vocab_size()), false);
   } else {

@@ -40,13 +40,9 @@ int64_t parse_size(const std::string& text) {
 
 // An error naming the first byte that is not UTF-8.
 void check_utf8(const std::string& file, std::string_view text, const std::string& kind) {
-  for (size_t at = 0; at < text.size();) {
-    char32_t c = 0;
-    const int length = decode_utf8(text.data() + at, text.data() + text.size(), c);
-    check_world(length > 0, file, ": must be UTF-8 for a tokenizer of the kind ", kind, "; byte ", at,
-                " begins no character; convert the file, or train the kind bpe, which takes any bytes");
-    at += static_cast<size_t>(length);
-  }
+  const size_t utf8 = utf8_prefix(text);
+  check_world(utf8 == text.size(), file, ": must be UTF-8 for a tokenizer of the kind ", kind, "; byte ",
+              utf8, " begins no character; convert the file, or train the kind bpe, which takes any bytes");
 }
 
 // Names separated by commas, or of a preset.
@@ -76,7 +72,7 @@ int run_tokenizer_train(const Arguments& arguments) {
   Args args("tokenizer train", "Learns a tokenizer from text and writes it as a tokenizer.json.");
   args.positionals("TEXT", paths,
                    "text files, folders of them, or - for standard input; of a .jsonl each line is a text");
-  args.choice("--kind", training.kind, {"bpe", "spm-bpe", "unigram", "wordpiece", "words", "char", "byte"},
+  args.choice("--kind", training.kind, tokenizer_kinds(),
               "bpe: pairs of bytes, as GPT has it; spm-bpe: of characters, as Llama 2; unigram: by "
               "probability, as T5; "
               "wordpiece: as BERT; words: at white space");

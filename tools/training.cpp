@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cmath>
 
 #include "models/transformer/families/family.hpp"
 #include "models/transformer/files.hpp"
+#include "models/transformer/flops.hpp"
 #include "models/transformer/generate.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/hash.hpp"
@@ -17,10 +17,6 @@
 
 namespace gradus::tools {
 namespace {
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// The number that people follow: the objective's first measure, or the loss.
 Measure leading(const StepEvent& event) {

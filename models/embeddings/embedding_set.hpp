@@ -51,9 +51,9 @@ struct TextRows {
 };
 /// Lays words and tokens side by side: a word is pooled from the tokens that share a byte with it.
 /// note: a token that stands for no byte (start = end), as `[CLS]`, is a token like others, of no word.
-TextRows lay_out_rows(std::string_view text, int64_t number, std::span<const Piece> pieces, Level level,
+TextRows lay_out_rows(std::string_view text, int64_t number, std::span<const TokenSpan> spans, Level level,
                       const Tokenizer& tokenizer);
-/// For each word the tokens that share a byte with it. Tokens lie in the order of the text, as Tokenizer::encode_pieces gives them.
-std::vector<RowRange> align_words(std::span<const WordSpan> words, std::span<const Piece> pieces);
+/// For each word the tokens that share a byte with it. Tokens lie in the order of the text, as Tokenizer::encode_spans gives them.
+std::vector<RowRange> align_words(std::span<const WordSpan> words, std::span<const TokenSpan> spans);
 
 }  // namespace gradus

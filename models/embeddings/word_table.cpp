@@ -1,30 +1,12 @@
 #include "models/embeddings/word_table.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include "tensor/error.hpp"
+#include "tokenizer/text/strings.hpp"
 
 namespace gradus {
-namespace {
-
-// Insertions, deletions and replacements of bytes that make one word the other.   ref: Levenshtein (1966)
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, replaced}));
-    }
-  }
-  return row.back();
-}
-
-}  // namespace
-
 std::optional<int64_t> WordTable::find(std::string_view word) const {
   const auto found = std::find(words.begin(), words.end(), word);
   if (found == words.end()) return std::nullopt;

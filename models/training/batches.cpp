@@ -56,7 +56,7 @@ int64_t Batches::start_of(int64_t sequence) const {
 Batches::Batch Batches::sequences(int64_t first, int64_t count) const {
   Batch batch{Tensor::empty({count * block_size_}, DType::i32),
               Tensor::empty({count * block_size_}, DType::i32)};
-  if (GhostMemory::active()) return batch;
+  if (DryRunMemory::active()) return batch;
   int32_t* inputs = batch.inputs.mutable_data<int32_t>();
   int32_t* targets = batch.targets.mutable_data<int32_t>();
   for (int64_t i = 0; i < count; ++i) {

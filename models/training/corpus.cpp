@@ -97,10 +97,10 @@ void append_tokens(const Tokenizer& tokenizer, std::string_view document, int64_
     return;
   }
   int64_t at = 0;
-  for (const Piece& piece : tokenizer.encode_pieces(document, {.whole = true})) {
+  for (const TokenSpan& span : tokenizer.encode_spans(document, {.whole = true})) {
     // Several tokens may stand for one character.
-    const int64_t end = std::max(at, piece.end);
-    append(piece.id, before + end - at);
+    const int64_t end = std::max(at, span.end);
+    append(span.id, before + end - at);
     before = 0;
     at = end;
   }

@@ -58,7 +58,7 @@ class Objective {
   virtual ~Objective() = default;
 
   /// Sequences first … first+count-1 of a step; both count from 0.
-  /// note: the planner walks through steps in GhostMemory, where tensors have sizes and no contents to read or write.
+  /// note: the planner walks through steps in DryRunMemory, where tensors have sizes and no contents to read or write.
   virtual TrainingBatch batch(int64_t step, int64_t first, int64_t count) const = 0;
   /// What the losses of a step are divided by: how many are summed in all its batches together.
   virtual double divisor(int64_t step) const = 0;

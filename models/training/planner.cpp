@@ -1,11 +1,11 @@
 #include "models/training/planner.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <vector>
 
 #include "models/training/evaluate.hpp"
 #include "models/training/trainer.hpp"
+#include "models/transformer/flops.hpp"
 #include "tensor/error.hpp"
 #include "tensor/machine.hpp"
 #include "tensor/parallel.hpp"
@@ -13,10 +13,6 @@
 
 namespace gradus {
 namespace {
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -49,9 +45,9 @@ void shorten_step(const Config& config, TrainingOptions& options) {
 
 /// What the pool reserves at its fullest in a training of this kind.
 uint64_t walk(const Config& config, const TrainingOptions& options, int64_t held_out_tokens) {
-  const GhostMemory ghost;
+  const DryRunMemory dry_run;
   const Tokenizer tokenizer = Tokenizer::bytes();
-  // The model sees its own vocabulary; the tokenizer only counts bytes, and in ghost memory no id has a value.
+  // The model sees its own vocabulary; the tokenizer only counts bytes, and in dry-run memory no id has a value.
   TrainingText text{any_tokens(config.block_size + 2, 1), {}};
   if (held_out_tokens >= 2 && options.eval_interval > 0) {
     // An evaluation repeats itself until its last windows.
@@ -66,7 +62,7 @@ uint64_t walk(const Config& config, const TrainingOptions& options, int64_t held
   Trainer trainer(model, few, tokenizer, text);
   for (int step = 0; step < 3; ++step) trainer.train_step();
   if (!text.held_out.ids.empty()) trainer.evaluate_held_out();
-  return ghost.statistics().peak_reserved;
+  return dry_run.statistics().peak_reserved;
 }
 
 double step_flops(const Config& config, int64_t sequences) {
@@ -107,13 +103,6 @@ Timing time_steps(const Config& config, const TrainingOptions& options, double b
 }
 
 }  // namespace
-
-double training_flops_per_token(const Config& config) {
-  const double rows = static_cast<double>(config.n_layer) * static_cast<double>(config.n_embd) *
-                      static_cast<double>(config.block_size);
-  // A causal row sees half of the others.
-  return 6.0 * static_cast<double>(matrix_weight_count(config)) + (config.causal ? 6.0 : 12.0) * rows;
-}
 
 uint64_t plan_memory(const Config& config, const TrainingOptions& options, int64_t held_out_tokens) {
   // Weights, gradients and two moments alone: where they exceed this machine many times over, a walk would only cost
@@ -209,11 +198,10 @@ Plan plan_training(const Config& config, const TrainingOptions& options, int64_t
     const double layer = std::max(two.step - first.step, 0.1 * two.step);
     const double head = std::max(first.step - layer, 0.0);
     const auto head_flops = [](const Config& c) {
-      return static_cast<double>(c.vocab_size) * static_cast<double>(c.n_embd) *
-             static_cast<double>(c.block_size);
+      return 3 * (forward_flops(c, c.block_size, c.block_size) - forward_flops(c, c.block_size, 0));
     };
     const auto layer_flops = [&](const Config& c) {
-      return (step_flops(c, 1) - 6 * head_flops(c)) / static_cast<double>(c.n_layer);
+      return (step_flops(c, 1) - head_flops(c)) / static_cast<double>(c.n_layer);
     };
     const double sequence =
         head * head_flops(full) / head_flops(small) +

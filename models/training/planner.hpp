@@ -19,11 +19,6 @@ struct Plan {
   double seconds_per_evaluation = 0;
 };
 
-/// Floating-point operations of training on one token: 6 for each matrix weight (a tied output layer once, no position
-/// table) and 6·L·C·T for causal attention, twice that in both directions. A multiply-add is 2; recomputation never counts.
-/// ref: Kaplan et al. (2020), section 2.1; attention at half of T·T, as it is causal
-double training_flops_per_token(const Config& config);
-
 /// Resident memory of a training: a whole step and evaluation are walked through without memory behind them, so the pool
 /// behaves as it will, for models of any size; added to what the process holds already.
 uint64_t plan_memory(const Config& config, const TrainingOptions& options, int64_t held_out_tokens);

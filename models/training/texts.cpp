@@ -8,13 +8,12 @@
 
 #include "tensor/error.hpp"
 #include "tensor/io/json.hpp"
+#include "tokenizer/text/lines.hpp"
 
 namespace gradus {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 /// Why a file is probably no text; "" where nothing speaks against it.
 std::string why_no_text(const std::string& file, std::string_view contents) {
@@ -108,16 +107,11 @@ TextReader::Contents TextReader::open(std::size_t index) const {
 void TextReader::read_lines(const std::string& file, std::string_view contents, std::size_t most,
                             std::deque<std::string>& decoded,
                             const std::function<void(std::vector<TextItem>&)>& take) const {
-  if (contents.starts_with(kByteOrderMark)) contents.remove_prefix(kByteOrderMark.size());
   const bool json = is_json_lines(file);
   std::vector<TextItem> items;
-  int64_t number = 0;
-  for (std::size_t begin = 0; begin < contents.size();) {
-    const std::size_t end = std::min(contents.find('\n', begin), contents.size());
-    std::string_view line = contents.substr(begin, end - begin);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    begin = end + 1;
-    TextItem item{.text = line, .file = &file, .line = ++number};
+  for (LineReader lines(contents); lines.next();) {
+    const std::string_view line = lines.line();
+    TextItem item{.text = line, .file = &file, .line = lines.number()};
     if (json) {
       check_world(!line.empty(), item.where(),
                   ": a line must hold a JSON string or object; it is empty; remove it");

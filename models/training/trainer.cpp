@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <chrono>
 
 #include "models/files/tensor_source.hpp"
 #include "models/transformer/files.hpp"
@@ -13,13 +12,6 @@
 #include "tensor/profile.hpp"
 
 namespace gradus {
-namespace {
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-}  // namespace
 
 Trainer::Trainer(Transformer& model, const TrainingOptions& options,
                  std::unique_ptr<const Objective> objective)

@@ -47,6 +47,9 @@ struct Config {
 
   bool operator==(const Config&) const = default;
 
+  /// The index of the last layer: that of `final`, or of layer_L where there is none.
+  int64_t last_layer() const { return n_layer + (final_norm ? 1 : 0); }
+
   /// The same with the defaults in place of n_kv_head = 0 and n_ffn = 0.
   Config resolved() const;
   /// An error naming the field, its value and its range, unless a model of this configuration can exist.

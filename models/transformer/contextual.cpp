@@ -17,9 +17,10 @@ struct Span {
   int64_t end;
 };
 
-// The layers of several token sequences in one forward pass.
+// The given layers of several token sequences in one forward pass.
 std::vector<Tensor> read_together(const Transformer& model,
-                                  std::span<const std::span<const int32_t>> sequences) {
+                                  std::span<const std::span<const int32_t>> sequences,
+                                  std::span<const int64_t> layers) {
   const NoGrad no_grad_here;
   std::vector<int32_t> ids;
   std::vector<int64_t> lengths;
@@ -28,7 +29,7 @@ std::vector<Tensor> read_together(const Transformer& model,
     lengths.push_back(static_cast<int64_t>(sequence.size()));
   }
   const auto rows = static_cast<int64_t>(ids.size());
-  return model.hidden_states(Tensor::from(ids, {rows}), Context::of_lengths(lengths));
+  return model.hidden_states(Tensor::from(ids, {rows}), Context::of_lengths(lengths), layers);
 }
 
 // Groups of neighbouring sequences with at most `budget` tokens, or of one.
@@ -57,29 +58,29 @@ void check_model(const Transformer& model, const Tokenizer& tokenizer, int64_t b
 }
 
 // The tokens of a text, all of them; an error begins with the text's name.
-std::vector<Piece> pieces_of(const Tokenizer& tokenizer, std::string_view text, const std::string& name) {
+std::vector<TokenSpan> spans_of(const Tokenizer& tokenizer, std::string_view text, const std::string& name) {
   try {
-    return tokenizer.encode_pieces(text, {.whole = true});
+    return tokenizer.encode_spans(text, {.whole = true});
   } catch (const std::exception& error) {
     fail_world(name, ": ", error.what());
   }
 }
 
 // Puts the tokens that the tokenizer adds around those of a text.
-void surround(std::vector<Piece>& pieces, const AddedAround& added, std::string_view text) {
+void surround(std::vector<TokenSpan>& spans, const AddedAround& added, std::string_view text) {
   const auto end = static_cast<int64_t>(text.size());
-  std::vector<Piece> all;
-  all.reserve(pieces.size() + added.before.size() + added.after.size());
+  std::vector<TokenSpan> all;
+  all.reserve(spans.size() + added.before.size() + added.after.size());
   for (const int32_t id : added.before) all.push_back({id, 0, 0});
-  all.insert(all.end(), pieces.begin(), pieces.end());
+  all.insert(all.end(), spans.begin(), spans.end());
   for (const int32_t id : added.after) all.push_back({id, end, end});
-  pieces = std::move(all);
+  spans = std::move(all);
 }
 
-std::vector<int32_t> ids_of(std::span<const Piece> pieces) {
+std::vector<int32_t> ids_of(std::span<const TokenSpan> spans) {
   std::vector<int32_t> ids;
-  ids.reserve(pieces.size());
-  for (const Piece& piece : pieces) ids.push_back(piece.id);
+  ids.reserve(spans.size());
+  for (const TokenSpan& span : spans) ids.push_back(span.id);
   return ids;
 }
 
@@ -110,23 +111,23 @@ EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
   std::vector<std::vector<int32_t>> ids;
   std::vector<RowRange> tokens;  // of each row, counted in its own text
   for (size_t i = 0; i < texts.size(); ++i) {
-    std::vector<Piece> pieces = pieces_of(tokenizer, texts[i], name_of_text(i));
-    check(!pieces.empty(), "embed: a text must have at least one token; ", name_of_text(i),
+    std::vector<TokenSpan> spans = spans_of(tokenizer, texts[i], name_of_text(i));
+    check(!spans.empty(), "embed: a text must have at least one token; ", name_of_text(i),
           " has none; leave it out");
-    if (static_cast<int64_t>(pieces.size()) > room) {
+    if (static_cast<int64_t>(spans.size()) > room) {
       check(options.truncate, "embed: a text must have at most block_size tokens; ", name_of_text(i), " has ",
-            pieces.size() + added.before.size() + added.after.size(), ", block_size is ", config.block_size,
+            spans.size() + added.before.size() + added.after.size(), ", block_size is ", config.block_size,
             "; split it, or have it cut off there (truncate)");
-      pieces.resize(static_cast<size_t>(room));
+      spans.resize(static_cast<size_t>(room));
       ++set.truncated;
     }
-    surround(pieces, added, texts[i]);
-    TextRows rows = lay_out_rows(texts[i], static_cast<int64_t>(i), pieces, options.level, tokenizer);
+    surround(spans, added, texts[i]);
+    TextRows rows = lay_out_rows(texts[i], static_cast<int64_t>(i), spans, options.level, tokenizer);
     set.dropped_words += rows.dropped_words;
     std::move(rows.rows.begin(), rows.rows.end(), std::back_inserter(set.rows));
     tokens.insert(tokens.end(), rows.tokens.begin(), rows.tokens.end());
     set.offsets.push_back(static_cast<int64_t>(set.rows.size()));
-    ids.push_back(ids_of(pieces));
+    ids.push_back(ids_of(spans));
   }
   const int64_t width = config.n_embd;
   for (const int64_t layer : layers) {
@@ -138,10 +139,11 @@ EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
   for (const Span group : batches(sequences, options.batch_tokens)) {
     const auto first = static_cast<size_t>(group.begin);
     const auto count = static_cast<size_t>(group.end - group.begin);
-    const std::vector<Tensor> states = read_together(model, std::span(sequences).subspan(first, count));
+    const std::vector<Tensor> states =
+        read_together(model, std::span(sequences).subspan(first, count), layers);
     for (size_t l = 0; l < layers.size(); ++l) {
       // Before they are pooled: the largest of some numbers hides what is none.
-      const int64_t bad = first_non_finite(states[static_cast<size_t>(layers[l])]);
+      const int64_t bad = first_non_finite(states[l]);
       if (bad < 0) continue;
       size_t text = first;
       for (int64_t left = bad / width; left >= std::ssize(ids[text]); ++text) left -= std::ssize(ids[text]);
@@ -162,8 +164,7 @@ EmbeddingSet embed_texts(const Transformer& model, const Tokenizer& tokenizer,
     for (size_t l = 0; l < layers.size() && begin < end; ++l) {
       // A token is a range of one row, of which the last is that row itself.
       const Pooling pooling = is_pooled(options.level) ? options.pooling : Pooling::last;
-      slice(set.layers[l], 0, begin, end)
-          .copy_from(pool_rows(states[static_cast<size_t>(layers[l])], ranges, pooling));
+      slice(set.layers[l], 0, begin, end).copy_from(pool_rows(states[l], ranges, pooling));
     }
     if (progress) progress(group.end, static_cast<int64_t>(texts.size()));
   }
@@ -192,7 +193,7 @@ struct Window {
 };
 
 std::string_view bytes_of(std::string_view text, const WordSpan& word) {
-  return text.substr(static_cast<size_t>(word.start), static_cast<size_t>(word.end - word.start));
+  return text.substr(static_cast<size_t>(word.begin), static_cast<size_t>(word.end - word.begin));
 }
 
 // Words and counts of the table, the frequent ones first.
@@ -236,15 +237,15 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
   const std::vector<int32_t> before =
       options.add_special ? tokenizer.added_around().before : std::vector<int32_t>{};
   for (size_t d = 0; d < documents.size(); ++d) {
-    std::vector<Piece> pieces =
-        pieces_of(tokenizer, documents[d],
-                  d < options.names.size() ? options.names[d] : "document " + std::to_string(d));
-    surround(pieces, {before, {}}, documents[d]);
+    std::vector<TokenSpan> spans =
+        spans_of(tokenizer, documents[d],
+                 d < options.names.size() ? options.names[d] : "document " + std::to_string(d));
+    surround(spans, {before, {}}, documents[d]);
     const std::vector<WordSpan> words = find_words(documents[d]);
-    const std::vector<RowRange> ranges = align_words(words, pieces);
+    const std::vector<RowRange> ranges = align_words(words, spans);
     Document& document = read[d];
-    document.ids = ids_of(pieces);
-    const auto tokens = static_cast<int64_t>(pieces.size());
+    document.ids = ids_of(spans);
+    const auto tokens = static_cast<int64_t>(spans.size());
     for (size_t i = 0; i < words.size(); ++i) {
       const auto found = row_of.find(bytes_of(documents[d], words[i]));
       if (found == row_of.end() || used[static_cast<size_t>(found->second)] == options.occurrences) continue;
@@ -263,7 +264,8 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
 
   const int64_t width = model.config().n_embd;
   const auto rows = static_cast<int64_t>(table.words.size());
-  const std::vector<int64_t> layers = parse_layers("all", model.config());
+  std::vector<int64_t> layers = options.layers;
+  if (layers.empty()) layers = parse_layers("all", model.config());
   std::vector<std::vector<double>> sums(layers.size(),
                                         std::vector<double>(static_cast<size_t>(rows * width), 0.0));
   std::vector<std::span<const int32_t>> sequences;
@@ -275,7 +277,8 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
   for (const Span group : batches(sequences, options.batch_tokens)) {
     const auto first = static_cast<size_t>(group.begin);
     const auto count = static_cast<size_t>(group.end - group.begin);
-    std::vector<Tensor> states = read_together(model, std::span(sequences).subspan(first, count));
+    const std::vector<Tensor> states =
+        read_together(model, std::span(sequences).subspan(first, count), layers);
     // Layer by layer on its own, each in the order of the text.
     parallel_for(static_cast<int64_t>(layers.size()), [&](int64_t l) {
       const float* state = states[static_cast<size_t>(l)].data<float>();

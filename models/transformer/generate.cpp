@@ -1,6 +1,7 @@
 #include "models/transformer/generate.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "models/transformer/files.hpp"
 #include "tensor/autodiff.hpp"
@@ -80,49 +81,98 @@ Possible possible_ids(const Tokenizer& tokenizer, int64_t vocab_size) {
 
 }  // namespace
 
-TextState::TextState(const Transformer& model, std::span<const int32_t> prompt, DType cache)
-    : model_(model), cache_dtype_(cache), ids_(prompt.begin(), prompt.end()) {
-  const int64_t block_size = model.config().block_size;
-  const auto tokens = static_cast<int64_t>(prompt.size());
-  check(model.config().dtype == DType::f32, "generate: the model must compute in f32; it computes in ",
-        dtype_name(model.config().dtype));
-  check(tokens >= 1 && tokens <= block_size, "generate: the prompt must have 1 to block_size tokens; it has ",
-        tokens, ", block_size is ", block_size, "; shorten it");
+DecodingSession::DecodingSession(const Transformer& model, std::span<const int32_t> prompt, DType cache)
+    // Handles: the arrays are the caller's model's.
+    : DecodingSession(std::make_shared<const Transformer>(model), prompt, cache) {
+  DecodingSession* const self[] = {this};
+  read(self);
+}
+
+DecodingSession::DecodingSession(std::shared_ptr<const Transformer> model, std::span<const int32_t> prompt,
+                                 DType cache)
+    : model_(std::move(model)), cache_dtype_(cache), ids_(prompt.begin(), prompt.end()) {
+  const Config& config = model_->config();
+  check(config.dtype == DType::f32, "generate: the model must compute in f32; it computes in ",
+        dtype_name(config.dtype));
+  check(!ids_.empty() && std::ssize(ids_) <= config.block_size,
+        "generate: the prompt must have 1 to block_size tokens; it has ", ids_.size(), ", block_size is ",
+        config.block_size, "; shorten it");
   start_window(0);
 }
 
-void TextState::start_window(int64_t begin) {
+DecodingSession DecodingSession::unread(std::shared_ptr<const Transformer> model,
+                                        std::span<const int32_t> prompt, DType cache) {
+  check(model != nullptr, "generate: a text must have a model; none was given");
+  return DecodingSession(std::move(model), prompt, cache);
+}
+
+void DecodingSession::start_window(int64_t begin) {
   // Room to double: caches of block_size tokens would be wasted on short texts.
   constexpr int64_t kSmallest = 64;
-  const std::span<const int32_t> window = std::span(ids_).subspan(static_cast<size_t>(begin));
-  const auto tokens = static_cast<int64_t>(window.size());
-  caches_ =
-      model_.make_caches(std::min(model_.config().block_size, std::max(kSmallest, 2 * tokens)), cache_dtype_);
+  const int64_t tokens = std::ssize(ids_) - begin;
+  caches_ = model_->make_caches(std::min(model_->config().block_size, std::max(kSmallest, 2 * tokens)),
+                                cache_dtype_);
   begin_ = begin;
-  read(window);
 }
 
-void TextState::read(std::span<const int32_t> ids) {
-  const NoGrad no_grad_here;
-  const auto rows = static_cast<int64_t>(ids.size());
-  const Context context = Context::of_caches(caches_, rows);
-  const Tensor hidden = model_.forward(Tensor::from(ids, {rows}), context);
-  logits_ = model_.logits(slice(hidden, 0, rows - 1, rows)).to_vector<float>();
+std::span<const int32_t> DecodingSession::not_read() const {
+  return std::span(ids_).subspan(static_cast<size_t>(begin_ + caches_.front().rows));
 }
 
-void TextState::push(int32_t id) {
-  const int64_t block_size = model_.config().block_size;
-  check(id >= 0 && id < model_.config().vocab_size, "generate: an id must be in [0, ",
-        model_.config().vocab_size - 1, "]; it is ", id);
+std::span<const float> DecodingSession::logits() const {
+  check(!logits_.empty(),
+        "generate: a text must be read before its logits are known; tokens of it are not; "
+        "call read()");
+  return logits_;
+}
+
+void DecodingSession::append(int32_t id) {
+  const int64_t block_size = model_->config().block_size;
+  check(id >= 0 && id < model_->config().vocab_size, "generate: an id must be in [0, ",
+        model_->config().vocab_size - 1, "]; it is ", id);
   ids_.push_back(id);
-  const auto tokens = static_cast<int64_t>(ids_.size());
+  logits_.clear();  // until the token is read
+  const int64_t tokens = std::ssize(ids_);
   if (tokens - begin_ > block_size) {
     ++refills_;
     start_window(tokens - (block_size - block_size / 4));
   } else if (tokens - begin_ > caches_.front().capacity) {
     start_window(begin_);
-  } else {
-    read(std::span(ids_).last(1));
+  }
+}
+
+void DecodingSession::push(int32_t id) {
+  append(id);
+  DecodingSession* const self[] = {this};
+  read(self);
+}
+
+void DecodingSession::read(std::span<DecodingSession* const> texts) {
+  if (texts.empty()) return;
+  const NoGrad no_grad_here;
+  const Transformer& model = *texts[0]->model_;
+  std::vector<int32_t> ids;
+  std::vector<int32_t> last;  // each text's last row
+  std::vector<int64_t> lengths;
+  std::vector<LayerCaches*> caches;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    check(texts[i]->model_.get() == &model,
+          "generate: texts that are read together must share one model; text ", i,
+          " has another than text 0; make them with the same shared pointer");
+    const std::span<const int32_t> tokens = texts[i]->not_read();
+    check(!tokens.empty(), "generate: each text must have tokens to read; text ", i,
+          " has none; append one, or leave it out");
+    ids.insert(ids.end(), tokens.begin(), tokens.end());
+    last.push_back(static_cast<int32_t>(ids.size()) - 1);
+    lengths.push_back(std::ssize(tokens));
+    caches.push_back(&texts[i]->caches_);
+  }
+  const Tensor hidden =
+      model.forward(Tensor::from(ids, {std::ssize(ids)}), Context::of_caches(std::move(caches), lengths));
+  const Tensor logits = model.logits(embedding(hidden, Tensor::from(last, {std::ssize(last)})));
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const auto row = static_cast<int64_t>(i);
+    texts[i]->logits_ = slice(logits, 0, row, row + 1).to_vector<float>();
   }
 }
 
@@ -143,19 +193,19 @@ Generated generate(const Transformer& model, const Tokenizer& tokenizer, std::st
   const Random random(options.seed, stream_of("generate.sample"));
   const std::vector<int64_t>& ends = model.config().end_tokens;
 
-  TextState state(model, encode_prompt(tokenizer, prompt, options.add_special), options.cache);
-  StreamDecoder decoder(tokenizer, state.ids());
+  DecodingSession session(model, encode_prompt(tokenizer, prompt, options.add_special), options.cache);
+  StreamDecoder decoder(tokenizer, session.ids());
   Generated result;
-  result.prompt_tokens = static_cast<int64_t>(state.ids().size());
+  result.prompt_tokens = static_cast<int64_t>(session.ids().size());
   while (static_cast<int64_t>(result.ids.size()) < options.max_tokens) {
-    if (!result.ids.empty()) state.push(result.ids.back());
+    if (!result.ids.empty()) session.push(result.ids.back());
     GeneratedToken token;
-    token.position = static_cast<int64_t>(state.ids().size());
-    token.id = draw(candidates(state.logits(), state.ids(), options.sampler, possible),
+    token.position = static_cast<int64_t>(session.ids().size());
+    token.id = draw(candidates(session.logits(), session.ids(), options.sampler, possible),
                     random.uniform(static_cast<uint64_t>(token.position)));
     if (options.show_probs > 0) {
-      token.probability = probability_of(state.logits(), token.id);
-      token.top = top_candidates(state.logits(), options.show_probs, possible);
+      token.probability = probability_of(session.logits(), token.id);
+      token.top = top_candidates(session.logits(), options.show_probs, possible);
     }
     result.ids.push_back(token.id);
     if (token.id == tokenizer.end_of_text() || std::find(ends.begin(), ends.end(), token.id) != ends.end()) {
@@ -180,7 +230,7 @@ Generated generate(const Transformer& model, const Tokenizer& tokenizer, std::st
     result.text += rest.text;
     if (on_token && !rest.text.empty()) on_token(rest);
   }
-  result.refills = state.refills();
+  result.refills = session.refills();
   return result;
 }
 

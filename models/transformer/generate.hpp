@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,17 +16,28 @@ namespace gradus {
 
 /// A text that a model reads and continues token by token, with the keys and values of what it has read kept.
 /// note: the logits are bit for bit those of one training forward over the same tokens.
-/// note: a model sees at most block_size tokens. When one more is pushed, the oldest quarter is forgotten: the last
+/// note: a model sees at most block_size tokens. When one more is appended, the oldest quarter is forgotten: the last
 ///       block_size - block_size/4 tokens, the new one among them, are read again from position 0 (see refills()).
-class TextState {
+class DecodingSession {
  public:
   /// Reads the prompt: 1 to block_size tokens. `cache` is the type of the kept keys and values, f32 or bf16.
-  TextState(const Transformer& model, std::span<const int32_t> prompt, DType cache = DType::f32);
+  DecodingSession(const Transformer& model, std::span<const int32_t> prompt, DType cache = DType::f32);
+  /// A text for read(): its prompt is not read yet. Texts that are read together share the model.
+  static DecodingSession unread(std::shared_ptr<const Transformer> model, std::span<const int32_t> prompt,
+                                DType cache = DType::f32);
+  DecodingSession(DecodingSession&&) = default;
+  DecodingSession& operator=(DecodingSession&&) = default;
 
-  /// The scores of the next token, f32.
-  std::span<const float> logits() const { return logits_; }
+  /// The scores of the next token, f32. All tokens must have been read.
+  std::span<const float> logits() const;
   /// Appends a token and reads it.
   void push(int32_t id);
+
+  /// Appends a token, for read().
+  void append(int32_t id);
+  /// Reads what was appended to these texts, in one pass of their model: prompts, next tokens or both. Each gets the bits
+  /// that it would get alone, and the weights are fetched from memory once for all of them.
+  static void read(std::span<DecodingSession* const> texts);
 
   /// All tokens, the prompt's and those pushed.
   const std::vector<int32_t>& ids() const { return ids_; }
@@ -33,15 +45,16 @@ class TextState {
   int64_t refills() const { return refills_; }
 
  private:
+  DecodingSession(std::shared_ptr<const Transformer> model, std::span<const int32_t> prompt, DType cache);
   void start_window(int64_t begin);
-  void read(std::span<const int32_t> ids);
+  std::span<const int32_t> not_read() const;
 
-  Transformer model_;  // handles: the arrays are the caller's model's
+  std::shared_ptr<const Transformer> model_;
   DType cache_dtype_;
-  std::vector<KeyValueCache> caches_;
+  LayerCaches caches_;
   std::vector<int32_t> ids_;
-  std::vector<float> logits_;
-  int64_t begin_ = 0;  // the token at position 0 of the caches
+  std::vector<float> logits_;  // empty while tokens are not read
+  int64_t begin_ = 0;          // the token at position 0 of the caches
   int64_t refills_ = 0;
 };
 
@@ -76,7 +89,7 @@ struct Generated {
   std::vector<int32_t> ids;  ///< the tokens drawn
   StopReason reason = StopReason::max_tokens;
   int64_t prompt_tokens = 0;
-  int64_t refills = 0;  ///< see TextState
+  int64_t refills = 0;  ///< see DecodingSession
 };
 
 /// Continues a prompt.

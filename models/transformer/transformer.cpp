@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "models/transformer/families/family.hpp"
 #include "nn/init.hpp"
@@ -98,7 +99,41 @@ void Transformer::set_requires_grad(bool on) {
   visit("", [&](const std::string&, Tensor& tensor) { tensor.set_requires_grad(on); });
 }
 
-Tensor Transformer::forward(const Tensor& ids, const Context& context, std::vector<Tensor>* layers) const {
+Tensor Transformer::forward(const Tensor& ids, const Context& context) const {
+  const int64_t last[] = {config_.last_layer()};
+  return std::move(hidden_states(ids, context, last).front());
+}
+
+std::vector<Tensor> Transformer::hidden_states(const Tensor& ids, const Context& context,
+                                               std::span<const int64_t> layers) const {
+  check_inputs(ids, context);
+  std::vector<int64_t> wanted(layers.begin(), layers.end());
+  if (wanted.empty()) wanted = parse_layers("all", config_);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    check(wanted[i] >= 0 && wanted[i] <= config_.last_layer() && (i == 0 || wanted[i - 1] < wanted[i]),
+          "transformer: layers must be ascending numbers in [0, ", config_.last_layer(), "]; number ", i,
+          " of those given is ", wanted[i]);
+  }
+  check(context.caches.empty() || wanted.back() >= config_.n_layer,
+        "transformer: with caches every block must run; the last layer asked for is ", wanted.back(), " of ",
+        config_.n_layer, "; ask for that too");
+
+  const auto run_block = [&](int64_t l, const Tensor& x) {
+    std::vector<KeyValueCache*> caches;  // this layer's of each sequence
+    for (LayerCaches* sequence : context.caches) caches.push_back(&(*sequence)[static_cast<size_t>(l)]);
+    return blocks[static_cast<size_t>(l)](x, position, context, caches);
+  };
+  std::vector<Tensor> states;
+  Tensor x = position.add_to(token_embedding(ids), context.positions);  // (N) -> (N,C)
+  x = embedding_dropout_(x, context);
+  for (int64_t l = 0;; ++l) {  // x is layer l
+    if (wanted[states.size()] == l) states.push_back(x);
+    if (states.size() == wanted.size()) return states;
+    x = l < config_.n_layer ? run_block(l, x) : final_norm(x);
+  }
+}
+
+void Transformer::check_inputs(const Tensor& ids, const Context& context) const {
   check(ids.rank() == 1 && ids.dtype() == DType::i32 && ids.size(0) >= 1,
         "transformer: ids must be i32 of shape (N), N at least 1; they are ", dtype_name(ids.dtype()),
         " of shape ", ids.shape());
@@ -106,29 +141,20 @@ Tensor Transformer::forward(const Tensor& ids, const Context& context, std::vect
         "transformer: the context must be made for as many rows as there "
         "are ids; it has ",
         context.positions.shape(), ", ids are ", ids.shape());
-  const int64_t cached = context.caches ? context.caches->front().rows : 0;
   const std::vector<int64_t>& offsets = context.sequences.offsets;
+  check(context.caches.empty() || context.caches.size() + 1 == offsets.size(), "transformer: each of ",
+        offsets.size() - 1, " sequences must have caches; there are those of ", context.caches.size());
+  for (size_t b = 0; b < context.caches.size(); ++b) {
+    check(context.caches[b]->size() == blocks.size(), "transformer: there must be a cache for each of ",
+          blocks.size(), " layers; sequence ", b, " has ", context.caches[b]->size());
+  }
   for (size_t b = 0; b + 1 < offsets.size(); ++b) {
-    const int64_t length = cached + offsets[b + 1] - offsets[b];
+    const int64_t past = context.caches.empty() ? 0 : context.caches[b]->front().rows;
+    const int64_t length = past + offsets[b + 1] - offsets[b];
     check(length <= config_.block_size,
           "transformer: a sequence may have at most block_size tokens; sequence ", b, " has ", length,
           ", block_size is ", config_.block_size, "; cut it into shorter ones");
   }
-  check(!context.caches || context.caches->size() == blocks.size(),
-        "transformer: there must be a cache for each of ", blocks.size(), " layers; there are ",
-        context.caches ? context.caches->size() : 0);
-
-  Tensor x = position.add_to(token_embedding(ids), context.positions);  // (N) -> (N,C)
-  x = embedding_dropout_(x, context);
-  for (size_t l = 0; l < blocks.size(); ++l) {
-    if (layers) layers->push_back(x);
-    x = blocks[l](x, position, context, context.caches ? &(*context.caches)[l] : nullptr);
-  }
-  if (layers) layers->push_back(x);
-  if (!config_.final_norm) return x;
-  x = final_norm(x);
-  if (layers) layers->push_back(x);
-  return x;
 }
 
 Tensor Transformer::logits(const Tensor& hidden) const {
@@ -140,18 +166,12 @@ Tensor Transformer::loss(const Tensor& ids, const Tensor& targets, const Context
   return cross_entropy(logits(forward(ids, context)), targets, divisor);
 }
 
-std::vector<Tensor> Transformer::hidden_states(const Tensor& ids, const Context& context) const {
-  std::vector<Tensor> layers;
-  forward(ids, context, &layers);
-  return layers;
-}
-
-std::vector<KeyValueCache> Transformer::make_caches(int64_t capacity, DType dtype) const {
+LayerCaches Transformer::make_caches(int64_t capacity, DType dtype) const {
   check(
       config_.causal,
       "transformer: only a causal model can generate with caches; in this one a token takes from those after "
       "it too, so that a new one changes all before it; read whole texts with forward()");
-  std::vector<KeyValueCache> caches;
+  LayerCaches caches;
   for (size_t l = 0; l < blocks.size(); ++l) {
     caches.emplace_back(capacity, config_.n_kv_head, config_.n_embd / config_.n_head, dtype);
   }
@@ -172,7 +192,7 @@ std::vector<int64_t> parse_layers(std::string_view text, const Config& config) {
     const std::string_view item = text.substr(begin, end - begin);
     begin = end + 1;
     if (item == "all") {
-      for (int64_t l = 0; l <= n_layer + config.final_norm; ++l) layers.push_back(l);
+      for (int64_t l = 0; l <= config.last_layer(); ++l) layers.push_back(l);
     } else if (item == "final") {
       check(config.final_norm,
             "layers: 'final' must be there to be chosen; this model has no norm behind its last "

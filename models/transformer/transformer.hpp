@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,17 +63,21 @@ class Transformer {
   void set_requires_grad(bool on);
 
   /// The rows after the final norm, or after the last block where there is none.   shape: ids i32 (N) -> (N,C).
-  /// note: with `layers`, appends layer_0 … layer_L and, where there is one, final to it.
-  Tensor forward(const Tensor& ids, const Context& context, std::vector<Tensor>* layers = nullptr) const;
+  Tensor forward(const Tensor& ids, const Context& context) const;
   /// shape: (…,C) -> (…,V).
   Tensor logits(const Tensor& hidden) const;
   /// The mean surprise at the targets, in nats; see cross_entropy for targets of -1 and for the divisor.
   Tensor loss(const Tensor& ids, const Tensor& targets, const Context& context, double divisor = 0) const;
-  /// What every layer makes of the tokens, each (N,C): layer_0 … layer_L and, where there is one, final; see layer_name().
-  std::vector<Tensor> hidden_states(const Tensor& ids, const Context& context) const;
+  /// What layers make of the tokens: a tensor (N,C) for each of `layers`, ascending indices as parse_layers() gives them;
+  /// empty: for all, layer_0 … layer_L and, where there is one, final.
+  /// note: only the blocks below the last of them run, and only what is asked for is held. With caches every block must
+  ///       run, or the next rows would miss its keys.
+  std::vector<Tensor> hidden_states(const Tensor& ids, const Context& context,
+                                    std::span<const int64_t> layers = {}) const;
 
-  /// Empty caches for generating up to `capacity` tokens; `dtype` as in KeyValueCache. An error unless the model is causal.
-  std::vector<KeyValueCache> make_caches(int64_t capacity, DType dtype = DType::f32) const;
+  /// Empty caches for a sequence of up to `capacity` tokens; `dtype` as in KeyValueCache. An error unless the model is
+  /// causal.
+  LayerCaches make_caches(int64_t capacity, DType dtype = DType::f32) const;
 
   /// The positions of a configuration, with their tables.
   static Position make_position(const Config& config);
@@ -84,13 +89,15 @@ class Transformer {
   Embedding output;  ///< empty where it is tied to token_embedding
 
  private:
+  void check_inputs(const Tensor& ids, const Context& context) const;
+
   Config config_;
   Dropout embedding_dropout_;
 };
 
-/// "layer_0" … "layer_L", then "final", by the index into hidden_states().
+/// "layer_0" … "layer_L", then "final", by the index that hidden_states() has for it.
 std::string layer_name(int64_t index, int64_t n_layer);
-/// Indices into hidden_states() from "all", "final", or numbers with commas ("0,4,-1"); -1 is layer_L, -2 the one before.
+/// Indices for hidden_states() from "all", "final", or numbers with commas ("0,4,-1"); -1 is layer_L, -2 the one before.
 /// note: the result is ascending, each once; what is not there is an error that says what is.
 std::vector<int64_t> parse_layers(std::string_view text, const Config& config);
 /// The index into hidden_states() of what the Hugging Face library has as hidden_states[k], k in [0, L].

@@ -145,7 +145,7 @@ Transformer map_weights(const Config& config, const TensorSource& source) {
   Transformer model;
   {
     // Sizes alone: the file must bear out what the configuration claims before memory is taken for it.
-    const GhostMemory ghost;
+    const DryRunMemory dry_run;
     model = Transformer(config);
     check_weights(model, source);
   }

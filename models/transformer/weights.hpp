@@ -16,7 +16,7 @@ std::vector<NamedTensor> file_weights(const Transformer& model);
 
 /// An error naming the tensor and the file where one is missing, unexpected, or of another shape than in the model.
 /// note: passed over is only what holds no weights: the masks and rotary frequencies that old files carry, and an output
-///       layer that is tied to the embedding. Looks at no values, so the model may stand in GhostMemory.
+///       layer that is tied to the embedding. Looks at no values, so the model may stand in DryRunMemory.
 void check_weights(const Transformer& model, const TensorSource& source);
 
 /// Copies a file's tensors into the model, after check_weights().

@@ -10,6 +10,7 @@
 
 #include "tensor/error.hpp"
 #include "tensor/io/bounds.hpp"
+#include "tensor/io/detail/zip.hpp"
 
 namespace gradus {
 namespace {
@@ -229,26 +230,34 @@ NpyArray load_npy(const std::string& path) {
   return array;
 }
 
+NpzWriter::NpzWriter(const std::string& path)
+    : file_(path), zip_(std::make_unique<detail::ZipWriter>(file_)) {}
+NpzWriter::~NpzWriter() = default;
+
 void NpzWriter::begin(const std::string& name, const std::string& dtype, const Shape& shape) {
   const auto bytes = raw_bytes(dtype, shape);
   check(bytes.has_value(), "npz: sizes must not be negative and fit in 63 bits; ", name, " has shape ",
         shape);
   const std::string header = npy_header(name, dtype, shape);
-  zip_.begin(name + ".npy", header.size() + *bytes);
-  zip_.write(header.data(), header.size());
+  zip_->begin(name + ".npy", header.size() + *bytes);
+  zip_->write(header.data(), header.size());
 }
+
+void NpzWriter::write(const void* data, std::size_t bytes) { zip_->write(data, bytes); }
+
+void NpzWriter::end() { zip_->end(); }
 
 void NpzWriter::add(const RawTensor& array) {
   check_raw(array, "npz");
   begin(array.name, array.dtype, array.shape);
-  zip_.write(array.data, array.bytes);
-  zip_.end();
+  zip_->write(array.data, array.bytes);
+  zip_->end();
 }
 
 void NpzWriter::commit() { sync_as(file_.path()); }
 
 void NpzWriter::sync() {
-  if (!std::exchange(finished_, true)) zip_.finish();
+  if (!std::exchange(finished_, true)) zip_->finish();
   file_.sync();
 }
 
@@ -263,20 +272,24 @@ void save_npz(const std::string& path, const std::vector<RawTensor>& arrays) {
   writer.commit();
 }
 
-NpzFile::NpzFile(const std::string& path) : zip_(path) {
-  for (const std::string& name : zip_.names()) {
+NpzFile::NpzFile(const std::string& path) : zip_(std::make_unique<detail::ZipReader>(path)) {
+  for (const std::string& name : zip_->names()) {
     const bool is_array = name.size() > 4 && name.substr(name.size() - 4) == ".npy";
     check_world(is_array, path, ": an .npz file holds .npy arrays only; it has the entry ", name);
     names_.push_back(name.substr(0, name.size() - 4));
   }
 }
 
+NpzFile::~NpzFile() = default;
+
+bool NpzFile::contains(std::string_view name) const { return zip_->contains(std::string(name) + ".npy"); }
+
 NpyArray NpzFile::array(std::string_view name) const {
-  const auto bytes = std::make_shared<std::vector<std::byte>>(zip_.read(std::string(name) + ".npy"));
+  const auto bytes = std::make_shared<std::vector<std::byte>>(zip_->read(std::string(name) + ".npy"));
   const std::string_view text(reinterpret_cast<const char*>(bytes->data()), bytes->size());
-  NpyArray array = read_array(text, zip_.path() + ": " + std::string(name));
+  NpyArray array = read_array(text, zip_->path() + ": " + std::string(name));
   array.name = name;
-  array.source = zip_.path();
+  array.source = zip_->path();
   array.owner = bytes;
   return array;
 }

@@ -8,7 +8,6 @@
 
 #include "tensor/io/file.hpp"
 #include "tensor/io/raw.hpp"
-#include "tensor/io/zip.hpp"
 
 /// NumPy's files: .npy holds one array, .npz several by name (a zip archive of .npy). Written dense, row-major and
 /// uncompressed, so that `numpy.load` opens them; read in versions 1 to 3, stored or deflated.
@@ -16,6 +15,11 @@
 /// ref: NumPy's description of the format, numpy.lib.format
 
 namespace gradus {
+
+namespace detail {
+class ZipReader;
+class ZipWriter;
+}  // namespace detail
 
 /// An array and whatever holds its values: memory of its own or a mapped file.
 struct NpyArray : RawTensor {
@@ -33,13 +37,14 @@ NpyArray load_npy(const std::string& path);
 /// note: save_npz() does all at once; large arrays can be given in pieces with begin(), write() and end().
 class NpzWriter {
  public:
-  explicit NpzWriter(const std::string& path) : file_(path), zip_(file_) {}
+  explicit NpzWriter(const std::string& path);
+  ~NpzWriter();
 
   void add(const RawTensor& array);
   /// Begins an array whose values write() then takes in any pieces.
   void begin(const std::string& name, const std::string& dtype, const Shape& shape);
-  void write(const void* data, std::size_t bytes) { zip_.write(data, bytes); }
-  void end() { zip_.end(); }
+  void write(const void* data, std::size_t bytes);
+  void end();
   /// Finishes the archive and brings it to disk, see AtomicFile::sync; commit() follows.
   void sync();
   void commit();
@@ -48,7 +53,7 @@ class NpzWriter {
 
  private:
   AtomicFile file_;
-  ZipWriter zip_;
+  std::unique_ptr<detail::ZipWriter> zip_;
   bool finished_ = false;
 };
 
@@ -58,14 +63,15 @@ void save_npz(const std::string& path, const std::vector<RawTensor>& arrays);
 class NpzFile {
  public:
   explicit NpzFile(const std::string& path);
+  ~NpzFile();
 
   const std::vector<std::string>& names() const { return names_; }
-  bool contains(std::string_view name) const { return zip_.contains(std::string(name) + ".npy"); }
+  bool contains(std::string_view name) const;
   NpyArray array(std::string_view name) const;
   Tensor tensor(std::string_view name) const { return array(name).tensor(); }
 
  private:
-  ZipReader zip_;
+  std::unique_ptr<const detail::ZipReader> zip_;
   std::vector<std::string> names_;
 };
 

@@ -13,7 +13,7 @@
 
 #include "tensor/error.hpp"
 #include "tensor/io/bounds.hpp"
-#include "tensor/io/checksum.hpp"
+#include "tensor/io/detail/checksum.hpp"
 #include "tensor/io/json.hpp"
 
 namespace gradus {
@@ -42,7 +42,7 @@ bool parse_hex8(std::string_view text, uint32_t& value) {
 uint32_t metadata_checksum(const Metadata& metadata) {
   std::string all;
   for (const auto& [key, value] : metadata) all += key + '\0' + value + '\0';
-  return crc32(all.data(), all.size());
+  return detail::crc32(all.data(), all.size());
 }
 
 /// What other files that are taken for safetensors begin with.
@@ -223,7 +223,7 @@ void SafetensorsFile::verify(std::size_t index) const {
     return;
   const RawTensor& array = contents_->arrays[index];
   const uint32_t expected = contents_->checksums[index].value;
-  const uint32_t found = crc32(array.data, array.bytes);
+  const uint32_t found = detail::crc32(array.data, array.bytes);
   check_world(found == expected, path(), ": the bytes of tensor ", array.name,
               " have changed since they were written: ", "checksum ", hex8(expected), " expected, ",
               hex8(found), " found");
@@ -312,7 +312,7 @@ void write_arrays(AtomicFile& file, const std::vector<RawTensor>& arrays, const 
   file.write(head_of(in_order, checksums, metadata));
   for (std::size_t place = 0; place < order.size(); ++place) {
     const RawTensor array = data_of(order[place]);
-    checksums[place] = crc32(array.data, array.bytes);
+    checksums[place] = detail::crc32(array.data, array.bytes);
     file.write(array.data, array.bytes);
   }
   const std::string head = head_of(in_order, checksums, metadata);

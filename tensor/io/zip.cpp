@@ -1,4 +1,4 @@
-#include "tensor/io/zip.hpp"
+#include "tensor/io/detail/zip.hpp"
 
 #include <zlib.h>
 
@@ -9,9 +9,9 @@
 
 #include "tensor/error.hpp"
 #include "tensor/io/bounds.hpp"
-#include "tensor/io/checksum.hpp"
+#include "tensor/io/detail/checksum.hpp"
 
-namespace gradus {
+namespace gradus::detail {
 namespace {
 
 constexpr uint32_t kLocalMagic = 0x04034b50;
@@ -303,4 +303,4 @@ std::vector<std::byte> ZipReader::read(std::string_view name) const {
   return result;
 }
 
-}  // namespace gradus
+}  // namespace gradus::detail

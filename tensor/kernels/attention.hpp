@@ -60,22 +60,41 @@ void weigh_values(const T* p, int64_t p_row, const T* values, int64_t value_row,
   for (int64_t first = 0; first < rows; first += kAttentionStrip) {
     const int64_t strip = rows - first < kAttentionStrip ? rows - first : kAttentionStrip;
     const int64_t common = visible[first];
-    run_gemm<T>({p + first * p_row, p_row, 1, values, 16, value_row, o + first * o_row, o_row, strip, n,
-                 common, false, nullptr});
+    run_gemm<T>({.a = p + first * p_row,
+                 .a_row = p_row,
+                 .a_k = 1,
+                 .b = values,
+                 .b_panel = 16,
+                 .b_row = value_row,
+                 .c = o + first * o_row,
+                 .c_row = o_row,
+                 .m = strip,
+                 .n = n,
+                 .k = common});
     // Where keys are masked, a strip's later rows see a few more: their chains continue alone.
     for (int64_t r = first + 1; r < first + strip; ++r) {
       if (visible[r] == common) continue;
-      run_gemm<T>({p + r * p_row + common, p_row, 1, values + common * value_row, 16, value_row,
-                   o + r * o_row, o_row, 1, n, visible[r] - common, true, nullptr});
+      run_gemm<T>({.a = p + r * p_row + common,
+                   .a_row = p_row,
+                   .a_k = 1,
+                   .b = values + common * value_row,
+                   .b_panel = 16,
+                   .b_row = value_row,
+                   .c = o + r * o_row,
+                   .c_row = o_row,
+                   .m = 1,
+                   .n = n,
+                   .k = visible[r] - common,
+                   .accumulate = true});
     }
   }
 }
 
 /// n bf16 numbers, n a multiple of 16.
-GRADUS_INLINE void widen_short(const uint16_t* from, int64_t n, float* to) {
+GRADUS_INLINE void cast_from_bf16(const uint16_t* from, int64_t n, float* to) {
   for (int64_t i = 0; i < n; i += 16) from_bits(load_u16(from + i).shift_left(16)).store(to + i);
 }
-GRADUS_INLINE void widen_short(const uint16_t*, int64_t, double*) {}
+GRADUS_INLINE void cast_from_bf16(const uint16_t*, int64_t, double*) {}
 
 template <class T>
 void run_attention(const AttentionArgs<T>& g) {
@@ -111,16 +130,25 @@ void run_attention(const AttentionArgs<T>& g) {
         visible[r] = left < 0 ? 0 : (left < keys ? left : keys);
         if (visible[r] == 0) skip = r + 1;
       }
-      const bool widened = g.short_key_panels != nullptr;
-      const T* key_panels = widened ? wide_keys : g.key_panels + key * d;
-      const T* values = widened ? wide_values : g.values + key * g.value_row;
-      if (widened) {
+      const bool in_bf16 = g.short_key_panels != nullptr;
+      const T* key_panels = in_bf16 ? wide_keys : g.key_panels + key * d;
+      const T* values = in_bf16 ? wide_values : g.values + key * g.value_row;
+      if (in_bf16) {
         const int64_t panels = (keys + 15) / 16;
-        widen_short(g.short_key_panels + key * d, panels * d * 16, wide_keys);
-        widen_short(g.short_values + key * g.value_row, keys * g.value_row, wide_values);
+        cast_from_bf16(g.short_key_panels + key * d, panels * d * 16, wide_keys);
+        cast_from_bf16(g.short_values + key * g.value_row, keys * g.value_row, wide_values);
       }
-      run_gemm<T>({q + skip * g.q_row, g.q_row, 1, key_panels, d * 16, 16, scores + skip * kKeyBlock,
-                   kKeyBlock, rows - skip, keys, d, false, nullptr});
+      run_gemm<T>({.a = q + skip * g.q_row,
+                   .a_row = g.q_row,
+                   .a_k = 1,
+                   .b = key_panels,
+                   .b_panel = d * 16,
+                   .b_row = 16,
+                   .c = scores + skip * kKeyBlock,
+                   .c_row = kKeyBlock,
+                   .m = rows - skip,
+                   .n = keys,
+                   .k = d});
       for (int64_t r = skip; r < rows; ++r) {
         T* s = scores + r * kKeyBlock;
         const V scale = V::set(g.scale);
@@ -205,8 +233,20 @@ void run_attention_grad(const AttentionGradArgs<T>& g) {
   T* dp = take(kQueryBlock * kKeyBlock);
   T* dots = take(padded);
 
-  run_pack<T>({g.k, 1, g.k_row, d, g.rows, key_panels, d * 16});
-  run_pack<T>({g.v, 1, g.v_row, d, g.rows, value_panels, d * 16});
+  run_pack<T>({.source = g.k,
+               .k_stride = 1,
+               .n_stride = g.k_row,
+               .k = d,
+               .n = g.rows,
+               .panels = key_panels,
+               .panel = d * 16});
+  run_pack<T>({.source = g.v,
+               .k_stride = 1,
+               .n_stride = g.v_row,
+               .k = d,
+               .n = g.rows,
+               .panels = value_panels,
+               .panel = d * 16});
   copy_padded(g.k, g.k_row, g.rows, d, keys, width);
 
   for (int64_t h = 0; h < g.group; ++h) {
@@ -229,10 +269,28 @@ void run_attention_grad(const AttentionGradArgs<T>& g) {
         const int64_t reach = g.causal ? tile + rows - key : block;
         const int64_t n = reach < block ? reach : block;
         if (n <= 0) continue;
-        run_gemm<T>({queries + tile * width, width, 1, key_panels + key * d, d * 16, 16, p, kKeyBlock, rows,
-                     n, d, false, nullptr});
-        run_gemm<T>({upstream + tile * width, width, 1, value_panels + key * d, d * 16, 16, dp, kKeyBlock,
-                     rows, n, d, false, nullptr});
+        run_gemm<T>({.a = queries + tile * width,
+                     .a_row = width,
+                     .a_k = 1,
+                     .b = key_panels + key * d,
+                     .b_panel = d * 16,
+                     .b_row = 16,
+                     .c = p,
+                     .c_row = kKeyBlock,
+                     .m = rows,
+                     .n = n,
+                     .k = d});
+        run_gemm<T>({.a = upstream + tile * width,
+                     .a_row = width,
+                     .a_k = 1,
+                     .b = value_panels + key * d,
+                     .b_panel = d * 16,
+                     .b_row = 16,
+                     .c = dp,
+                     .c_row = kKeyBlock,
+                     .m = rows,
+                     .n = n,
+                     .k = d});
         const V scale = V::set(g.scale);
         for (int64_t r = 0; r < rows; ++r) {
           const int64_t seen = g.causal ? tile + r + 1 - key : n;
@@ -249,10 +307,30 @@ void run_attention_grad(const AttentionGradArgs<T>& g) {
           }
         }
         const bool dv_started = h > 0 || tile > first_tile;
-        run_gemm<T>({p, 1, kKeyBlock, upstream + tile * width, 16, width, g.dv + key * g.dv_row, g.dv_row, n,
-                     d, rows, dv_started, nullptr});
-        run_gemm<T>({dp, 1, kKeyBlock, queries + tile * width, 16, width, g.dk + key * g.dk_row, g.dk_row, n,
-                     d, rows, dv_started, nullptr});
+        run_gemm<T>({.a = p,
+                     .a_row = 1,
+                     .a_k = kKeyBlock,
+                     .b = upstream + tile * width,
+                     .b_panel = 16,
+                     .b_row = width,
+                     .c = g.dv + key * g.dv_row,
+                     .c_row = g.dv_row,
+                     .m = n,
+                     .n = d,
+                     .k = rows,
+                     .accumulate = dv_started});
+        run_gemm<T>({.a = dp,
+                     .a_row = 1,
+                     .a_k = kKeyBlock,
+                     .b = queries + tile * width,
+                     .b_panel = 16,
+                     .b_row = width,
+                     .c = g.dk + key * g.dk_row,
+                     .c_row = g.dk_row,
+                     .m = n,
+                     .n = d,
+                     .k = rows,
+                     .accumulate = dv_started});
         if (!dv_started && n < block) {
           // The first tile that reaches a block may end before the block does: the rest starts at 0.
           for (int64_t j = n; j < block; ++j) {
@@ -262,8 +340,18 @@ void run_attention_grad(const AttentionGradArgs<T>& g) {
             }
           }
         }
-        run_gemm<T>({dp, kKeyBlock, 1, keys + key * width, 16, width, g.dq + tile * g.dq_row + h * d,
-                     g.dq_row, rows, d, n, key > 0, nullptr});
+        run_gemm<T>({.a = dp,
+                     .a_row = kKeyBlock,
+                     .a_k = 1,
+                     .b = keys + key * width,
+                     .b_panel = 16,
+                     .b_row = width,
+                     .c = g.dq + tile * g.dq_row + h * d,
+                     .c_row = g.dq_row,
+                     .m = rows,
+                     .n = d,
+                     .k = n,
+                     .accumulate = key > 0});
       }
     }
   }

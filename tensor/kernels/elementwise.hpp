@@ -43,13 +43,34 @@ GRADUS_INLINE Vec<T> unary_value(const Vec<T>& x) {
   if constexpr (kind == Unary::silu) return vsilu(x);
 }
 
-/// Whether the derivative is written with y = f(x) instead of x.
-constexpr bool slope_from_result(Unary kind) {
-  return kind == Unary::sqrt || kind == Unary::rsqrt || kind == Unary::exp || kind == Unary::tanh ||
-         kind == Unary::sigmoid;
+/// What the derivative is written with, besides dy.
+template <class T>
+GRADUS_INLINE const T* slope_operand(Unary kind, const UnaryGradArgs<T>& args) {
+  switch (kind) {
+    case Unary::neg: return args.dy;  // neither x nor y: dy is read twice instead
+    case Unary::sqrt:
+    case Unary::rsqrt:
+    case Unary::exp:
+    case Unary::tanh:
+    case Unary::sigmoid: return args.y;
+    case Unary::abs:
+    case Unary::square:
+    case Unary::log:
+    case Unary::sin:
+    case Unary::cos:
+    case Unary::erf:
+    case Unary::relu:
+    case Unary::relu_squared:
+    case Unary::gelu:
+    case Unary::gelu_tanh:
+    case Unary::silu: return args.x;
+    case Unary::count: break;
+  }
+  return nullptr;
 }
 
-/// dy f'(x); `v` is y where slope_from_result says so, else x.
+/// dy f'(x); `v` is what slope_operand() gives.
+
 template <Unary kind, class T>
 GRADUS_INLINE Vec<T> unary_gradient(const Vec<T>& v, const Vec<T>& dy) {
   const Vec<T> zero = Vec<T>::zero();
@@ -85,8 +106,7 @@ void run_unary(const UnaryArgs<T>& args) {
 
 template <class T, Unary kind>
 void run_unary_grad(const UnaryGradArgs<T>& args) {
-  // neg needs neither x nor y, and reads dy twice instead.
-  const T* v = kind == Unary::neg ? args.dy : slope_from_result(kind) ? args.y : args.x;
+  const T* v = slope_operand(kind, args);
   for_each_vector(
       args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
         store_some(unary_gradient<kind>(load_some(v + i, n), load_some(args.dy + i, n)), args.dx + i, n);

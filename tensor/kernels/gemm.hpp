@@ -142,7 +142,12 @@ Rows<T> group_of_rows(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_t k
   const T* a = g.a + row * g.a_row + k_begin * g.a_k;
   if (g.a_k == 1) return {a, kStripRows * g.a_row, g.a_row, 1};
   if (g.a_row == 1) {
-    run_pack_strips<T>({a, g.a_k, rows, k_size, copy, strip_size(k_size)});
+    run_pack_strips<T>({.source = a,
+                        .k_stride = g.a_k,
+                        .rows = rows,
+                        .k = k_size,
+                        .strips = copy,
+                        .strip = strip_size(k_size)});
   } else {
     for (int64_t r = 0; r < rows; ++r) {
       T* to = copy + r / kStripRows * strip_size(k_size) + r % kStripRows;

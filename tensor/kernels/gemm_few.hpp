@@ -3,7 +3,7 @@
 #include "tensor/kernels/panels.hpp"
 
 /// The product of few rows with packed weights, as in generating token by token: it is done when the weights have been
-/// read, so they are read once, as they stand, and widened in registers. Each output is the chain that gemm.hpp computes
+/// read, so they are read once, as they stand, and dequantized in registers. Each output is the chain that gemm.hpp computes
 /// from the same numbers in f32 panels.
 
 namespace gradus::kernels {
@@ -15,7 +15,8 @@ namespace {
 // takes two panels for each load of an element of x, for then those loads are what takes longest.
 inline constexpr int kFewRegisters = GRADUS_ISA_ID == GRADUS_ISA_ID_avx512 ? 16 : 4;
 inline constexpr int few_panels(PanelFormat format, int rows) {
-  int panels = format == PanelFormat::f32 && rows > 4 ? 2 : static_cast<int>(panel_group(format));
+  int panels = static_cast<int>(panel_group(format));
+  if (format == PanelFormat::f32 && rows > 4) panels = 2;
   while (panels > 1 && panels * rows > kFewRegisters) panels /= 2;
   return panels;
 }
@@ -42,7 +43,7 @@ GRADUS_INLINE void load_words(const int32_t* from, Int16<float>* word, int64_t a
   }
 }
 
-/// The sums of all k, in the format's own way of widening.
+/// The sums of all k, in the format's own way of dequantizing.
 template <PanelFormat Format, int Rows, int Panels>
 GRADUS_INLINE void few_sums(const float* const* a, const int32_t* b, int64_t step, const uint16_t* scales,
                             int64_t k, Vec<float> (*acc)[Panels]) {
@@ -71,28 +72,28 @@ GRADUS_INLINE void few_sums(const float* const* a, const int32_t* b, int64_t ste
     if (p < k) even(p);
   } else {
     for (int64_t group = 0; group < k; group += kScaleGroup, scales += 16) {
-      WidenQ8 widen[Panels];
+      DequantizeQ8 dequantize[Panels];
       GRADUS_UNROLL for (int j = 0; j < Panels; ++j) {
         __builtin_prefetch(scales + j * panel_scales(k) + kAheadScales);
-        widen[j] = WidenQ8(scales + j * panel_scales(k));
+        dequantize[j] = DequantizeQ8(scales + j * panel_scales(k));
       }
-      const auto widen_two = [&](bool second) {
-        GRADUS_UNROLL for (int j = 0; j < Panels; ++j) widen[j](word[j], second, row[0][j], row[1][j]);
+      const auto dequantize_two = [&](bool second) {
+        GRADUS_UNROLL for (int j = 0; j < Panels; ++j) dequantize[j](word[j], second, row[0][j], row[1][j]);
       };
       const int64_t end = group + kScaleGroup < k ? group + kScaleGroup : k;
       int64_t p = group;
       for (; p + 4 <= end; p += 4, b += step) {
         load_words<Panels>(b, word);
-        widen_two(false);
+        dequantize_two(false);
         few_step<Rows, Panels>(a, p, row[0], acc);
         few_step<Rows, Panels>(a, p + 1, row[1], acc);
-        widen_two(true);
+        dequantize_two(true);
         few_step<Rows, Panels>(a, p + 2, row[0], acc);
         few_step<Rows, Panels>(a, p + 3, row[1], acc);
       }
       if (p < end) load_words<Panels>(b, word);
       for (int i = 0; p + i < end; ++i) {
-        if (i % 2 == 0) widen_two(i == 2);
+        if (i % 2 == 0) dequantize_two(i == 2);
         few_step<Rows, Panels>(a, p + i, row[i % 2], acc);
       }
     }

@@ -43,9 +43,9 @@ struct GemmArgs {
   T* c;
   int64_t c_row;
   int64_t m, n, k;
-  bool accumulate;
-  const T* bias;        // n values or null
-  int64_t a_strip = 0;  // 0: not in strips
+  bool accumulate = false;
+  const T* bias = nullptr;  // n values or null
+  int64_t a_strip = 0;      // 0: not in strips
   const GemmBlocking* forced = nullptr;
 };
 
@@ -79,13 +79,21 @@ inline constexpr int64_t kScaleGroup = 32;
 /// So many panels stand interleaved, a line of 16 words of each in turns, the last ones of a matrix fewer: one stream of
 /// memory then feeds as many chains of multiply-adds as it takes to keep up with it.
 inline constexpr int64_t panel_group(PanelFormat format) {
-  return format == PanelFormat::f32 ? 1 : format == PanelFormat::bf16 ? 2 : 4;
+  switch (format) {
+    case PanelFormat::f32: return 1;
+    case PanelFormat::bf16: return 2;
+    case PanelFormat::q8: return 4;
+  }
+  return 0;
 }
 /// Bytes of one panel of k rows, and how many scales it has in q8.
 inline constexpr int64_t panel_bytes(PanelFormat format, int64_t k) {
-  return format == PanelFormat::f32    ? k * 64
-         : format == PanelFormat::bf16 ? (k + 1) / 2 * 64
-                                       : (k + 3) / 4 * 64;
+  switch (format) {
+    case PanelFormat::f32: return k * 64;
+    case PanelFormat::bf16: return (k + 1) / 2 * 64;
+    case PanelFormat::q8: return (k + 3) / 4 * 64;
+  }
+  return 0;
 }
 inline constexpr int64_t panel_scales(int64_t k) { return (k + kScaleGroup - 1) / kScaleGroup * 16; }
 
@@ -94,12 +102,12 @@ struct PackedPanels {
   PanelFormat format;
   const void* data;
   int64_t panels;
-  const uint16_t* scales;  // panel_scales(k) for each panel; null but in q8
+  const uint16_t* scales = nullptr;  // panel_scales(k) for each panel; null but in q8
   int64_t k;
 };
-/// Rounds `count` panels of f32, whole groups but for the matrix's last one, to a narrow format, to nearest even; in q8 a group's scale is its largest size / 127.
+/// Rounds `count` panels of f32, whole groups but for the matrix's last one, to `format`, to nearest even; in q8 a group's scale is its largest size / 127.
 /// Returns false, with the result undefined, where a number is not finite or its scale is beyond f16.
-struct NarrowArgs {
+struct QuantizeArgs {
   const float* source;
   int64_t k, count;
   PanelFormat format;
@@ -107,14 +115,14 @@ struct NarrowArgs {
   uint16_t* scales;
 };
 /// to[j][p][l] = row k_begin + p of panel `panel` + j; k_begin is a multiple of kScaleGroup.
-struct WidenArgs {
+struct DequantizeArgs {
   PackedPanels b;
   int64_t panel, count;
   int64_t k_begin, k_size;
   float* to;
 };
 /// C (m,n) = A (m,k) · B (+ bias) for at most kFewRows rows, where reading B is what takes time; columns start at
-/// panel `panel`, the first of a group. Each output is the chain that gemm gives for the widened panels.
+/// panel `panel`, the first of a group. Each output is the chain that gemm gives for the dequantized panels.
 inline constexpr int64_t kFewRows = 8;
 struct GemmFewArgs {
   const float* a;
@@ -190,10 +198,10 @@ template <class T>
 struct SwigluArgs {
   const T* gate;
   const T* up;
-  T* y;
-  const T* dy;
-  T* dgate;
-  T* dup;
+  T* y = nullptr;
+  const T* dy = nullptr;
+  T* dgate = nullptr;
+  T* dup = nullptr;
   int64_t n;
 };
 
@@ -235,13 +243,13 @@ struct SquaresArgs {
 
 // ---- rows: softmax and norms; x, y, dy, dx are dense (rows, n) ----
 
-/// Forward: y from x. Backward: dx from y and dy. lse (rows) receives max + ln sum where not null.
+/// Forward: y from x. Backward: dx from y and dy.
 template <class T>
 struct SoftmaxArgs {
-  const T* x;
+  const T* x = nullptr;
   T* y;
-  const T* dy;
-  T* dx;
+  const T* dy = nullptr;
+  T* dx = nullptr;
   int64_t rows, n;
 };
 
@@ -298,21 +306,21 @@ template <class T>
 struct AttentionArgs {
   const T* q;  // row `begin`'s head
   int64_t q_row;
-  const T* key_panels;  // (keys/16 rounded up, D, 16)
-  const T* values;      // (keys, value_row), columns beyond D readable up to a multiple of 16
+  const T* key_panels = nullptr;  // (keys/16 rounded up, D, 16)
+  const T* values = nullptr;      // (keys, value_row), columns beyond D readable up to a multiple of 16
   int64_t value_row;
   T* y;
   int64_t y_row;
-  T* lse;  // stride lse_row; may be null
-  int64_t lse_row;
+  T* lse = nullptr;  // stride lse_row; may be null
+  int64_t lse_row = 0;
   int64_t begin, end, keys, head_width;
-  int64_t shift;  // causal: query row i sees keys 0 … i + shift
+  int64_t shift = 0;  // causal: query row i sees keys 0 … i + shift
   bool causal;
   T scale;
   T* scratch;  // attention_scratch(head_width) elements
   // bf16 keys and values in the layouts above, instead of key_panels and values; may be null. f32 only.
-  const uint16_t* short_key_panels;
-  const uint16_t* short_values;
+  const uint16_t* short_key_panels = nullptr;
+  const uint16_t* short_values = nullptr;
 };
 inline constexpr int64_t attention_scratch(int64_t head_width) {
   const int64_t width = (head_width + 15) / 16 * 16;
@@ -361,9 +369,9 @@ struct CrossEntropyArgs {
   int64_t row_stride;
   const int32_t* targets;
   T* lse;
-  T* loss;
-  T* dx;
-  T factor;
+  T* loss = nullptr;
+  T* dx = nullptr;
+  T factor = 0;
   int64_t rows, n;
 };
 
@@ -410,8 +418,8 @@ struct Table {
   void (*gemm)(const GemmArgs<T>&);
   void (*pack)(const PackArgs<T>&);
   void (*pack_strips)(const PackStripsArgs<T>&);
-  bool (*narrow)(const NarrowArgs&);
-  void (*widen)(const WidenArgs&);
+  bool (*quantize)(const QuantizeArgs&);
+  void (*dequantize)(const DequantizeArgs&);
   void (*gemm_few)(const GemmFewArgs&);
   void (*unary[static_cast<int>(Unary::count)])(const UnaryArgs<T>&);
   void (*unary_grad[static_cast<int>(Unary::count)])(const UnaryGradArgs<T>&);
@@ -439,6 +447,17 @@ struct Table {
   void (*adamw)(const AdamWArgs<T>&);
   T (*peak)(const PeakArgs&);
   T (*read)(const ReadArgs&);
+
+  /// List<all pointers above>, by which a test wraps every one.
+  template <template <auto...> class List>
+  using Entries =
+      List<&Table::gemm, &Table::pack, &Table::pack_strips, &Table::quantize, &Table::dequantize,
+           &Table::gemm_few, &Table::unary, &Table::unary_grad, &Table::binary, &Table::affine,
+           &Table::swiglu, &Table::swiglu_grad, &Table::row_sum, &Table::column_sum, &Table::row_max,
+           &Table::squares, &Table::softmax, &Table::softmax_grad, &Table::log_softmax,
+           &Table::log_softmax_grad, &Table::norm, &Table::norm_grad, &Table::norm_weight_grad,
+           &Table::rotary, &Table::attention, &Table::attention_grad, &Table::cross_entropy,
+           &Table::cross_entropy_grad, &Table::dropout, &Table::adamw, &Table::peak, &Table::read>;
 };
 
 /// The table in use for T: for float the one that dispatch chose or GRADUS_ISA names; for double the scalar one.
@@ -453,5 +472,7 @@ const Table<double>& table<double>();
 const char* const* available_isas(int* count);
 /// Uses the named table from here on; an unknown or unavailable name is an error that lists the available ones.
 void select_isa(const char* name);
+/// Uses `replacement`, which must live as long, for float from here on; returns the table in use until now. For tests.
+const Table<float>& replace_table(const Table<float>& replacement);
 
 }  // namespace gradus::kernels

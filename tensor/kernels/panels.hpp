@@ -3,7 +3,7 @@
 #include "tensor/kernels/simd.hpp"
 
 /// Panels: the form in which the product reads its second factor, 16 columns next to each other for each k. Here they are
-/// made from matrices, and made narrow (bf16, q8) and wide again for inference.
+/// made from matrices, and quantized (bf16, q8) and dequantized for inference.
 
 namespace gradus::kernels {
 namespace {
@@ -113,7 +113,7 @@ GRADUS_INLINE uint16_t half_bits(float x) {
 }
 
 /// Floats of positive f16 numbers.
-GRADUS_INLINE Vec<float> widen_scales(const uint16_t* scales) {
+GRADUS_INLINE Vec<float> cast_scales(const uint16_t* scales) {
   return from_bits(load_u16(scales).shift_left(13)) * Vec<float>::set(0x1p112f);
 }
 
@@ -141,7 +141,7 @@ GRADUS_INLINE PanelLines lines_of(PanelFormat format, int64_t k, int64_t panels,
   return {group * panel_bytes(format, k) / 4 + (panel - group) * 16, size * 16};
 }
 
-inline void narrow_bf16(const float* from, int64_t k, int32_t* to, int64_t step) {
+inline void cast_to_bf16(const float* from, int64_t k, int32_t* to, int64_t step) {
   using I = Int16<float>;
   for (int64_t p = 0; p < k; p += 2, to += step) {
     const I low = round_to_brain(Vec<float>::load(from + p * 16)).shift_right(16) & I::set(0xffff);
@@ -153,13 +153,13 @@ inline void narrow_bf16(const float* from, int64_t k, int32_t* to, int64_t step)
 
 /// Four rows of a q8 panel from their words. A number's byte goes into the mantissa of a float 2^19 or 2^11, where it
 /// counts ones; times the scale, less (2^19 + 128) · scale, is a fused multiply-add that is exact, for all three
-/// have at most 24 significant bits. It takes half the operations of widening bytes to integers and those to floats.
-struct WidenQ8 {
+/// have at most 24 significant bits. It takes half the operations of converting bytes to integers and those to floats.
+struct DequantizeQ8 {
   Vec<float> scale, low, high;
 
-  WidenQ8() = default;
-  GRADUS_INLINE explicit WidenQ8(const uint16_t* scales)
-      : scale(widen_scales(scales)),
+  DequantizeQ8() = default;
+  GRADUS_INLINE explicit DequantizeQ8(const uint16_t* scales)
+      : scale(cast_scales(scales)),
         low(Vec<float>::set(-kLowOffset) * scale),
         high(Vec<float>::set(-kHighOffset) * scale) {}
 
@@ -179,7 +179,7 @@ struct WidenQ8 {
   }
 };
 
-inline void narrow_q8(const float* from, int64_t k, int32_t* to, int64_t step, uint16_t* scales) {
+inline void quantize_q8(const float* from, int64_t k, int32_t* to, int64_t step, uint16_t* scales) {
   using V = Vec<float>;
   using I = Int16<float>;
   const V limit = V::set(127.0f);
@@ -190,7 +190,7 @@ inline void narrow_q8(const float* from, int64_t k, int32_t* to, int64_t step, u
     float lanes[16];
     (top / limit).store(lanes);
     for (int l = 0; l < 16; ++l) scales[l] = half_bits(lanes[l]);
-    const V scale = widen_scales(scales);
+    const V scale = cast_scales(scales);
     const Mask16<float> some = scale > V::zero();
     for (int64_t first = group; first < end; first += 4, to += step) {
       I word = I::set(0);
@@ -206,7 +206,7 @@ inline void narrow_q8(const float* from, int64_t k, int32_t* to, int64_t step, u
   }
 }
 
-inline bool run_narrow(const NarrowArgs& g) {
+inline bool run_quantize(const QuantizeArgs& g) {
   Vec<float> strange = Vec<float>::zero();
   for (int64_t i = 0; i < g.count * g.k * 16; i += 16) {
     const Vec<float> x = Vec<float>::load(g.source + i);
@@ -219,17 +219,17 @@ inline bool run_narrow(const NarrowArgs& g) {
     const PanelLines lines = lines_of(g.format, g.k, g.count, j);
     int32_t* to = static_cast<int32_t*>(g.data) + lines.first;
     if (g.format == PanelFormat::bf16) {
-      narrow_bf16(from, g.k, to, lines.step);
+      cast_to_bf16(from, g.k, to, lines.step);
     } else {
       uint16_t* scales = g.scales + j * panel_scales(g.k);
-      narrow_q8(from, g.k, to, lines.step, scales);
+      quantize_q8(from, g.k, to, lines.step, scales);
       for (int64_t i = 0; i < panel_scales(g.k); ++i) fits = fits && scales[i] < 0x7c00;
     }
   }
   return fits;
 }
 
-inline void run_widen(const WidenArgs& g) {
+inline void run_dequantize(const DequantizeArgs& g) {
   const int64_t end = g.k_begin + g.k_size;
   for (int64_t j = 0; j < g.count; ++j) {
     const PanelLines lines = lines_of(g.b.format, g.b.k, g.b.panels, g.panel + j);
@@ -249,13 +249,13 @@ inline void run_widen(const WidenArgs& g) {
       const int32_t* fours = from + g.k_begin / 4 * lines.step;
       const uint16_t* scales = g.b.scales + (g.panel + j) * panel_scales(g.b.k);
       for (int64_t group = g.k_begin; group < end; group += kScaleGroup) {
-        const WidenQ8 widen(scales + group / kScaleGroup * 16);
+        const DequantizeQ8 dequantize(scales + group / kScaleGroup * 16);
         const int64_t stop = group + kScaleGroup < end ? group + kScaleGroup : end;
         for (int64_t p = group; p < stop; p += 4, fours += lines.step) {
           const Int16<float> word = load_i32(fours);
           Vec<float> row[4];
-          widen(word, false, row[0], row[1]);
-          widen(word, true, row[2], row[3]);
+          dequantize(word, false, row[0], row[1]);
+          dequantize(word, true, row[2], row[3]);
           for (int64_t i = 0; i < 4 && p + i < stop; ++i, to += 16) row[i].store(to);
         }
       }
@@ -266,8 +266,8 @@ inline void run_widen(const WidenArgs& g) {
 template <class T>
 void fill_panels(Table<T>& table) {
   table.pack = run_pack<T>;
-  table.narrow = run_narrow;
-  table.widen = run_widen;
+  table.quantize = run_quantize;
+  table.dequantize = run_dequantize;
 }
 
 }  // namespace

@@ -58,15 +58,39 @@ Sizes check_heads(const char* op, const Tensor& q, const Tensor& k, const Tensor
           scale != 0 ? scale : 1.0 / math::sqrt(static_cast<double>(width))};
 }
 
+void check_sequences(const char* op, const Ragged& sequences, const Tensor& q) {
+  const std::vector<int64_t>& offsets = sequences.offsets;
+  check(!offsets.empty() && offsets.front() == 0 && offsets.back() == q.size(0), op,
+        ": the sequences must cover the rows; q is ", q.shape(), " but the last offset is ",
+        offsets.empty() ? 0 : offsets.back());
+  for (std::size_t b = 0; b + 1 < offsets.size(); ++b) {
+    check(offsets[b] <= offsets[b + 1], op, ": offsets must ascend; sequence ", b, " has ",
+          offsets[b + 1] - offsets[b], " rows");
+  }
+}
+
+struct Tile {
+  int64_t sequence;
+  int64_t row;  // its first, counted in the sequence
+};
+
+/// The tiles of query rows of all sequences.
+std::vector<Tile> query_tiles(const std::vector<int64_t>& offsets) {
+  std::vector<Tile> tiles;
+  for (std::size_t b = 0; b + 1 < offsets.size(); ++b) {
+    for (int64_t row = 0; row < offsets[b + 1] - offsets[b]; row += kernels::kQueryBlock)
+      tiles.push_back({static_cast<int64_t>(b), row});
+  }
+  return tiles;
+}
+
 }  // namespace
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged& sequences, int64_t heads,
                  int64_t kv_heads, bool causal, double scale) {
   const Sizes size = check_heads("attention", q, k, v, heads, kv_heads, scale);
   const std::vector<int64_t>& offsets = sequences.offsets;
-  check(!offsets.empty() && offsets.front() == 0 && offsets.back() == size.rows,
-        "attention: the sequences must cover the rows; q is ", q.shape(), " but the last offset is ",
-        offsets.empty() ? 0 : offsets.back());
+  check_sequences("attention", sequences, q);
   const int64_t batch = sequences.count();
   const int64_t d = size.width;
   const int64_t width = round_up(d);
@@ -78,21 +102,14 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
 
   visit_floating(q.dtype(), "attention", [&]<class T>() {
     const auto& table = kernels::table<T>();
-    // Where each sequence's packed keys and values start, and the tiles of query rows of all sequences.
+    // Where each sequence's packed keys and values start.
     std::vector<int64_t> packed(static_cast<std::size_t>(batch) + 1, 0);
-    std::vector<std::pair<int64_t, int64_t>> tiles;  // sequence, first row
-    for (int64_t b = 0; b < batch; ++b) {
-      const int64_t rows = offsets[b + 1] - offsets[b];
-      check(rows >= 0, "attention: offsets must ascend; sequence ", b, " has ", rows, " rows");
-      packed[b + 1] = packed[b] + round_up(rows);
-      for (int64_t row = 0; row < rows; row += kernels::kQueryBlock) {
-        tiles.emplace_back(b, row);
-      }
-    }
+    for (int64_t b = 0; b < batch; ++b) packed[b + 1] = packed[b] + round_up(offsets[b + 1] - offsets[b]);
+    const std::vector<Tile> tiles = query_tiles(offsets);
     const int64_t padded = packed[batch];
     Tensor key_panels = Tensor::empty({kv_heads, padded, d}, q.dtype());
     Tensor value_rows = Tensor::empty({kv_heads, padded, width}, q.dtype());
-    const int64_t tasks = static_cast<int64_t>(tiles.size()) * heads;
+    const int64_t tasks = std::ssize(tiles) * heads;
     detail::ScratchPool<T> scratch(tasks, kernels::attention_scratch(d));
     T* panels_out = key_panels.mutable_data<T>();
     T* values_out = value_rows.mutable_data<T>();
@@ -104,8 +121,13 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
       const int64_t b = task / kv_heads;
       const int64_t g = task % kv_heads;
       const int64_t rows = offsets[b + 1] - offsets[b];
-      table.pack({k_in + offsets[b] * k_row + g * d, 1, k_row, d, rows,
-                  panels_out + (g * padded + packed[b]) * d, d * 16});
+      table.pack({.source = k_in + offsets[b] * k_row + g * d,
+                  .k_stride = 1,
+                  .n_stride = k_row,
+                  .k = d,
+                  .n = rows,
+                  .panels = panels_out + (g * padded + packed[b]) * d,
+                  .panel = d * 16});
       T* to = values_out + (g * padded + packed[b]) * width;
       const T* from = v_in + offsets[b] * v_row + g * d;
       for (int64_t r = 0; r < rows; ++r) {
@@ -124,11 +146,22 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
       const int64_t rows = offsets[b + 1] - offsets[b];
       const int64_t first = offsets[b] + row;
       const typename detail::ScratchPool<T>::Loan room(scratch);
-      table.attention({q_in + first * q_row + h * d, q_row, panels_out + (g * padded + packed[b]) * d,
-                       values_out + (g * padded + packed[b]) * width, width,
-                       y_out + first * heads * d + h * d, heads * d, lse_out + first * heads + h, heads, row,
-                       std::min(row + kernels::kQueryBlock, rows), rows, d, 0, causal,
-                       static_cast<T>(size.scale), room.data(), nullptr, nullptr});
+      table.attention({.q = q_in + first * q_row + h * d,
+                       .q_row = q_row,
+                       .key_panels = panels_out + (g * padded + packed[b]) * d,
+                       .values = values_out + (g * padded + packed[b]) * width,
+                       .value_row = width,
+                       .y = y_out + first * heads * d + h * d,
+                       .y_row = heads * d,
+                       .lse = lse_out + first * heads + h,
+                       .lse_row = heads,
+                       .begin = row,
+                       .end = std::min(row + kernels::kQueryBlock, rows),
+                       .keys = rows,
+                       .head_width = d,
+                       .causal = causal,
+                       .scale = static_cast<T>(size.scale),
+                       .scratch = room.data()});
     });
   });
 
@@ -136,67 +169,67 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
   return record("attention", y, {q, k, v},
                 [saved_q = Saved("attention", queries), saved_k = Saved("attention", keys),
                  saved_v = Saved("attention", values), saved_y = Saved("attention", y),
-                 saved_lse = Saved("attention", lse), offsets, size, batch, d, causal](Backward& back) {
+                 saved_lse = Saved("attention", lse), offsets, size, batch, d, causal](Backward& g) {
                   const int64_t group = size.heads / size.kv_heads;
-                  Tensor dq = Tensor::empty(saved_q.get().shape(), back.dy().dtype());
-                  Tensor dk = Tensor::empty(saved_k.get().shape(), back.dy().dtype());
-                  Tensor dv = Tensor::empty(saved_v.get().shape(), back.dy().dtype());
-                  visit_floating(back.dy().dtype(), "attention", [&]<class T>() {
+                  Tensor dq = Tensor::empty(saved_q.get().shape(), g.dy().dtype());
+                  Tensor dk = Tensor::empty(saved_k.get().shape(), g.dy().dtype());
+                  Tensor dv = Tensor::empty(saved_v.get().shape(), g.dy().dtype());
+                  visit_floating(g.dy().dtype(), "attention", [&]<class T>() {
                     int64_t longest = 0;
                     for (int64_t b = 0; b < batch; ++b)
                       longest = std::max(longest, offsets[b + 1] - offsets[b]);
                     detail::ScratchPool<T> scratch(batch * size.kv_heads,
                                                    kernels::attention_grad_scratch(longest, d));
                     const int64_t y_row = size.heads * d, kv_row = size.kv_heads * d;
-                    const kernels::AttentionGradArgs<T> whole{saved_q.get().data<T>(),
-                                                              saved_q.get().strides()[0],
-                                                              saved_k.get().data<T>(),
-                                                              saved_k.get().strides()[0],
-                                                              saved_v.get().data<T>(),
-                                                              saved_v.get().strides()[0],
-                                                              saved_y.get().data<T>(),
-                                                              y_row,
-                                                              back.dy().data<T>(),
-                                                              y_row,
-                                                              saved_lse.get().data<T>(),
-                                                              size.heads,
-                                                              dq.mutable_data<T>(),
-                                                              y_row,
-                                                              dk.mutable_data<T>(),
-                                                              kv_row,
-                                                              dv.mutable_data<T>(),
-                                                              kv_row,
-                                                              0,
-                                                              group,
-                                                              d,
-                                                              causal,
-                                                              static_cast<T>(size.scale),
-                                                              nullptr};
+                    const kernels::AttentionGradArgs<T> whole{.q = saved_q.get().data<T>(),
+                                                              .q_row = saved_q.get().strides()[0],
+                                                              .k = saved_k.get().data<T>(),
+                                                              .k_row = saved_k.get().strides()[0],
+                                                              .v = saved_v.get().data<T>(),
+                                                              .v_row = saved_v.get().strides()[0],
+                                                              .y = saved_y.get().data<T>(),
+                                                              .y_row = y_row,
+                                                              .dy = g.dy().data<T>(),
+                                                              .dy_row = y_row,
+                                                              .lse = saved_lse.get().data<T>(),
+                                                              .lse_row = size.heads,
+                                                              .dq = dq.mutable_data<T>(),
+                                                              .dq_row = y_row,
+                                                              .dk = dk.mutable_data<T>(),
+                                                              .dk_row = kv_row,
+                                                              .dv = dv.mutable_data<T>(),
+                                                              .dv_row = kv_row,
+                                                              .rows = 0,
+                                                              .group = group,
+                                                              .head_width = d,
+                                                              .causal = causal,
+                                                              .scale = static_cast<T>(size.scale),
+                                                              .scratch = nullptr};
                     const auto run = kernels::table<T>().attention_grad;
                     parallel_for(batch * size.kv_heads, [&](int64_t task) {
                       const int64_t b = task / size.kv_heads;
-                      const int64_t g = task % size.kv_heads;
+                      const int64_t kv = task % size.kv_heads;
                       const int64_t first = offsets[b];
-                      const int64_t h = g * group;
+                      const int64_t h = kv * group;
                       const typename detail::ScratchPool<T>::Loan room(scratch);
                       kernels::AttentionGradArgs<T> part = whole;
                       part.q += first * part.q_row + h * d;
-                      part.k += first * part.k_row + g * d;
-                      part.v += first * part.v_row + g * d;
+                      part.k += first * part.k_row + kv * d;
+                      part.v += first * part.v_row + kv * d;
                       part.y += first * y_row + h * d;
                       part.dy += first * y_row + h * d;
                       part.lse += first * part.lse_row + h;
                       part.dq += first * y_row + h * d;
-                      part.dk += first * kv_row + g * d;
-                      part.dv += first * kv_row + g * d;
+                      part.dk += first * kv_row + kv * d;
+                      part.dv += first * kv_row + kv * d;
                       part.rows = offsets[b + 1] - first;
                       part.scratch = room.data();
                       run(part);
                     });
                   });
-                  if (back.needs(0)) back.add(0, dq);
-                  if (back.needs(1)) back.add(1, dk);
-                  if (back.needs(2)) back.add(2, dv);
+                  if (g.needs(0)) g.add(0, dq);
+                  if (g.needs(1)) g.add(1, dk);
+                  if (g.needs(2)) g.add(2, dv);
                 });
 }
 
@@ -214,64 +247,100 @@ KeyValueCache::KeyValueCache(int64_t capacity_rows, int64_t kv_heads, int64_t he
 
 namespace {
 
-/// Copies rows of k and v to their places in the cache, all in one element type.
+void check_caches(std::span<KeyValueCache* const> caches, const std::vector<int64_t>& offsets,
+                  const Sizes& size) {
+  check(caches.size() + 1 == offsets.size(), "attention_cached: each of ", offsets.size() - 1,
+        " sequences must have a cache; there are ", caches.size());
+  std::vector<std::pair<const Storage*, std::size_t>> owners;
+  for (std::size_t b = 0; b < caches.size(); ++b) {
+    const KeyValueCache* cache = caches[b];
+    check(cache != nullptr && cache->keys.defined() && cache->keys.size(0) == size.kv_heads &&
+              cache->keys.size(2) == size.width,
+          "attention_cached: a cache must be made for ", size.kv_heads, " key/value heads of width ",
+          size.width, "; that of sequence ", b, " is not");
+    check(cache->keys.dtype() == caches[0]->keys.dtype(),
+          "attention_cached: all caches must be of one type; sequence 0 has ",
+          dtype_name(caches[0]->keys.dtype()), ", sequence ", b, " has ", dtype_name(cache->keys.dtype()));
+    const int64_t rows = offsets[b + 1] - offsets[b];
+    check(cache->rows + rows <= cache->capacity,
+          "attention_cached: a cache must have room; that of sequence ", b, " holds ", cache->rows, " of ",
+          cache->capacity, " rows and ", rows, " are new");
+    owners.emplace_back(cache->keys.storage().get(), b);
+  }
+  std::sort(owners.begin(), owners.end());
+  for (std::size_t i = 1; i < owners.size(); ++i) {
+    check(owners[i].first != owners[i - 1].first,
+          "attention_cached: each sequence must have a cache of its own; sequences ", owners[i - 1].second,
+          " and ", owners[i].second, " share one");
+  }
+}
+
+/// Copies each sequence's rows of k and v to their places in its cache, all in one element type.
 template <class T>
-void append_rows(const Tensor& k, const Tensor& v, KeyValueCache& cache, int64_t rows) {
-  const int64_t d = cache.keys.size(2);
-  const int64_t width = cache.values.size(2);
-  const int64_t panel_rows = round_up(cache.capacity);
-  T* keys = cache.keys.mutable_data<T>();
-  T* values = cache.values.mutable_data<T>();
+void append_rows(const Tensor& k, const Tensor& v, const std::vector<int64_t>& offsets,
+                 std::span<KeyValueCache* const> caches, const Sizes& size) {
+  const int64_t d = size.width;
+  const int64_t width = round_up(d);
   const T* k_in = k.data<T>();
   const T* v_in = v.data<T>();
-  parallel_for(cache.keys.size(0), [&](int64_t g) {
-    for (int64_t r = 0; r < rows; ++r) {
-      const int64_t at = cache.rows + r;
-      T* panel =
-          keys + g * panel_rows * d + at / kernels::kLanes * kernels::kLanes * d + at % kernels::kLanes;
+  std::vector<std::pair<T*, T*>> starts;  // of each cache's keys and values
+  for (KeyValueCache* cache : caches)
+    starts.emplace_back(cache->keys.mutable_data<T>(), cache->values.mutable_data<T>());
+  parallel_for(std::ssize(caches) * size.kv_heads, [&](int64_t task) {
+    const int64_t b = task / size.kv_heads;
+    const int64_t g = task % size.kv_heads;
+    const KeyValueCache& cache = *caches[b];
+    T* keys = starts[b].first + g * round_up(cache.capacity) * d;
+    T* values = starts[b].second + g * cache.capacity * width;
+    for (int64_t r = offsets[b]; r < offsets[b + 1]; ++r) {
+      const int64_t at = cache.rows + r - offsets[b];
+      T* panel = keys + at / kernels::kLanes * kernels::kLanes * d + at % kernels::kLanes;
       for (int64_t i = 0; i < d; ++i) panel[i * kernels::kLanes] = k_in[r * k.strides()[0] + g * d + i];
-      std::copy_n(v_in + r * v.strides()[0] + g * d, d, values + (g * cache.capacity + at) * width);
+      std::copy_n(v_in + r * v.strides()[0] + g * d, d, values + at * width);
     }
   });
+  for (std::size_t b = 0; b < caches.size(); ++b) caches[b]->rows += offsets[b + 1] - offsets[b];
 }
 
 }  // namespace
 
-Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyValueCache& cache,
-                        int64_t heads, int64_t kv_heads, double scale) {
+Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged& sequences,
+                        std::span<KeyValueCache* const> caches, int64_t heads, int64_t kv_heads,
+                        double scale) {
   const Sizes size = check_heads("attention_cached", q, k, v, heads, kv_heads, scale);
+  const std::vector<int64_t>& offsets = sequences.offsets;
   check(q.dtype() == DType::f32, "attention_cached: tensors must be f32; q is ", dtype_name(q.dtype()));
-  check(cache.keys.defined() && cache.keys.size(0) == kv_heads && cache.keys.size(2) == size.width,
-        "attention_cached: the cache must be made for ", kv_heads, " key/value heads of width ", size.width);
-  check(cache.rows + size.rows <= cache.capacity, "attention_cached: the cache must have room; it holds ",
-        cache.rows, " of ", cache.capacity, " rows and ", size.rows, " are new");
-  const bool narrow = cache.keys.dtype() == DType::bf16;
+  check_sequences("attention_cached", sequences, q);
+  check_caches(caches, offsets, size);
+  const bool narrow = !caches.empty() && caches[0]->keys.dtype() == DType::bf16;
   const int64_t d = size.width;
   const int64_t width = round_up(d);
-  const int64_t first = cache.rows;
   const Tensor queries = dense_rows(q);
-  if (narrow) {
-    append_rows<bf16_t>(cast(k.detach(), DType::bf16), cast(v.detach(), DType::bf16), cache, size.rows);
-  } else {
-    append_rows<float>(dense_rows(k), dense_rows(v), cache, size.rows);
-  }
-  cache.rows += size.rows;
   const Tensor y = Tensor::empty(q.shape());
-  const int64_t tiles = (size.rows + kernels::kQueryBlock - 1) / kernels::kQueryBlock;
-  detail::ScratchPool<float> scratch(tiles * heads, kernels::attention_scratch(d));
+  const std::vector<Tile> tiles = query_tiles(offsets);
+  const int64_t tasks = std::ssize(tiles) * heads;
+  detail::ScratchPool<float> scratch(tasks, kernels::attention_scratch(d));
+  if (narrow) {
+    append_rows<bf16_t>(cast(k.detach(), DType::bf16), cast(v.detach(), DType::bf16), offsets, caches, size);
+  } else {
+    append_rows<float>(dense_rows(k), dense_rows(v), offsets, caches, size);
+  }
   const float* q_in = queries.data<float>();
   const int64_t q_row = queries.strides()[0];
   float* y_out = y.mutable_data<float>();
   const auto& table = kernels::table<float>();
-  const int64_t head_keys = round_up(cache.capacity) * d;
-  const int64_t head_values = cache.capacity * width;
-  parallel_for(tiles * heads, [&](int64_t task) {
-    const int64_t row = task / heads * kernels::kQueryBlock;
+  parallel_for(tasks, [&](int64_t task) {
+    const auto [b, row] = tiles[static_cast<std::size_t>(task / heads)];
     const int64_t h = task % heads;
     const int64_t g = h / (heads / kv_heads);
+    const KeyValueCache& cache = *caches[b];
+    const int64_t first = offsets[b] + row;
+    const int64_t rows = offsets[b + 1] - offsets[b];
+    const int64_t head_keys = round_up(cache.capacity) * d;
+    const int64_t head_values = cache.capacity * width;
     const detail::ScratchPool<float>::Loan room(scratch);
     kernels::AttentionArgs<float> args{};
-    args.q = q_in + row * q_row + h * d;
+    args.q = q_in + first * q_row + h * d;
     args.q_row = q_row;
     if (narrow) {
       args.short_key_panels = &cache.keys.data<bf16_t>()[g * head_keys].bits;
@@ -281,13 +350,13 @@ Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, KeyVa
       args.values = cache.values.data<float>() + g * head_values;
     }
     args.value_row = width;
-    args.y = y_out + row * heads * d + h * d;
+    args.y = y_out + first * heads * d + h * d;
     args.y_row = heads * d;
     args.begin = row;
-    args.end = std::min(row + kernels::kQueryBlock, size.rows);
+    args.end = std::min(row + kernels::kQueryBlock, rows);
     args.keys = cache.rows;
     args.head_width = d;
-    args.shift = first;
+    args.shift = cache.rows - rows;
     args.causal = true;
     args.scale = static_cast<float>(size.scale);
     args.scratch = room.data();

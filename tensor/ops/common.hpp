@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "tensor/autodiff.hpp"
+#include "tensor/detail/visit_floating.hpp"
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
 #include "tensor/tensor.hpp"
@@ -18,15 +19,6 @@ inline constexpr int64_t kElementwiseGrain = 8192;
 /// Columns of one chunk of a sum over rows, which is one chain for each column and thus not cut along rows.
 inline constexpr int64_t kColumnSumGrain = 64;
 
-/// Calls function.operator()<T>() with the C++ type of an op's operands; an error naming the op for other types.
-template <class Function>
-decltype(auto) visit_floating(DType dtype, const char* op, Function&& function) {
-  check(is_floating(dtype), op, ": element type must be f32 or f64; it is ", dtype_name(dtype),
-        "; use cast()");
-  if (dtype == DType::f64) return function.template operator()<double>();
-  return function.template operator()<float>();
-}
-
 /// An error naming the op unless both have the same element type.
 inline void check_same_dtype(const char* op, const Tensor& a, const Tensor& b) {
   check(a.dtype() == b.dtype(), op, ": operands must have the same element type; they are ",
@@ -37,15 +29,6 @@ inline void check_same_dtype(const char* op, const Tensor& a, const Tensor& b) {
 void check_ids(const char* op, const char* what, const Tensor& ids, int64_t limit, const char* advice);
 /// An error unless ids are i32.
 void check_id_type(const char* op, const char* what, const Tensor& ids);
-
-/// Sums the axes along which `shape` was stretched to the gradient's shape; the gradient itself where none was.
-/// note: each axis is one chain in ascending order, or 16 lanes where it is the last one.
-Tensor sum_to_shape(const Tensor& gradient, const Shape& shape);
-
-/// Adds sum_to_shape(gradient, shape of input i) to input i's gradient, where `shape` is that input's shape.
-/// note: where only leading axes were stretched (a bias, learned positions) the chain of each element goes on from call
-///       to call, so that a batch cut into micro-batches gives the same bits.
-void add_summed(Backward& g, int i, const Tensor& gradient, const Shape& shape);
 
 /// An element at any address: external memory may be misaligned.
 template <class T>

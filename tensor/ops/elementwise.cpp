@@ -1,10 +1,13 @@
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include "tensor/autodiff.hpp"
 #include "tensor/kernels/kernels.hpp"
+#include "tensor/math.hpp"
 #include "tensor/ops.hpp"
 #include "tensor/ops/common.hpp"
+#include "tensor/ops/reduce.hpp"
 #include "tensor/parallel.hpp"
 
 namespace gradus {
@@ -25,15 +28,24 @@ Tensor binary_forward(Binary kind, const char* op, const Tensor& a, const Tensor
     const T* pb = b.data<T>();
     T* py = y.mutable_data<T>();
     loop.for_each_run([&](int64_t first, const std::array<int64_t, 2>& at, int64_t count) {
-      kernel({pa + at[0], loop.step(0), pb + at[1], loop.step(1), py + first, count});
+      kernel({.a = pa + at[0],
+              .a_stride = loop.step(0),
+              .b = pb + at[1],
+              .b_stride = loop.step(1),
+              .y = py + first,
+              .n = count});
     });
   });
   return y;
 }
 
-void check_operands(const char* op, const Tensor& a, const Tensor& b) {
-  check(is_floating(a.dtype()), op, ": element type must be f32 or f64; it is ", dtype_name(a.dtype()),
+void check_floating(const char* op, const Tensor& x) {
+  check(is_floating(x.dtype()), op, ": element type must be f32 or f64; it is ", dtype_name(x.dtype()),
         "; use cast()");
+}
+
+void check_operands(const char* op, const Tensor& a, const Tensor& b) {
+  check_floating(op, a);
   check_same_dtype(op, a, b);
 }
 
@@ -106,7 +118,37 @@ Tensor affine_forward(const char* op, const Tensor& x, double scale, double offs
     const T* px = dense.data<T>();
     T* py = y.mutable_data<T>();
     parallel_ranges(y.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-      kernel({px + begin, py + begin, end - begin, static_cast<T>(scale), static_cast<T>(offset)});
+      kernel({.x = px + begin,
+              .y = py + begin,
+              .n = end - begin,
+              .scale = static_cast<T>(scale),
+              .offset = static_cast<T>(offset)});
+    });
+  });
+  return y;
+}
+
+/// A scalar that an op of x takes for its other operand.
+Tensor number(const char* op, double value, const Tensor& x) {
+  check_floating(op, x);
+  return Tensor::full({}, value, x.dtype());
+}
+
+/// x^exponent, x below 0 too, where the exponent is a whole number; one rounding from double.
+double power(double x, double exponent) {
+  const bool negative = std::signbit(x) && std::trunc(exponent) == exponent;
+  const double size = math::pow(negative ? -x : x, exponent);
+  return negative && std::fmod(exponent, 2) != 0 ? -size : size;
+}
+
+Tensor powers(const Tensor& x, double exponent) {
+  const Tensor dense = x.to_contiguous();
+  const Tensor y = Tensor::empty(x.shape(), x.dtype());
+  visit_floating(x.dtype(), "pow", [&]<class T>() {
+    const T* px = dense.data<T>();
+    T* py = y.mutable_data<T>();
+    parallel_ranges(y.numel(), kElementwiseGrain / 32, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) py[i] = static_cast<T>(power(load_element(px + i), exponent));
     });
   });
   return y;
@@ -122,7 +164,7 @@ Tensor unary_forward(Unary kind, const char* op, const Tensor& x) {
     const T* px = x.data<T>();
     T* py = y.mutable_data<T>();
     parallel_ranges(y.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-      kernel({px + begin, py + begin, end - begin});
+      kernel({.x = px + begin, .y = py + begin, .n = end - begin});
     });
   });
   return y;
@@ -137,19 +179,30 @@ Tensor unary(Unary kind, const char* op, const Tensor& x, Keeps keeps) {
   const Tensor dense = x.to_contiguous();
   Tensor y = unary_forward(kind, op, dense);
   if (!will_record({&x})) return y;
-  const Saved saved = keeps == Keeps::nothing ? Saved() : Saved(op, keeps == Keeps::x ? dense : y);
+  Saved saved;
+  switch (keeps) {
+    case Keeps::nothing: break;
+    case Keeps::x: saved = Saved(op, dense); break;
+    case Keeps::y: saved = Saved(op, y); break;
+  }
   return record(op, std::move(y), {x}, [kind, op, keeps, saved](Backward& g) {
     if (!g.needs(0)) return;
     const Tensor kept = saved.get();
     Tensor dx = Tensor::empty(g.dy().shape(), g.dy().dtype());
     visit_floating(dx.dtype(), op, [&]<class T>() {
       const auto kernel = kernels::table<T>().unary_grad[static_cast<int>(kind)];
-      const T* px = keeps == Keeps::x ? kept.data<T>() : nullptr;
-      const T* py = keeps == Keeps::y ? kept.data<T>() : nullptr;
+      const T* px = nullptr;
+      const T* py = nullptr;
+      if (keeps == Keeps::x) px = kept.data<T>();
+      if (keeps == Keeps::y) py = kept.data<T>();
       const T* pdy = g.dy().data<T>();
       T* pdx = dx.mutable_data<T>();
       parallel_ranges(dx.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-        kernel({px ? px + begin : nullptr, py ? py + begin : nullptr, pdy + begin, pdx + begin, end - begin});
+        kernel({.x = px ? px + begin : nullptr,
+                .y = py ? py + begin : nullptr,
+                .dy = pdy + begin,
+                .dx = pdx + begin,
+                .n = end - begin});
       });
     });
     g.add(0, dx);
@@ -222,11 +275,52 @@ Tensor add(const Tensor& x, double value) {
   return record("add", std::move(y), {x}, [](Backward& g) { g.add(0, g.dy()); });
 }
 
+Tensor sub(const Tensor& x, double value) {
+  Tensor y = affine_forward("sub", x, 1, -value);
+  return record("sub", std::move(y), {x}, [](Backward& g) { g.add(0, g.dy()); });
+}
+
+Tensor sub(double value, const Tensor& x) {
+  Tensor y = affine_forward("sub", x, -1, value);
+  return record("sub", std::move(y), {x}, [](Backward& g) { g.add(0, negated(g.dy())); });
+}
+
 Tensor mul(const Tensor& x, double value) {
   Tensor y = affine_forward("mul", x, value, 0);
   return record("mul", std::move(y), {x}, [value](Backward& g) {
     if (g.needs(0)) g.add(0, affine_forward("mul", g.dy(), value, 0));
   });
+}
+
+Tensor div(const Tensor& x, double value) {
+  const Tensor divisor = number("div", value, x);
+  Tensor y = binary_forward(Binary::div, "div", x, divisor);
+  return record("div", std::move(y), {x},
+                [divisor](Backward& g) { g.add(0, binary_forward(Binary::div, "div", g.dy(), divisor)); });
+}
+
+Tensor div(double value, const Tensor& x) { return div(number("div", value, x), x); }
+
+Tensor pow(const Tensor& x, double exponent) {
+  check_floating("pow", x);
+  check(std::isfinite(exponent), "pow: the exponent must be finite; it is ", exponent, "; give a number");
+  if (exponent == -1) return div(1.0, x);
+  if (exponent == 0.5) return sqrt(x);
+  if (exponent == 1) return x;
+  if (exponent == 2) return square(x);
+  Tensor y = powers(x, exponent);
+  if (!will_record({&x})) return y;
+  return record("pow", std::move(y), {x}, [exponent, saved = Saved("pow", x)](Backward& g) {
+    const Tensor slope = exponent == 0
+                             ? Tensor::zeros(g.dy().shape(), g.dy().dtype())
+                             : affine_forward("pow", powers(saved.get(), exponent - 1), exponent, 0);
+    g.add(0, binary_forward(Binary::mul, "pow", g.dy(), slope));
+  });
+}
+
+Tensor clamp(const Tensor& x, double low, double high) {
+  check(low <= high, "clamp: low must not be above high; they are ", low, " and ", high, "; swap them");
+  return minimum(maximum(x, number("clamp", low, x)), number("clamp", high, x));
 }
 
 Tensor equal(const Tensor& a, const Tensor& b) {
@@ -299,7 +393,7 @@ Tensor dense_swiglu(const Tensor& gate, const Tensor& up) {
     const T* pu = up.data<T>();
     T* py = y.mutable_data<T>();
     parallel_ranges(y.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-      kernel({pg + begin, pu + begin, py + begin, nullptr, nullptr, nullptr, end - begin});
+      kernel({.gate = pg + begin, .up = pu + begin, .y = py + begin, .n = end - begin});
     });
   });
   return y;
@@ -330,7 +424,12 @@ Tensor swiglu(const Tensor& gate, const Tensor& up) {
       T* pdg = dgate.mutable_data<T>();
       T* pdu = dup.mutable_data<T>();
       parallel_ranges(dup.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-        kernel({pg + begin, pu + begin, nullptr, pdy + begin, pdg + begin, pdu + begin, end - begin});
+        kernel({.gate = pg + begin,
+                .up = pu + begin,
+                .dy = pdy + begin,
+                .dgate = pdg + begin,
+                .dup = pdu + begin,
+                .n = end - begin});
       });
     });
     g.add(0, dgate);

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cstring>
+#include <numeric>
+#include <vector>
 
 #include "tensor/ops.hpp"
 #include "tensor/ops/common.hpp"
@@ -11,25 +13,39 @@ constexpr int64_t kGrain = 16384;  // elements of one chunk, which holds whole r
 
 int64_t row_grain(int64_t width) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, width)); }
 
-}  // namespace
-
-void check_ids(const char* op, const char* what, const Tensor& ids, int64_t limit, const char* advice) {
-  const auto* values = ids.data<int32_t>();
-  int64_t bad = -1;
-  parallel_for(1, [&](int64_t) {  // where nothing runs (see GhostMemory) there is nothing to read either
-    for (int64_t n = 0; n < ids.numel() && bad < 0; ++n) {
-      const int32_t id = load_element(values + n);
-      if (id < 0 || id >= limit) bad = n;
-    }
+/// The places of the k largest elements of each row of a dense x in descending order, (…, k).
+Tensor largest_places(const Tensor& x, int64_t k) {
+  const int64_t n = x.size(-1);
+  check(n <= int64_t{1} << 31, "topk: the axis must have at most 2^31 elements; it has ", n, " in shape ",
+        x.shape(), "; check what was selected");
+  Shape shape = x.shape();
+  shape[x.rank() - 1] = k;
+  const Tensor places = Tensor::empty(shape, DType::i32);
+  visit_floating(x.dtype(), "topk", [&]<class T>() {
+    const T* x_data = x.data<T>();
+    auto* place = places.mutable_data<int32_t>();
+    parallel_ranges(k == 0 ? 0 : x.numel() / n, row_grain(n), [&](int64_t begin, int64_t end) {
+      std::vector<int32_t> order(static_cast<std::size_t>(n));
+      for (int64_t r = begin; r < end; ++r) {
+        std::iota(order.begin(), order.end(), 0);
+        // A total order: what std::partial_sort leaves open does not matter.
+        std::partial_sort(order.begin(), order.begin() + k, order.end(),
+                          [row = x_data + r * n](int32_t a, int32_t b) {
+                            const T left = load_element(row + a);
+                            const T right = load_element(row + b);
+                            const bool left_nan = left != left;
+                            const bool right_nan = right != right;
+                            if (left_nan != right_nan) return left_nan;
+                            return left != right && !left_nan ? left > right : a < b;
+                          });
+        std::copy(order.begin(), order.begin() + k, place + r * k);
+      }
+    });
   });
-  check(bad < 0, op, ": ", what, " must be in [0, ", limit - 1, "]; element ", bad, " of ", what, " ",
-        ids.shape(), " is ", bad < 0 ? 0 : load_element(values + bad), "; ", advice);
+  return places;
 }
 
-void check_id_type(const char* op, const char* what, const Tensor& ids) {
-  check(ids.dtype() == DType::i32, op, ": ", what, " must be i32; they are ", dtype_name(ids.dtype()),
-        "; use cast()");
-}
+}  // namespace
 
 Tensor embedding(const Tensor& table, const Tensor& ids) {
   check(table.rank() == 2, "embedding: the table must be (ids, channels); it is ", table.shape(),
@@ -104,6 +120,16 @@ Tensor gather(const Tensor& x, const Tensor& index) {
                   });
                   g.add(0, dx);
                 });
+}
+
+TopK topk(const Tensor& x, int64_t k, int axis) {
+  const int at = x.shape().normalize_axis(axis, "topk");
+  check(k >= 0 && k <= x.shape()[at], "topk: k must be between 0 and the size of the axis; k is ", k,
+        ", axis ", at, " of shape ", x.shape(), "; ask for fewer");
+  const Tensor rows = transpose(x, at, -1);
+  const Tensor places = largest_places(rows.to_contiguous(), k);
+  const auto in_place = [at](const Tensor& y) { return contiguous(transpose(y, at, -1)); };
+  return {in_place(gather(rows, places)), in_place(places)};
 }
 
 Tensor one_hot(const Tensor& ids, int64_t classes, DType dtype) {

@@ -27,7 +27,7 @@ int64_t count_targets(const char* op, const Tensor& targets, int64_t classes) {
   const auto* values = targets.data<int32_t>();
   int64_t counted = targets.numel();
   int64_t bad = -1;
-  parallel_for(1, [&](int64_t) {  // where nothing runs (see GhostMemory) there is nothing to read either
+  parallel_for(1, [&](int64_t) {  // where nothing runs (see DryRunMemory) there is nothing to read either
     for (int64_t n = 0; n < targets.numel() && bad < 0; ++n) {
       const int32_t target = load_element(values + n);
       if (target < -1 || target >= classes) bad = n;
@@ -52,8 +52,13 @@ std::pair<Tensor, Tensor> row_losses(const char* op, const Tensor& logits, const
     T* lse_data = lse.mutable_data<T>();
     T* loss_data = loss.mutable_data<T>();
     parallel_ranges(rows, row_grain(classes), [&](int64_t begin, int64_t end) {
-      kernels::table<T>().cross_entropy({x + begin * classes, classes, target + begin, lse_data + begin,
-                                         loss_data + begin, nullptr, T(0), end - begin, classes});
+      kernels::table<T>().cross_entropy({.x = x + begin * classes,
+                                         .row_stride = classes,
+                                         .targets = target + begin,
+                                         .lse = lse_data + begin,
+                                         .loss = loss_data + begin,
+                                         .rows = end - begin,
+                                         .n = classes});
     });
   });
   return {lse, loss};
@@ -107,9 +112,14 @@ Tensor detail::cross_entropy_part(const Tensor& logits, const Tensor& targets, d
                     T* lse_data = const_cast<T*>(kept_lse.data<T>());
                     T* dx_data = dx.mutable_data<T>();
                     parallel_ranges(x.size(0), row_grain(classes), [&](int64_t begin, int64_t end) {
-                      kernels::table<T>().cross_entropy_grad(
-                          {x_data + begin * classes, classes, target + begin, lse_data + begin, nullptr,
-                           dx_data + begin * classes, static_cast<T>(factor), end - begin, classes});
+                      kernels::table<T>().cross_entropy_grad({.x = x_data + begin * classes,
+                                                              .row_stride = classes,
+                                                              .targets = target + begin,
+                                                              .lse = lse_data + begin,
+                                                              .dx = dx_data + begin * classes,
+                                                              .factor = static_cast<T>(factor),
+                                                              .rows = end - begin,
+                                                              .n = classes});
                     });
                   });
                   x = Tensor();
@@ -138,9 +148,14 @@ Tensor dropout(const Tensor& x, double p, const Random& random, uint64_t first_i
       const T* from_data = input.data<T>();
       T* to_data = to.mutable_data<T>();
       parallel_ranges(from.numel(), kGrain, [&](int64_t begin, int64_t end) {
-        kernels::table<T>().dropout({from_data + begin, to_data + begin, end - begin, random.seed(),
-                                     random.stream(), first_index + static_cast<uint64_t>(begin), threshold,
-                                     static_cast<T>(1 / (1 - p))});
+        kernels::table<T>().dropout({.x = from_data + begin,
+                                     .y = to_data + begin,
+                                     .n = end - begin,
+                                     .seed = random.seed(),
+                                     .stream = random.stream(),
+                                     .first = first_index + static_cast<uint64_t>(begin),
+                                     .threshold = threshold,
+                                     .scale = static_cast<T>(1 / (1 - p))});
       });
     });
     return to;

@@ -6,6 +6,7 @@
 #include "tensor/ops.hpp"
 #include "tensor/ops/common.hpp"
 #include "tensor/ops/product.hpp"
+#include "tensor/ops/reduce.hpp"
 #include "tensor/parallel.hpp"
 
 namespace gradus {
@@ -61,8 +62,13 @@ Tensor product_of(const Tensor& a, const Tensor& b) {
     T* to = y.mutable_data<T>();
     const int64_t count = batch.numel();
     for (int64_t i = 0; i < count; ++i) {
-      detail::multiply<T>(
-          {m, n, k, matrix_at<T>(a, offset_of(a, i)), matrix_at<T>(b, offset_of(b, i)), to + i * m * n, n});
+      detail::multiply<T>({.m = m,
+                           .n = n,
+                           .k = k,
+                           .a = matrix_at<T>(a, offset_of(a, i)),
+                           .b = matrix_at<T>(b, offset_of(b, i)),
+                           .c = to + i * m * n,
+                           .c_row = n});
     }
   });
   return y;
@@ -114,32 +120,26 @@ kernels::Unary unary_of(Activation activation) {
     case Activation::relu_squared: return kernels::Unary::relu_squared;
     case Activation::gelu: return kernels::Unary::gelu;
     case Activation::gelu_tanh: return kernels::Unary::gelu_tanh;
-    default: return kernels::Unary::silu;
+    case Activation::silu: return kernels::Unary::silu;
+    case Activation::none: break;
   }
+  fail("linear: the activation must be one that bends; it is number ", static_cast<int>(activation));
 }
 
 }  // namespace
 
 Tensor detail::activated_rows(const Tensor& pre, Activation activation) {
+  if (activation == Activation::none) return pre;
   const Tensor y = Tensor::empty(pre.shape(), pre.dtype());
   visit_floating(pre.dtype(), "linear", [&]<class T>() {
     const auto apply = kernels::table<T>().unary[static_cast<int>(unary_of(activation))];
     const T* from = pre.data<T>();
     T* to = y.mutable_data<T>();
     parallel_ranges(y.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-      apply({from + begin, to + begin, end - begin});
+      apply({.x = from + begin, .y = to + begin, .n = end - begin});
     });
   });
   return y;
-}
-
-Tensor detail::as_rows(const Tensor& x) {
-  const int64_t k = x.size(-1);
-  const bool rows_stand = x.rank() == 2 && (x.strides()[1] == 1 || k == 1);
-  const Tensor dense = rows_stand ? x.detach() : x.to_contiguous();
-  if (rows_stand) return dense;
-  const int64_t rows = k == 0 ? 0 : x.numel() / k;
-  return dense.view({rows, k}, {k, 1}, 0);
 }
 
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation activation) {
@@ -161,19 +161,18 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation a
   visit_floating(x.dtype(), "linear", [&]<class T>() {
     // w is read as its transpose: element (k, n) of the second factor stands at n·row + k·column.
     const Matrix<T> transpose{w.data<T>(), w.strides()[1], w.strides()[0]};
-    detail::multiply_parameter<T>({m,
-                                   n,
-                                   k,
-                                   {rows.data<T>(), rows.strides()[0], 1},
-                                   transpose,
-                                   pre.mutable_data<T>(),
-                                   n,
-                                   false,
-                                   bias.defined() ? flat_bias.data<T>() : nullptr},
+    detail::multiply_parameter<T>({.m = m,
+                                   .n = n,
+                                   .k = k,
+                                   .a = {rows.data<T>(), rows.strides()[0], 1},
+                                   .b = transpose,
+                                   .c = pre.mutable_data<T>(),
+                                   .c_row = n,
+                                   .bias = bias.defined() ? flat_bias.data<T>() : nullptr},
                                   w);
   });
   const bool activated = activation != Activation::none;
-  const Tensor y = activated ? activated_rows(pre, activation) : pre;
+  const Tensor y = activated_rows(pre, activation);
   if (!will_record({&x, &w, &bias})) return y;
   std::vector<Tensor> inputs{x, w};
   if (bias.defined()) inputs.push_back(bias);
@@ -195,34 +194,41 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation a
             const T* dy = g.dy().template data<T>();
             T* to = dpre.mutable_data<T>();
             parallel_ranges(dpre.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {
-              apply({from + begin, nullptr, dy + begin, to + begin, end - begin});
+              apply({.x = from + begin, .y = nullptr, .dy = dy + begin, .dx = to + begin, .n = end - begin});
             });
           }
           const T* du = dpre.data<T>();
           if (g.needs(0)) {
             Tensor dx = Tensor::empty(shape_x, weight.dtype());
             const Matrix<T> as_is{weight.data<T>(), weight.strides()[0], weight.strides()[1]};
-            detail::multiply_parameter<T>({m, k, n, {du, n, 1}, as_is, dx.mutable_data<T>(), k}, weight);
+            detail::multiply_parameter<T>(
+                {.m = m, .n = k, .k = n, .a = {du, n, 1}, .b = as_is, .c = dx.mutable_data<T>(), .c_row = k},
+                weight);
             g.add(0, dx);
           }
           if (g.needs(1)) {
             bool fresh = false;
             Tensor dw = g.into(1, fresh);
-            detail::multiply<T>({n,
-                                 k,
-                                 m,
-                                 {du, 1, n},
-                                 {input.data<T>(), input.strides()[0], 1},
-                                 dw.mutable_data<T>(),
-                                 k,
-                                 !fresh});
+            detail::multiply<T>({.m = n,
+                                 .n = k,
+                                 .k = m,
+                                 .a = {du, 1, n},
+                                 .b = {input.data<T>(), input.strides()[0], 1},
+                                 .c = dw.mutable_data<T>(),
+                                 .c_row = k,
+                                 .accumulate = !fresh});
           }
           if (has_bias && g.needs(2)) {
             bool fresh = false;
             Tensor db = g.into(2, fresh);
             T* to = db.mutable_data<T>();
             parallel_ranges(n, kColumnSumGrain, [&](int64_t begin, int64_t end) {
-              table.column_sum({du + begin, n, to + begin, m, end - begin, !fresh});
+              table.column_sum({.x = du + begin,
+                                .row_stride = n,
+                                .y = to + begin,
+                                .rows = m,
+                                .n = end - begin,
+                                .accumulate = !fresh});
             });
           }
         });

@@ -65,65 +65,75 @@ Tensor normalize(const char* op, const Tensor& x, const Tensor& weight, const Te
   const Saved saved_x(op, input);
   const Saved saved_weight(op, scale);
 
-  const Tensor result =
-      record(op, y, {x, weight, bias},
-             [rows, n, grain, centered, op, saved_x, saved_weight, saved_mean = Saved(op, mean),
-              saved_rstd = Saved(op, rstd)](Backward& g) {
-               const Tensor kept_x = saved_x.get();
-               const Tensor kept_mean = saved_mean.get();
-               const Tensor kept_rstd = saved_rstd.get();
-               visit_floating(kept_x.dtype(), op, [&]<class T>() {
-                 const T* x_data = kept_x.data<T>();
-                 const T* dy_data = g.dy().data<T>();
-                 // Kernels take one argument struct for both directions; gradients read mean and rstd.
-                 T* mean_data = centered ? const_cast<T*>(kept_mean.data<T>()) : nullptr;
-                 T* rstd_data = const_cast<T*>(kept_rstd.data<T>());
+  const Tensor result = record(op, y, {x, weight, bias},
+                               [rows, n, grain, centered, op, saved_x, saved_weight,
+                                saved_mean = Saved(op, mean), saved_rstd = Saved(op, rstd)](Backward& g) {
+                                 const Tensor kept_x = saved_x.get();
+                                 const Tensor kept_mean = saved_mean.get();
+                                 const Tensor kept_rstd = saved_rstd.get();
+                                 visit_floating(kept_x.dtype(), op, [&]<class T>() {
+                                   const T* x_data = kept_x.data<T>();
+                                   const T* dy_data = g.dy().data<T>();
+                                   // Kernels take one argument struct for both directions; gradients read mean and rstd.
+                                   T* mean_data = centered ? const_cast<T*>(kept_mean.data<T>()) : nullptr;
+                                   T* rstd_data = const_cast<T*>(kept_rstd.data<T>());
 
-                 // dx = (g - mean(g) - x̂ mean(g x̂)) / σ with g = dy weight, a row at a time.
-                 if (g.needs(0)) {
-                   const Tensor dx = Tensor::empty(kept_x.shape(), kept_x.dtype());
-                   const Tensor kept_weight = saved_weight.get();
-                   const T* weight_data = kept_weight.data<T>();
-                   T* dx_data = dx.mutable_data<T>();
-                   parallel_ranges(rows, grain, [&](int64_t begin, int64_t end) {
-                     kernels::NormArgs<T> args{};
-                     args.x = x_data + begin * n;
-                     args.weight = weight_data;
-                     args.mean = centered ? mean_data + begin : nullptr;
-                     args.rstd = rstd_data + begin;
-                     args.dy = dy_data + begin * n;
-                     args.dx = dx_data + begin * n;
-                     args.rows = end - begin;
-                     args.n = n;
-                     kernels::table<T>().norm_grad(args);
-                   });
-                   g.add(0, dx);
-                 }
+                                   // dx = (g - mean(g) - x̂ mean(g x̂)) / σ with g = dy weight, a row at a time.
+                                   if (g.needs(0)) {
+                                     const Tensor dx = Tensor::empty(kept_x.shape(), kept_x.dtype());
+                                     const Tensor kept_weight = saved_weight.get();
+                                     const T* weight_data = kept_weight.data<T>();
+                                     T* dx_data = dx.mutable_data<T>();
+                                     parallel_ranges(rows, grain, [&](int64_t begin, int64_t end) {
+                                       kernels::NormArgs<T> args{};
+                                       args.x = x_data + begin * n;
+                                       args.weight = weight_data;
+                                       args.mean = centered ? mean_data + begin : nullptr;
+                                       args.rstd = rstd_data + begin;
+                                       args.dy = dy_data + begin * n;
+                                       args.dx = dx_data + begin * n;
+                                       args.rows = end - begin;
+                                       args.n = n;
+                                       kernels::table<T>().norm_grad(args);
+                                     });
+                                     g.add(0, dx);
+                                   }
 
-                 // dweight = Σ dy x̂ and dbias = Σ dy, each column one chain from 0 that goes on from call to call.
-                 if (!g.needs(1) && !g.needs(2)) return;
-                 const auto chains = [&](int i) {
-                   bool fresh = true;
-                   const Tensor sums = g.needs(i) ? g.into(i, fresh) : Tensor::empty({n}, kept_x.dtype());
-                   if (fresh) sums.copy_from(Tensor::zeros({n}, kept_x.dtype()));
-                   return sums;
-                 };
-                 const Tensor dweight = chains(1);
-                 const Tensor dbias = g.needs(2) ? chains(2) : Tensor();
-                 T* dweight_data = dweight.mutable_data<T>();
-                 T* dbias_data = dbias ? dbias.mutable_data<T>() : nullptr;
-                 parallel_ranges(n, kColumnSumGrain, [&](int64_t begin, int64_t end) {
-                   kernels::table<T>().norm_weight_grad({x_data, mean_data, rstd_data, dy_data, dweight_data,
-                                                         dbias_data, rows, n, begin, end, true});
-                 });
-               });
-             });
+                                   // dweight = Σ dy x̂ and dbias = Σ dy, each column one chain from 0 that goes on from call to call.
+                                   if (!g.needs(1) && !g.needs(2)) return;
+                                   const auto chains = [&](int i) {
+                                     bool fresh = true;
+                                     const Tensor sums =
+                                         g.needs(i) ? g.into(i, fresh) : Tensor::empty({n}, kept_x.dtype());
+                                     if (fresh) sums.copy_from(Tensor::zeros({n}, kept_x.dtype()));
+                                     return sums;
+                                   };
+                                   const Tensor dweight = chains(1);
+                                   const Tensor dbias = g.needs(2) ? chains(2) : Tensor();
+                                   T* dweight_data = dweight.mutable_data<T>();
+                                   T* dbias_data = dbias ? dbias.mutable_data<T>() : nullptr;
+                                   parallel_ranges(n, kColumnSumGrain, [&](int64_t begin, int64_t end) {
+                                     kernels::table<T>().norm_weight_grad({.x = x_data,
+                                                                           .mean = mean_data,
+                                                                           .rstd = rstd_data,
+                                                                           .dy = dy_data,
+                                                                           .dweight = dweight_data,
+                                                                           .dbias = dbias_data,
+                                                                           .rows = rows,
+                                                                           .n = n,
+                                                                           .begin = begin,
+                                                                           .end = end,
+                                                                           .accumulate = true});
+                                   });
+                                 });
+                               });
   return recomputable(
       result, [centered, rows, epsilon, saved_x, saved_weight, saved_bias = Saved(op, shift)] {
         const Tensor kept_x = saved_x.get();
-        const Tensor again_mean = centered ? Tensor::empty({rows}, kept_x.dtype()) : Tensor();
-        const Tensor again_rstd = Tensor::empty({rows}, kept_x.dtype());
-        return normalized(kept_x, saved_weight.get(), saved_bias.get(), again_mean, again_rstd, epsilon);
+        const Tensor recomputed_mean = centered ? Tensor::empty({rows}, kept_x.dtype()) : Tensor();
+        const Tensor recomputed_rstd = Tensor::empty({rows}, kept_x.dtype());
+        return normalized(kept_x, saved_weight.get(), saved_bias.get(), recomputed_mean, recomputed_rstd,
+                          epsilon);
       });
 }
 

@@ -17,8 +17,8 @@ namespace {
 using kernels::kLanes;
 using kernels::PanelFormat;
 
-constexpr int64_t kNarrowPanels = 4;  // panels that one chunk makes narrow
-// A block that is widened for many rows of x stays in the second-level cache while they pass.
+constexpr int64_t kQuantizedPanels = 4;  // panels that one chunk quantizes
+// A block that is dequantized for many rows of x stays in the second-level cache while they pass.
 constexpr int64_t kWideColumns = 384;
 constexpr int64_t kWideDepth = 384;
 constexpr int64_t kWideRows = 192;
@@ -28,10 +28,11 @@ constexpr int64_t panels_of(int64_t columns) { return (columns + kLanes - 1) / k
 
 PanelFormat panel_format(WeightFormat format) {
   switch (format) {
+    case WeightFormat::f32: return PanelFormat::f32;
     case WeightFormat::bf16: return PanelFormat::bf16;
     case WeightFormat::q8: return PanelFormat::q8;
-    default: return PanelFormat::f32;
   }
+  fail("weights: the format must be f32, bf16 or q8; it is number ", static_cast<int>(format));
 }
 
 const uint16_t* scales_of(const PackedWeight& w) {
@@ -39,7 +40,11 @@ const uint16_t* scales_of(const PackedWeight& w) {
 }
 
 kernels::PackedPanels panels_in(const PackedWeight& w) {
-  return {panel_format(w.format()), w.panels()->data(), panels_of(w.rows()), scales_of(w), w.columns()};
+  return {.format = panel_format(w.format()),
+          .data = w.panels()->data(),
+          .panels = panels_of(w.rows()),
+          .scales = scales_of(w),
+          .k = w.columns()};
 }
 
 /// C (m,N) = rows (m,K) · wᵀ (+ bias).
@@ -53,15 +58,23 @@ void multiply_packed(const float* rows, int64_t row_stride, int64_t m, const Pac
     const int64_t panels = std::max<int64_t>(4, kPieceBytes / kernels::panel_bytes(b.format, k) / 4 * 4);
     const int64_t columns = m * n * k < detail::kWorthSharing ? n : panels * kLanes;
     parallel_ranges(n, columns, [&](int64_t begin, int64_t end) {
-      table.gemm_few({rows, row_stride, b, begin / kLanes, c + begin, n, m, end - begin,
-                      bias == nullptr ? nullptr : bias + begin});
+      table.gemm_few({.a = rows,
+                      .a_row = row_stride,
+                      .b = b,
+                      .panel = begin / kLanes,
+                      .c = c + begin,
+                      .c_row = n,
+                      .m = m,
+                      .n = end - begin,
+                      .bias = bias == nullptr ? nullptr : bias + begin});
     });
     return;
   }
   if (b.format == PanelFormat::f32) {
     const detail::Matrix<float> nowhere{nullptr, 1, k};  // it is in the panels
-    detail::multiply_panels<float>({m, n, k, {rows, row_stride, 1}, nowhere, c, n, false, bias},
-                                   static_cast<const float*>(b.data));
+    detail::multiply_panels<float>(
+        {.m = m, .n = n, .k = k, .a = {rows, row_stride, 1}, .b = nowhere, .c = c, .c_row = n, .bias = bias},
+        static_cast<const float*>(b.data));
     return;
   }
   const int64_t across = (n + kWideColumns - 1) / kWideColumns;
@@ -74,10 +87,25 @@ void multiply_packed(const float* rows, int64_t row_stride, int64_t m, const Pac
     const int64_t columns = std::min(kWideColumns, n - j);
     for (int64_t p = 0; p < k; p += kWideDepth) {
       const int64_t depth = std::min(kWideDepth, k - p);
-      table.widen({b, j / kLanes, panels_of(columns), p, depth, room.data()});
-      table.gemm({rows + i * row_stride + p, row_stride, 1, room.data(), depth * kLanes, kLanes,
-                  c + i * n + j, n, std::min(kWideRows, m - i), columns, depth, p > 0,
-                  bias != nullptr && p + depth == k ? bias + j : nullptr});
+      table.dequantize({.b = b,
+                        .panel = j / kLanes,
+                        .count = panels_of(columns),
+                        .k_begin = p,
+                        .k_size = depth,
+                        .to = room.data()});
+      table.gemm({.a = rows + i * row_stride + p,
+                  .a_row = row_stride,
+                  .a_k = 1,
+                  .b = room.data(),
+                  .b_panel = depth * kLanes,
+                  .b_row = kLanes,
+                  .c = c + i * n + j,
+                  .c_row = n,
+                  .m = std::min(kWideRows, m - i),
+                  .n = columns,
+                  .k = depth,
+                  .accumulate = p > 0,
+                  .bias = bias != nullptr && p + depth == k ? bias + j : nullptr});
     }
   });
 }
@@ -86,10 +114,11 @@ void multiply_packed(const float* rows, int64_t row_stride, int64_t m, const Pac
 
 std::string_view weight_format_name(WeightFormat format) {
   switch (format) {
+    case WeightFormat::f32: return "f32";
     case WeightFormat::bf16: return "bf16";
     case WeightFormat::q8: return "q8";
-    default: return "f32";
   }
+  return "?";
 }
 
 WeightFormat parse_weight_format(std::string_view name) {
@@ -116,32 +145,42 @@ PackedWeight::PackedWeight(const Tensor& w, WeightFormat format) : format_(forma
         Storage::allocate(static_cast<std::size_t>(panels * kernels::panel_scales(k)) * sizeof(uint16_t));
   }
   const auto pack = [&](int64_t begin, int64_t end, float* to) {
-    table.pack({w.data<float>() + begin * kLanes * w.strides()[0], w.strides()[1], w.strides()[0], k,
-                std::min(end * kLanes, rows_) - begin * kLanes, to, k * kLanes});
+    table.pack({.source = w.data<float>() + begin * kLanes * w.strides()[0],
+                .k_stride = w.strides()[1],
+                .n_stride = w.strides()[0],
+                .k = k,
+                .n = std::min(end * kLanes, rows_) - begin * kLanes,
+                .panels = to,
+                .panel = k * kLanes});
   };
   if (format == WeightFormat::f32) {
     float* to = reinterpret_cast<float*>(panels_->mutable_data());
-    parallel_ranges(panels, kNarrowPanels,
+    parallel_ranges(panels, kQuantizedPanels,
                     [&](int64_t begin, int64_t end) { pack(begin, end, to + begin * k * kLanes); });
     return;
   }
-  const int64_t chunks = (panels + kNarrowPanels - 1) / kNarrowPanels;
+  const int64_t chunks = (panels + kQuantizedPanels - 1) / kQuantizedPanels;
   std::vector<char> fits(static_cast<std::size_t>(chunks), 1);
-  detail::ScratchPool<float> scratch(chunks, kNarrowPanels * k * kLanes);
+  detail::ScratchPool<float> scratch(chunks, kQuantizedPanels * k * kLanes);
   parallel_for(chunks, [&](int64_t chunk) {
     const detail::ScratchPool<float>::Loan room(scratch);
-    const int64_t begin = chunk * kNarrowPanels;
-    const int64_t end = std::min(begin + kNarrowPanels, panels);
+    const int64_t begin = chunk * kQuantizedPanels;
+    const int64_t end = std::min(begin + kQuantizedPanels, panels);
     pack(begin, end, room.data());
     uint16_t* scales = scales_ == nullptr ? nullptr : reinterpret_cast<uint16_t*>(scales_->mutable_data());
     fits[static_cast<std::size_t>(chunk)] =
-        table.narrow({room.data(), k, end - begin, in, panels_->mutable_data() + begin * panel_bytes,
-                      scales == nullptr ? nullptr : scales + begin * kernels::panel_scales(k)});
+        table.quantize({.source = room.data(),
+                        .k = k,
+                        .count = end - begin,
+                        .format = in,
+                        .data = panels_->mutable_data() + begin * panel_bytes,
+                        .scales = scales == nullptr ? nullptr : scales + begin * kernels::panel_scales(k)});
   });
   const auto bad = std::find(fits.begin(), fits.end(), 0) - fits.begin();
-  check(bad == chunks, "PackedWeight: in ", weight_format_name(format), " all numbers must be finite",
-        format == WeightFormat::q8 ? " and below 8e6 in size" : "", "; rows ", bad * kNarrowPanels * kLanes,
-        " to ", std::min((bad + 1) * kNarrowPanels * kLanes, rows_) - 1, " hold another; use f32");
+  const std::string_view limit = scales_ == nullptr ? "" : " and below 8e6 in size";
+  check(bad == chunks, "PackedWeight: in ", weight_format_name(format), " all numbers must be finite", limit,
+        "; rows ", bad * kQuantizedPanels * kLanes, " to ",
+        std::min((bad + 1) * kQuantizedPanels * kLanes, rows_) - 1, " hold another; use f32");
 }
 
 uint64_t PackedWeight::bytes() const {
@@ -158,7 +197,8 @@ Tensor PackedWeight::unpack() const {
   detail::ScratchPool<float> scratch(panels, k * kLanes);
   parallel_for(panels, [&](int64_t j) {
     const detail::ScratchPool<float>::Loan room(scratch);
-    table.widen({panels_in(*this), j, 1, 0, k, room.data()});
+    table.dequantize(
+        {.b = panels_in(*this), .panel = j, .count = 1, .k_begin = 0, .k_size = k, .to = room.data()});
     const float* panel = room.data();
     const int64_t outputs = std::min(kLanes, rows_ - j * kLanes);
     for (int64_t l = 0; l < outputs; ++l) {
@@ -187,7 +227,7 @@ Tensor linear(const Tensor& x, const PackedWeight& w, const Tensor& bias, Activa
   const Tensor y = Tensor::empty(shape);
   float* to = y.mutable_data<float>();
   if (m > 0) multiply_packed(rows.data<float>(), rows.strides()[0], m, w, offset, to);
-  return no_grad("linear", activation == Activation::none ? y : detail::activated_rows(y, activation));
+  return no_grad("linear", detail::activated_rows(y, activation));
 }
 
 Tensor embedding(const PackedWeight& table, const Tensor& ids) {
@@ -204,7 +244,12 @@ Tensor embedding(const PackedWeight& table, const Tensor& ids) {
   detail::ScratchPool<float> scratch(flat.numel(), k * kLanes);
   parallel_for(flat.numel(), [&](int64_t i) {
     const detail::ScratchPool<float>::Loan room(scratch);
-    kernels::table<float>().widen({panels_in(table), id[i] / kLanes, 1, 0, k, room.data()});
+    kernels::table<float>().dequantize({.b = panels_in(table),
+                                        .panel = id[i] / kLanes,
+                                        .count = 1,
+                                        .k_begin = 0,
+                                        .k_size = k,
+                                        .to = room.data()});
     const float* panel = room.data();
     for (int64_t p = 0; p < k; ++p) to[i * k + p] = panel[p * kLanes + id[i] % kLanes];
   });

@@ -39,9 +39,13 @@ void pack_panels(const Matrix<T>& b, int64_t k, int64_t n, T* panels) {
   const int64_t count = (n + kLanes - 1) / kLanes;
   const auto& table = kernels::table<T>();
   const auto pack = [&](int64_t step, int64_t steps, int64_t panel, int64_t end) {
-    table.pack({b.data + step * b.row + panel * kLanes * b.column, b.row, b.column, steps,
-                std::min(end * kLanes, n) - panel * kLanes, panels + (panel * k + step) * kLanes,
-                k * kLanes});
+    table.pack({.source = b.data + step * b.row + panel * kLanes * b.column,
+                .k_stride = b.row,
+                .n_stride = b.column,
+                .k = steps,
+                .n = std::min(end * kLanes, n) - panel * kLanes,
+                .panels = panels + (panel * k + step) * kLanes,
+                .panel = k * kLanes});
   };
   const bool whole = k * n < kPackWorthSharing;
   if (b.column == 1) {
@@ -58,8 +62,12 @@ template <class T>
 void pack_strips(const Matrix<T>& a, int64_t m, int64_t k, T* strips) {
   const auto& table = kernels::table<T>();
   parallel_ranges(k, kPackSteps, [&](int64_t begin, int64_t end) {
-    table.pack_strips({a.data + begin * a.column, a.column, m, end - begin, strips + begin * kStripRows,
-                       kernels::strip_size(k)});
+    table.pack_strips({.source = a.data + begin * a.column,
+                       .k_stride = a.column,
+                       .rows = m,
+                       .k = end - begin,
+                       .strips = strips + begin * kStripRows,
+                       .strip = kernels::strip_size(k)});
   });
 }
 
@@ -109,19 +117,19 @@ void multiply_chunks(const Product<T>& p, const PackedFactors<T>& packed) {
     const int64_t j = chunk % across * columns;
     const int64_t m = i + rows < p.m ? rows : p.m - i;
     const int64_t n = j + columns < p.n ? columns : p.n - j;
-    kernels::GemmArgs<T> args{p.a.data + i * p.a.row,
-                              p.a.row,
-                              p.a.column,
-                              packed.panels + j * packed.k,
-                              packed.k * kLanes,
-                              kLanes,
-                              p.c + i * p.c_row + j,
-                              p.c_row,
-                              m,
-                              n,
-                              p.k,
-                              p.accumulate,
-                              p.bias == nullptr ? nullptr : p.bias + j};
+    kernels::GemmArgs<T> args{.a = p.a.data + i * p.a.row,
+                              .a_row = p.a.row,
+                              .a_k = p.a.column,
+                              .b = packed.panels + j * packed.k,
+                              .b_panel = packed.k * kLanes,
+                              .b_row = kLanes,
+                              .c = p.c + i * p.c_row + j,
+                              .c_row = p.c_row,
+                              .m = m,
+                              .n = n,
+                              .k = p.k,
+                              .accumulate = p.accumulate,
+                              .bias = p.bias == nullptr ? nullptr : p.bias + j};
     if (forced_cuts != nullptr) args.forced = &forced_cuts->kernel;
     if (packed.strips != nullptr) {
       args.a_strip = kernels::strip_size(packed.k);
@@ -179,10 +187,16 @@ void multiply(const Product<T>& p) {
           pack_strips(a, rows, packed.k, to);
           packed.strips = to;
         }
-        multiply_chunks<T>(
-            {rows, columns, packed.k, a, p.b, p.c + i * p.c_row + j, p.c_row, p.accumulate || k > 0,
-             p.bias != nullptr && k + packed.k == p.k ? p.bias + j : nullptr},
-            packed);
+        multiply_chunks<T>({.m = rows,
+                            .n = columns,
+                            .k = packed.k,
+                            .a = a,
+                            .b = p.b,
+                            .c = p.c + i * p.c_row + j,
+                            .c_row = p.c_row,
+                            .accumulate = p.accumulate || k > 0,
+                            .bias = p.bias != nullptr && k + packed.k == p.k ? p.bias + j : nullptr},
+                           packed);
       }
     }
   }
@@ -215,6 +229,15 @@ void multiply_parameter(const Product<T>& product, const Tensor& parameter) {
     }
   }
   multiply_panels(product, reinterpret_cast<const T*>(panels->data()));
+}
+
+Tensor as_rows(const Tensor& x) {
+  const int64_t k = x.size(-1);
+  const bool rows_stand = x.rank() == 2 && (x.strides()[1] == 1 || k == 1);
+  const Tensor dense = rows_stand ? x.detach() : x.to_contiguous();
+  if (rows_stand) return dense;
+  const int64_t rows = k == 0 ? 0 : x.numel() / k;
+  return dense.view({rows, k}, {k, 1}, 0);
 }
 
 template void multiply_panels<float>(const Product<float>&, const float*);

@@ -70,7 +70,7 @@ void multiply_parameter(const Product<T>& product, const Tensor& parameter);
 
 /// Rows of K elements next to each other, (numel/K, K), whatever lies between the rows.
 Tensor as_rows(const Tensor& x);
-/// The activation of each element, a new tensor.
+/// The activation of each element: a new tensor, or `pre` itself where there is none.
 Tensor activated_rows(const Tensor& pre, Activation activation);
 
 }  // namespace gradus::detail

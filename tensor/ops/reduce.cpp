@@ -1,3 +1,5 @@
+#include "tensor/ops/reduce.hpp"
+
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -20,11 +22,11 @@ struct Axes {
   int64_t inner = 1;
 };
 
-/// Axes first … last-1 of the shape in the middle.
-Axes split_axes(const Shape& shape, int first, int last) {
+/// Axes begin … end-1 of the shape in the middle.
+Axes split_axes(const Shape& shape, int begin, int end) {
   Axes axes;
   for (int i = 0; i < shape.rank(); ++i) {
-    int64_t& part = i < first ? axes.outer : i < last ? axes.middle : axes.inner;
+    int64_t& part = i < begin ? axes.outer : i < end ? axes.middle : axes.inner;
     part *= shape[i];
   }
   return axes;
@@ -38,7 +40,11 @@ void sum_middle(const T* x, T* y, const Axes& axes, bool accumulate) {
   if (axes.inner == 1 && !accumulate) {
     const int64_t grain = std::max<int64_t>(1, kElementwiseGrain / std::max<int64_t>(1, axes.middle));
     parallel_ranges(axes.outer, grain, [&](int64_t begin, int64_t end) {
-      table.row_sum({x + begin * axes.middle, axes.middle, y + begin, end - begin, axes.middle});
+      table.row_sum({.x = x + begin * axes.middle,
+                     .row_stride = axes.middle,
+                     .y = y + begin,
+                     .rows = end - begin,
+                     .n = axes.middle});
     });
     return;
   }
@@ -51,23 +57,27 @@ void sum_middle(const T* x, T* y, const Axes& axes, bool accumulate) {
       const int64_t outer = cell / columns;
       const int64_t column = cell % columns * kColumnSumGrain;
       const int64_t width = std::min(kColumnSumGrain, axes.inner - column);
-      table.column_sum({x + outer * axes.middle * axes.inner + column, axes.inner,
-                        y + outer * axes.inner + column, axes.middle, width, accumulate});
+      table.column_sum({.x = x + outer * axes.middle * axes.inner + column,
+                        .row_stride = axes.inner,
+                        .y = y + outer * axes.inner + column,
+                        .rows = axes.middle,
+                        .n = width,
+                        .accumulate = accumulate});
     }
   });
 }
 
-/// The sum over axes first … last-1, which become one axis of size 1.
-Tensor sum_axes(const Tensor& x, int first, int last) {
+/// The sum over axes begin … end-1, which become one axis of size 1.
+Tensor sum_axes(const Tensor& x, int begin, int end) {
   const Tensor dense = x.to_contiguous();
   Shape shape;
   for (int i = 0; i < x.rank(); ++i) {
-    if (i < first || i >= last) shape.push_back(x.shape()[i]);
-    if (i == first) shape.push_back(1);
+    if (i < begin || i >= end) shape.push_back(x.shape()[i]);
+    if (i == begin) shape.push_back(1);
   }
   Tensor y = Tensor::empty(shape, x.dtype());
   visit_floating(x.dtype(), "sum", [&]<class T>() {
-    sum_middle(dense.data<T>(), y.mutable_data<T>(), split_axes(x.shape(), first, last), false);
+    sum_middle(dense.data<T>(), y.mutable_data<T>(), split_axes(x.shape(), begin, end), false);
   });
   return y;
 }
@@ -161,7 +171,11 @@ Tensor sum(const Tensor& x) {
     T* py = y.mutable_data<T>();
     parallel_ranges(chunks, 8, [&](int64_t begin, int64_t end) {
       for (int64_t c = begin; c < end; ++c) {
-        table.row_sum({px + c * kSumChunk, 0, pp + c, 1, std::min(kSumChunk, count - c * kSumChunk)});
+        table.row_sum({.x = px + c * kSumChunk,
+                       .row_stride = 0,
+                       .y = pp + c,
+                       .rows = 1,
+                       .n = std::min(kSumChunk, count - c * kSumChunk)});
       }
     });
     parallel_for(1, [&](int64_t) {
@@ -200,6 +214,46 @@ Tensor mean(const Tensor& x, int axis, bool keep_axis) {
 
 namespace {
 
+/// y = √sums in the shape given; `sums` are those of x², with size 1 along what was summed.
+Tensor root_of(const Tensor& x, const Tensor& sums, const Shape& shape) {
+  const Tensor root = sqrt(sums);
+  Tensor y = reshaped(root, shape);
+  if (!will_record({&x})) return y;
+  return record("norm", y, {x}, [sx = Saved("norm", x), sy = Saved("norm", root)](Backward& g) {
+    const Tensor kept = sy.get();
+    const Tensor zero = Tensor::full({}, 0, kept.dtype());
+    // At 0 there is no direction, and 0 is among the subgradients.
+    const Tensor slope = where(equal(kept, zero), zero, div(reshaped(g.dy(), kept.shape()), kept));
+    g.add(0, mul(sx.get(), slope));
+  });
+}
+
+}  // namespace
+
+Tensor variance(const Tensor& x) { return variance(reshape(x, {-1}), 0); }
+
+Tensor variance(const Tensor& x, int axis, int64_t correction, bool keep_axis) {
+  const int at = x.shape().normalize_axis(axis, "variance");
+  check(x.shape()[at] > correction, "variance: the axis must have more elements than the correction; axis ",
+        at, " of shape ", x.shape(), ", correction ", correction,
+        "; give more elements or a smaller correction");
+  const Tensor d = sub(x, mean(x, at, true));
+  return div(sum(square(d), at, keep_axis), static_cast<double>(x.shape()[at] - correction));
+}
+
+Tensor norm(const Tensor& x) {
+  Shape kept;
+  for (int i = 0; i < x.rank(); ++i) kept.push_back(1);
+  return root_of(x, reshaped(sum(square(x.detach())), kept), {});
+}
+
+Tensor norm(const Tensor& x, int axis, bool keep_axis) {
+  const int at = x.shape().normalize_axis(axis, "norm");
+  return root_of(x, sum(square(x.detach()), at, true), reduced_shape(x.shape(), at, keep_axis));
+}
+
+namespace {
+
 /// Runs row_max over the last axis of a dense x; y or index may be undefined.
 void largest_of_rows(const char* op, const Tensor& x, const Tensor& y, const Tensor& index) {
   const int64_t n = x.size(-1);
@@ -212,7 +266,12 @@ void largest_of_rows(const char* op, const Tensor& x, const Tensor& y, const Ten
     T* py = y.defined() ? y.mutable_data<T>() : nullptr;
     int32_t* pi = index.defined() ? index.mutable_data<int32_t>() : nullptr;
     parallel_ranges(rows, std::max<int64_t>(1, kElementwiseGrain / n), [&](int64_t begin, int64_t end) {
-      kernel({px + begin * n, n, py ? py + begin : nullptr, pi ? pi + begin : nullptr, end - begin, n});
+      kernel({.x = px + begin * n,
+              .row_stride = n,
+              .y = py ? py + begin : nullptr,
+              .index = pi ? pi + begin : nullptr,
+              .rows = end - begin,
+              .n = n});
     });
   });
 }
@@ -231,20 +290,19 @@ Tensor axis_to_back(const Tensor& x, int axis) {
   return x.view(shape, strides, 0).to_contiguous();
 }
 
-}  // namespace
-
-Tensor max(const Tensor& x, int axis, bool keep_axis) {
-  const int at = x.shape().normalize_axis(axis, "max");
+/// max() under the name of the op that asks.
+Tensor largest_along(const char* op, const Tensor& x, int axis, bool keep_axis) {
+  const int at = x.shape().normalize_axis(axis, op);
   const Shape shape = reduced_shape(x.shape(), at, keep_axis);
   Tensor y = Tensor::empty(shape, x.dtype());
   const bool recorded = will_record({&x});
   const Tensor index = recorded ? Tensor::empty(shape, DType::i32) : Tensor();
-  largest_of_rows("max", axis_to_back(x, at), y, index);
+  largest_of_rows(op, axis_to_back(x, at), y, index);
   if (!recorded) return y;
-  return record("max", std::move(y), {x}, [index, full = x.shape(), at](Backward& g) {
+  return record(op, std::move(y), {x}, [op, index, full = x.shape(), at](Backward& g) {
     const Axes axes = split_axes(full, at, at + 1);
     Tensor dx = Tensor::zeros(full, g.dy().dtype());
-    visit_floating(dx.dtype(), "max", [&]<class T>() {
+    visit_floating(dx.dtype(), op, [&]<class T>() {
       const auto* pi = index.data<int32_t>();
       const T* pdy = g.dy().data<T>();
       T* pdx = dx.mutable_data<T>();
@@ -259,11 +317,61 @@ Tensor max(const Tensor& x, int axis, bool keep_axis) {
   });
 }
 
-Tensor argmax(const Tensor& x) {
-  check(x.rank() > 0, "argmax: the tensor must have at least one axis; it is a scalar; use reshape()");
+Tensor largest_place(const char* op, const Tensor& x) {
+  check(x.rank() > 0, op, ": the tensor must have at least one axis; it is a scalar; use reshape()");
   const Tensor index = Tensor::empty(x.shape().without(x.rank() - 1), DType::i32);
-  largest_of_rows("argmax", x.to_contiguous(), Tensor(), index);
-  return no_grad("argmax", index);
+  largest_of_rows(op, x.to_contiguous(), Tensor(), index);
+  return index;
+}
+
+/// neg(x), whose type errors name the op that asks.
+Tensor negated(const char* op, const Tensor& x) {
+  visit_floating(x.dtype(), op, []<class T>() {});
+  return neg(x);
+}
+
+/// Sums of the elements up to each one of an axis, or from each one on where `backwards`, without autodiff.
+Tensor running_sums(const Tensor& x, int axis, bool backwards) {
+  const Tensor dense = x.to_contiguous();
+  const Tensor y = Tensor::empty(x.shape(), x.dtype());
+  const Axes axes = split_axes(x.shape(), axis, axis + 1);
+  visit_floating(x.dtype(), "cumsum", [&]<class T>() {
+    const T* px = dense.data<T>();
+    T* py = y.mutable_data<T>();
+    const int64_t grain = std::max<int64_t>(1, kElementwiseGrain / std::max<int64_t>(1, axes.middle));
+    parallel_ranges(axes.outer * axes.inner, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t chain = begin; chain < end; ++chain) {
+        const int64_t first = chain / axes.inner * axes.middle * axes.inner + chain % axes.inner;
+        T total = 0;
+        for (int64_t m = 0; m < axes.middle; ++m) {
+          const int64_t place = first + (backwards ? axes.middle - 1 - m : m) * axes.inner;
+          total += load_element(px + place);
+          py[place] = total;
+        }
+      }
+    });
+  });
+  return y;
+}
+
+}  // namespace
+
+Tensor max(const Tensor& x, int axis, bool keep_axis) { return largest_along("max", x, axis, keep_axis); }
+
+Tensor min(const Tensor& x, int axis, bool keep_axis) {
+  return neg(largest_along("min", negated("min", x), axis, keep_axis));
+}
+
+Tensor argmax(const Tensor& x) { return no_grad("argmax", largest_place("argmax", x)); }
+Tensor argmin(const Tensor& x) {
+  return no_grad("argmin", largest_place("argmin", negated("argmin", x.detach())));
+}
+
+Tensor cumsum(const Tensor& x, int axis) {
+  const int at = x.shape().normalize_axis(axis, "cumsum");
+  return record("cumsum", running_sums(x, at, false), {x}, [at](Backward& g) {
+    if (g.needs(0)) g.add(0, running_sums(g.dy(), at, true));
+  });
 }
 
 }  // namespace gradus

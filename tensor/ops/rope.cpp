@@ -14,7 +14,7 @@ constexpr int64_t kGrain = 8192;  // elements of one chunk, which holds whole ro
 void check_positions(const Tensor& positions, int64_t limit) {
   const auto* values = positions.data<int32_t>();
   int64_t bad = -1;
-  parallel_for(1, [&](int64_t) {  // where nothing runs (see GhostMemory) there is nothing to read either
+  parallel_for(1, [&](int64_t) {  // where nothing runs (see DryRunMemory) there is nothing to read either
     for (int64_t n = 0; n < positions.numel() && bad < 0; ++n) {
       const int32_t position = load_element(values + n);
       if (position < 0 || position >= limit) bad = n;
@@ -39,9 +39,16 @@ Tensor rotate(const Tensor& x, const Tensor& positions, const Tensor& table, int
     T* y_data = y.mutable_data<T>();
     parallel_ranges(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, width)),
                     [&](int64_t begin, int64_t end) {
-                      kernels::table<T>().rotary({x_data + begin * x_row, x_row, y_data + begin * width,
-                                                  width, position_data + begin, table_data, end - begin,
-                                                  heads, width / heads, static_cast<T>(sign)});
+                      kernels::table<T>().rotary({.x = x_data + begin * x_row,
+                                                  .x_row = x_row,
+                                                  .y = y_data + begin * width,
+                                                  .y_row = width,
+                                                  .positions = position_data + begin,
+                                                  .table = table_data,
+                                                  .rows = end - begin,
+                                                  .heads = heads,
+                                                  .head_width = width / heads,
+                                                  .sign = static_cast<T>(sign)});
                     });
   });
   return y;

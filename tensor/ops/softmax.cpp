@@ -24,7 +24,12 @@ void run_rows(void (*kernel)(const SoftmaxArgs<T>&), const SoftmaxArgs<T>& all) 
   parallel_ranges(
       all.rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, all.n)), [&](int64_t begin, int64_t end) {
         const auto from = [&](auto* array) { return array == nullptr ? nullptr : array + begin * all.n; };
-        kernel({from(all.x), from(all.y), from(all.dy), from(all.dx), end - begin, all.n});
+        kernel({.x = from(all.x),
+                .y = from(all.y),
+                .dy = from(all.dy),
+                .dx = from(all.dx),
+                .rows = end - begin,
+                .n = all.n});
       });
 }
 
@@ -41,9 +46,8 @@ Tensor softmax(const Tensor& x) {
   const Tensor dense = x.to_contiguous();
   const Tensor y = Tensor::empty(x.shape(), x.dtype());
   visit_floating(x.dtype(), "softmax", [&]<class T>() {
-    run_rows<T>(
-        kernels::table<T>().softmax,
-        {.x = dense.data<T>(), .y = y.mutable_data<T>(), .dy = nullptr, .dx = nullptr, .rows = rows, .n = n});
+    run_rows<T>(kernels::table<T>().softmax,
+                {.x = dense.data<T>(), .y = y.mutable_data<T>(), .rows = rows, .n = n});
   });
   // The derivative needs the result alone: dx = y (dy - Σ dy y).
   return record("softmax", y, {x}, [rows, n, saved = Saved("softmax", y)](Backward& g) {
@@ -52,12 +56,8 @@ Tensor softmax(const Tensor& x) {
     visit_floating(result.dtype(), "softmax", [&]<class T>() {
       // Kernels take one argument struct for both directions; the gradient reads y.
       auto* y_data = const_cast<T*>(result.data<T>());
-      run_rows<T>(kernels::table<T>().softmax_grad, {.x = nullptr,
-                                                     .y = y_data,
-                                                     .dy = g.dy().data<T>(),
-                                                     .dx = dx.mutable_data<T>(),
-                                                     .rows = rows,
-                                                     .n = n});
+      run_rows<T>(kernels::table<T>().softmax_grad,
+                  {.y = y_data, .dy = g.dy().data<T>(), .dx = dx.mutable_data<T>(), .rows = rows, .n = n});
     });
     g.add(0, dx);
   });
@@ -69,9 +69,8 @@ Tensor log_softmax(const Tensor& x) {
   const Tensor dense = x.to_contiguous();
   const Tensor y = Tensor::empty(x.shape(), x.dtype());
   visit_floating(x.dtype(), "log_softmax", [&]<class T>() {
-    run_rows<T>(
-        kernels::table<T>().log_softmax,
-        {.x = dense.data<T>(), .y = y.mutable_data<T>(), .dy = nullptr, .dx = nullptr, .rows = rows, .n = n});
+    run_rows<T>(kernels::table<T>().log_softmax,
+                {.x = dense.data<T>(), .y = y.mutable_data<T>(), .rows = rows, .n = n});
   });
   // softmax(x) = exp(y), so again y is all that is saved: dx = dy - exp(y) Σ dy.
   return record("log_softmax", y, {x}, [rows, n, saved = Saved("log_softmax", y)](Backward& g) {
@@ -79,12 +78,8 @@ Tensor log_softmax(const Tensor& x) {
     const Tensor dx = Tensor::empty(result.shape(), result.dtype());
     visit_floating(result.dtype(), "log_softmax", [&]<class T>() {
       auto* y_data = const_cast<T*>(result.data<T>());  // read, as above
-      run_rows<T>(kernels::table<T>().log_softmax_grad, {.x = nullptr,
-                                                         .y = y_data,
-                                                         .dy = g.dy().data<T>(),
-                                                         .dx = dx.mutable_data<T>(),
-                                                         .rows = rows,
-                                                         .n = n});
+      run_rows<T>(kernels::table<T>().log_softmax_grad,
+                  {.y = y_data, .dy = g.dy().data<T>(), .dx = dx.mutable_data<T>(), .rows = rows, .n = n});
     });
     g.add(0, dx);
   });

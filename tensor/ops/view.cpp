@@ -7,6 +7,7 @@
 #include "tensor/autodiff.hpp"
 #include "tensor/ops.hpp"
 #include "tensor/ops/common.hpp"
+#include "tensor/ops/reduce.hpp"
 
 namespace gradus {
 namespace {
@@ -77,6 +78,54 @@ void add_into(const Tensor& y, const Tensor& x) {
   });
 }
 
+/// Adds dy to the part of input 0's gradient that part(gradient) shows.
+/// note: in place, for the parts of one tensor together touch each element of its gradient once.
+template <class Part>
+void add_to_part(Backward& g, const Part& part_of) {
+  if (!g.needs(0)) return;
+  bool fresh = false;
+  const Tensor dx = g.into(0, fresh);
+  const Tensor part = part_of(dx);
+  if (fresh) {
+    clear(dx);
+    part.copy_from(g.dy());
+  } else {
+    add_into(part, g.dy());
+  }
+}
+
+/// Of row i of each matrix the first i + diagonal + 1 elements, or where `upper` all but the first i + diagonal; the others
+/// 0. Without autodiff.
+Tensor triangle(const Tensor& x, int64_t diagonal, bool upper) {
+  const Tensor dense = x.to_contiguous();
+  const Tensor y = Tensor::empty(x.shape(), x.dtype());
+  const int64_t height = x.size(-2);
+  const int64_t width = x.size(-1);
+  const auto size = static_cast<int64_t>(dtype_bytes(x.dtype()));
+  const std::byte* from = dense.bytes();
+  std::byte* to = y.mutable_bytes();
+  const int64_t shift = std::clamp(diagonal, -height, width) + (upper ? 0 : 1);
+  const int64_t rows = width == 0 ? 0 : x.numel() / width;
+  parallel_ranges(rows, std::max<int64_t>(1, kElementwiseGrain / std::max<int64_t>(1, width)),
+                  [&](int64_t begin, int64_t end) {
+                    for (int64_t r = begin; r < end; ++r) {
+                      const int64_t left = std::clamp<int64_t>(r % height + shift, 0, width) * size;
+                      const int64_t row = r * width * size;
+                      const auto kept = static_cast<std::size_t>(upper ? width * size - left : left);
+                      const int64_t first = row + (upper ? left : 0);
+                      std::memset(to + row, 0, static_cast<std::size_t>(width * size));
+                      std::memcpy(to + first, from + first, kept);
+                    }
+                  });
+  return y;
+}
+
+Tensor record_triangle(const char* op, const Tensor& x, int64_t diagonal, bool upper) {
+  check(x.rank() >= 2, op, ": the tensor must have at least two axes; it is ", x.shape(), "; use reshape()");
+  return record(op, triangle(x, diagonal, upper), {x},
+                [=](Backward& g) { g.add(0, triangle(g.dy(), diagonal, upper)); });
+}
+
 }  // namespace
 
 Tensor reshape(const Tensor& x, const Shape& shape) {
@@ -129,18 +178,20 @@ Tensor slice(const Tensor& x, int axis, int64_t begin, int64_t end) {
         "slice: 0 <= begin <= end <= size must hold; begin is ", begin, ", end is ", end, ", axis ", at,
         " of shape ", x.shape(), "; the size is ", x.shape()[at]);
   return record("slice", region(x, at, begin, end), {x}, [at, begin, end](Backward& g) {
-    if (!g.needs(0)) return;
-    // In place: the slices of one tensor together touch each element of its gradient once.
-    bool fresh = false;
-    const Tensor dx = g.into(0, fresh);
-    const Tensor part = region(dx, at, begin, end);
-    if (fresh) {
-      clear(dx);
-      part.copy_from(g.dy());
-    } else {
-      add_into(part, g.dy());
-    }
+    add_to_part(g, [&](const Tensor& dx) { return region(dx, at, begin, end); });
   });
+}
+
+Tensor select(const Tensor& x, int axis, int64_t index) {
+  const int at = x.shape().normalize_axis(axis, "select");
+  const int64_t size = x.shape()[at];
+  check(index >= -size && index < size, "select: the index must be in [", -size, ", ", size - 1, "]; it is ",
+        index, ", axis ", at, " of shape ", x.shape(), "; the last one is -1");
+  const auto part = [at, place = index < 0 ? index + size : index](const Tensor& from) {
+    const Tensor row = region(from, at, place, place + 1);
+    return row.view(row.shape().without(at), row.strides().without(at), 0);
+  };
+  return record("select", part(x), {x}, [part](Backward& g) { add_to_part(g, part); });
 }
 
 Tensor concat(std::span<const Tensor> parts, int axis) {
@@ -170,6 +221,23 @@ Tensor concat(std::span<const Tensor> parts, int axis) {
                     if (g.needs(input)) g.add(input, region(g.dy(), at, i == 0 ? 0 : ends[i - 1], ends[i]));
                   }
                 });
+}
+
+Tensor stack(std::span<const Tensor> parts, int axis) {
+  check(!parts.empty(), "stack: at least one part is needed; none was given; give the tensors to join");
+  const Shape& first = parts.front().shape();
+  check(axis >= -first.rank() - 1 && axis <= first.rank(), "stack: axis must be in [", -first.rank() - 1,
+        ", ", first.rank(), "]; axis ", axis, " of parts of shape ", first, "; it counts the new axis too");
+  const int at = axis < 0 ? axis + first.rank() + 1 : axis;
+  Shape thick;
+  for (int i = 0; i <= first.rank(); ++i) thick.push_back(i < at ? first[i] : i == at ? 1 : first[i - 1]);
+  std::vector<Tensor> slabs;
+  for (const Tensor& part : parts) {
+    check(part.shape() == first, "stack: all parts must have the same shape; part 0 is ", first, ", part ",
+          slabs.size(), " is ", part.shape(), "; use concat() for parts of different sizes");
+    slabs.push_back(reshape(part, thick));
+  }
+  return concat(slabs, at);
 }
 
 std::vector<Tensor> split(const Tensor& x, std::span<const int64_t> sizes, int axis) {
@@ -210,5 +278,8 @@ Tensor contiguous(const Tensor& x) {
   if (x.is_contiguous()) return x;
   return record("contiguous", x.to_contiguous(), {x}, [](Backward& g) { g.add(0, g.dy()); });
 }
+
+Tensor tril(const Tensor& x, int64_t diagonal) { return record_triangle("tril", x, diagonal, false); }
+Tensor triu(const Tensor& x, int64_t diagonal) { return record_triangle("triu", x, diagonal, true); }
 
 }  // namespace gradus

@@ -1,21 +1,8 @@
-#include "models/training/planner.hpp"
 #include "tests/support/catch.hpp"
 #include "tools/bench_common.hpp"
 
 using namespace gradus;
 using namespace gradus::tools;
-
-TEST_CASE("a third of a training step's operations are those of reading its tokens") {
-  for (const std::string_view arch : {"gpt", "llama"}) {
-    const Config config = make_config(arch, find_preset("micro"), 5000);
-    const auto tokens = static_cast<double>(config.block_size);
-    CHECK(3 * forward_flops(config, config.block_size, config.block_size) ==
-          training_flops_per_token(config) * tokens);
-    // The output layer: 2 operations for each of its weights, for each token that is scored.
-    CHECK(forward_flops(config, config.block_size, 1) - forward_flops(config, config.block_size, 0) ==
-          2.0 * 5000 * static_cast<double>(config.n_embd));
-  }
-}
 
 TEST_CASE("turns run each work as often as the others, between two measurements of the limit") {
   std::string order;

@@ -349,10 +349,11 @@ bench_rows() {
   fields 'bench train' "$size --batch-size 1 --vocab-size 50 --steps 6 --threads 1 --json --quiet"
   field --steps samples 6
   field --threads threads 1
-  fields 'bench generate' "$size --vocab-size 50 --prompt-tokens 3 --tokens 2 --samples 6 --weights q8 --kv-cache bf16 --threads 1 --json --quiet"
+  fields 'bench generate' "$size --vocab-size 50 --prompt-tokens 3 --tokens 2 --samples 6 --batch 2 --weights q8 --kv-cache bf16 --threads 1 --json --quiet"
   field --prompt-tokens prompt_tokens 3
   field --tokens tokens 2
   field --samples samples 6
+  field --batch batch 2
   # Of a layer 12·16² numbers and of the output layer 50·16, of a vector of 16 a multiple of four bytes more.
   [ "$(json "$place/out" weight_bytes)" -lt 8000 ] || fail 'bench generate --weights q8' 'fewer bytes than bf16' "$(cat "$place/out")"
   field --weights weights q8

@@ -71,7 +71,7 @@ void check_decoder(const Decoder& decoder, std::string_view text) {
   std::string joined = decoder.decode({tokens[0]});
   bool known = true;
   for (size_t i = 1; i < tokens.size() && known; ++i) {
-    const std::optional<std::string> piece = decoder.piece(tokens[i]);
+    const std::optional<std::string> piece = decoder.text_inside(tokens[i]);
     known = piece.has_value();
     if (known) joined += *piece;
   }

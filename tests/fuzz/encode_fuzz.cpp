@@ -2,7 +2,7 @@
 
 #include "tests/fuzz/fuzz.hpp"
 #include "tokenizer/formats/load.hpp"
-#include "tokenizer/stages/components.hpp"
+#include "tokenizer/stages/presets.hpp"
 #include "tokenizer/training/train.hpp"
 
 namespace {
@@ -67,7 +67,7 @@ Tokenizer unigram() {
   Json model;
   model.set("type", "Unigram").set("unk_id", 0).set("vocab", pieces).set("byte_fallback", true);
   Json file;
-  file.set("version", "1.0").set("pre_tokenizer", component(kMetaspaceWords)).set("model", model);
+  file.set("version", "1.0").set("pre_tokenizer", preset(kMetaspaceWords)).set("model", model);
   file.set("decoder", sentencepiece_decoder("<unk>", " \u2047 ", true));
   return Tokenizer::parse(file.dump(), "unigram");
 }

@@ -21,31 +21,31 @@ std::string decode_one_at_a_time(const Tokenizer& tokenizer, const std::vector<i
   return text + decoder.flush();
 }
 
-void check_offsets(const std::vector<Piece>& pieces, size_t size, bool in_order) {
-  Piece before{0, 0, 0};
-  for (const Piece& piece : pieces) {
-    require(piece.start >= 0 && piece.start <= piece.end && piece.end <= static_cast<int64_t>(size),
+void check_offsets(const std::vector<TokenSpan>& spans, size_t size, bool in_order) {
+  TokenSpan before{0, 0, 0};
+  for (const TokenSpan& span : spans) {
+    require(span.begin >= 0 && span.begin <= span.end && span.end <= static_cast<int64_t>(size),
             "offsets must lie in the text");
     if (!in_order) continue;
-    require(piece.start >= before.start && piece.end >= before.end, "offsets must ascend");
-    before = piece;
+    require(span.begin >= before.begin && span.end >= before.end, "offsets must ascend");
+    before = span;
   }
 }
 
 void check_lossless(const Tokenizer& tokenizer, std::string_view text, const std::vector<int32_t>& ids,
-                    const std::vector<Piece>& pieces) {
+                    const std::vector<TokenSpan>& spans) {
   require(tokenizer.decode(ids) == text, "decode must give back the text of a lossless tokenizer");
   int64_t end = 0;
-  for (size_t i = 0; i < pieces.size();) {
-    const Piece& piece = pieces[i];
-    require(piece.start == end, "the tokens of a lossless tokenizer must leave no gap");
-    end = piece.end;
+  for (size_t i = 0; i < spans.size();) {
+    const TokenSpan& span = spans[i];
+    require(span.begin == end, "the tokens of a lossless tokenizer must leave no gap");
+    end = span.end;
     // The bytes of a character have the place of all of it in a unigram model.
     std::string bytes;
-    for (; i < pieces.size() && pieces[i].start == piece.start && pieces[i].end == end; ++i) {
-      bytes += tokenizer.token_bytes(pieces[i].id);
+    for (; i < spans.size() && spans[i].begin == span.begin && spans[i].end == end; ++i) {
+      bytes += tokenizer.token_bytes(spans[i].id);
     }
-    require(bytes == text.substr(static_cast<size_t>(piece.start), static_cast<size_t>(end - piece.start)),
+    require(bytes == text.substr(static_cast<size_t>(span.begin), static_cast<size_t>(end - span.begin)),
             "the bytes of a lossless tokenizer's token must be those of the text");
   }
   require(end == static_cast<int64_t>(text.size()), "a lossless tokenizer's tokens must reach the end");
@@ -53,9 +53,9 @@ void check_lossless(const Tokenizer& tokenizer, std::string_view text, const std
 
 void check_with(const Tokenizer& tokenizer, std::string_view text, EncodeOptions options, bool in_order) {
   std::vector<int32_t> ids;
-  std::vector<Piece> pieces;
+  std::vector<TokenSpan> spans;
   const bool encoded = accepts([&] { ids = tokenizer.encode(text, options); });
-  const bool aligned = accepts([&] { pieces = tokenizer.encode_pieces(text, options); });
+  const bool aligned = accepts([&] { spans = tokenizer.encode_spans(text, options); });
   const TokenizerParts& parts = tokenizer.parts();
   // Only what knows the offsets cuts off and pads.
   const bool resized = parts.truncation.has_value() || parts.padding.has_value();
@@ -66,14 +66,13 @@ void check_with(const Tokenizer& tokenizer, std::string_view text, EncodeOptions
   if (!encoded) return;
   for (const int32_t id : ids)
     require(id >= 0 && id < tokenizer.vocab_size(), "ids must be in the vocabulary");
-  check_offsets(pieces, text.size(), in_order && !options.add_special && !resized);
+  check_offsets(spans, text.size(), in_order && !options.add_special && !resized);
   if (resized) return;
-  require(ids.size() == pieces.size(), "there must be as many tokens with offsets as without");
-  for (size_t i = 0; i < ids.size(); ++i)
-    require(ids[i] == pieces[i].id, "ids must be the same with offsets");
+  require(ids.size() == spans.size(), "there must be as many tokens with offsets as without");
+  for (size_t i = 0; i < ids.size(); ++i) require(ids[i] == spans[i].id, "ids must be the same with offsets");
   const bool same_text = !options.add_special && parts.post_processor->to_json().is_null();
   if (tokenizer.lossless() && (same_text || in_order) && !options.add_special)
-    check_lossless(tokenizer, text, ids, pieces);
+    check_lossless(tokenizer, text, ids, spans);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "tensor/io/json.hpp"
 #include "tensor/io/npy.hpp"
 #include "tensor/io/safetensors.hpp"
+#include "tensor/storage.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/small_model.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -75,11 +76,11 @@ TEST_CASE("pooling takes the mean, the last or the largest of a range of rows") 
 
 TEST_CASE("words are pooled from the tokens that share a byte with them") {
   // "ab, cd" with tokens "a" "b," " c" "d": the second token belongs to two words.
-  const std::vector<Piece> pieces = {{0, 0, 1}, {1, 1, 3}, {2, 3, 5}, {3, 5, 6}};
+  const std::vector<TokenSpan> pieces = {{0, 0, 1}, {1, 1, 3}, {2, 3, 5}, {3, 5, 6}};
   const std::vector<WordSpan> words = find_words("ab, cd");
   REQUIRE(words == std::vector<WordSpan>{{0, 2}, {2, 3}, {4, 6}});
   CHECK(align_words(words, pieces) == std::vector<RowRange>{{0, 2}, {1, 2}, {2, 4}});
-  const std::vector<Piece> whole = {{0, 0, 6}};
+  const std::vector<TokenSpan> whole = {{0, 0, 6}};
   CHECK(align_words(words, whole) == std::vector<RowRange>{{0, 1}, {0, 1}, {0, 1}});
 
   const Tokenizer tokenizer = Tokenizer::bytes();
@@ -87,7 +88,7 @@ TEST_CASE("words are pooled from the tokens that share a byte with them") {
   std::vector<int64_t> of_word;
   for (const RowInfo& row : tokens.rows) of_word.push_back(row.word);
   CHECK(of_word == std::vector<int64_t>{0, 0, 2, 2});
-  const auto bytes = tokenizer.encode_pieces("ab, cd");
+  const auto bytes = tokenizer.encode_spans("ab, cd");
   of_word.clear();
   for (const RowInfo& row : lay_out_rows("ab, cd", 0, bytes, Level::token, tokenizer).rows)
     of_word.push_back(row.word);
@@ -130,6 +131,38 @@ TEST_CASE("rows tell where they come from, and pooled rows are pooled token rows
     const RowRange third[] = {{tokens.offsets[2], tokens.offsets[3]}};
     CHECK(equal_bits(slice(sentences.layers[3], 0, 2, 3), pool_rows(tokens.layers[3], third, pooling)));
   }
+}
+
+TEST_CASE(
+    "embedding some layers gives the bits of embedding all, runs no block above them and holds no other") {
+  Config config = small_config("gpt", 256, 64);
+  config.n_layer = 9;
+  config.n_ffn = 24;
+  Transformer model = small_model(config);
+  const Tokenizer tokenizer = Tokenizer::bytes();
+  EmbedOptions options;
+  options.level = Level::sentence;
+  const auto peak = [&] {
+    reset_memory_peaks();
+    const size_t before = memory_statistics().in_use;
+    embed_texts(model, tokenizer, kTexts, options);
+    return static_cast<int64_t>(memory_statistics().peak_in_use - before);
+  };
+  const EmbeddingSet all = embed_texts(model, tokenizer, kTexts, options);
+  int64_t tokens = 0;
+  for (const std::string_view text : kTexts) tokens += std::ssize(text);
+  const int64_t everything = peak();
+  options.layers = {9};
+  CHECK(peak() + 8 * tokens * 24 * 4 <= everything);
+
+  for (Block& block : model.blocks)
+    fill_normal("x", block.mlp.down.weight, std::numeric_limits<double>::quiet_NaN());
+  CHECK_THROWS_WITH(embed_texts(model, tokenizer, kTexts, options),
+                    ContainsSubstring("vectors must be finite; at layer_9"));
+  options.layers = {0};
+  const EmbeddingSet entering = embed_texts(model, tokenizer, kTexts, options);
+  CHECK(entering.layer_names == std::vector<std::string>{"layer_0"});
+  CHECK(equal_bits(entering.layers[0], all.layers[0]));
 }
 
 TEST_CASE("a text's embeddings are the same bits alone, beside longer ones, in any order and batch") {
@@ -195,7 +228,7 @@ TEST_CASE("what a tokenizer.json says of truncation and padding is not obeyed wh
   const Tokenizer cutting = Tokenizer::parse(json.dump(), "cutting");
   const std::string_view text = "the king and the queen";
   REQUIRE(cutting.encode_full(text).ids.size() == 9);
-  CHECK(cutting.encode_pieces(text, {.whole = true}) == plain.encode_pieces(text));
+  CHECK(cutting.encode_spans(text, {.whole = true}) == plain.encode_spans(text));
   const Transformer model = small_model(small_config("gpt", plain.vocab_size()));
   for (const Level level : {Level::sentence, Level::word, Level::token}) {
     EmbedOptions options;
@@ -453,6 +486,13 @@ TEST_CASE("a word's vector is the mean over its first occurrences of the mean of
   options.batch_tokens = 1;
   const WordTable again = make_word_table(model, tokenizer, documents, options);
   for (size_t l = 0; l < 4; ++l) CHECK(equal_bits(table.layers[l], again.layers[l]));
+
+  options.layers = {1, 3};
+  const WordTable two = make_word_table(model, tokenizer, documents, options);
+  CHECK(two.layer_names == std::vector<std::string>{"layer_1", "final"});
+  REQUIRE(two.layers.size() == 2);
+  CHECK(equal_bits(two.layers[0], table.layers[1]));
+  CHECK(equal_bits(two.layers[1], table.layers[3]));
 
   options.occurrences = 1;  // then only the first window is needed, "queen" crossing none
   std::vector<int64_t> windows;

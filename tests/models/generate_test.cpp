@@ -3,12 +3,15 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
+#include <optional>
 
 #include "tensor/autodiff.hpp"
 #include "tensor/math.hpp"
 #include "tensor/random.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/small_model.hpp"
+#include "tests/support/use_threads.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tokenizer/training/train.hpp"
 
@@ -246,13 +249,13 @@ TEST_CASE("cached generation has the bits of one training forward, past several 
     const NoGrad quiet;
     const Tensor hidden = model.forward(ids_tensor(ids), Context::of_batch(1, 330));
     const std::vector<float> all = model.logits(hidden).to_vector<float>();
-    TextState state(model, std::span(ids).first(5));  // the cache has to grow several times
+    DecodingSession session(model, std::span(ids).first(5));  // the cache has to grow several times
     for (size_t t = 4;; ++t) {
-      REQUIRE(equal_bits(state.logits(), std::span(all).subspan(t * 256, 256)));
+      REQUIRE(equal_bits(session.logits(), std::span(all).subspan(t * 256, 256)));
       if (t + 1 == ids.size()) break;
-      state.push(ids[t + 1]);
+      session.push(ids[t + 1]);
     }
-    CHECK(state.refills() == 0);
+    CHECK(session.refills() == 0);
   }
 }
 
@@ -287,20 +290,112 @@ TEST_CASE("generated tokens equal those of an uncached twin") {
 TEST_CASE("past block_size the oldest quarter is forgotten and the rest is read again") {
   const Transformer model = byte_model("gpt", 32);
   const std::vector<int32_t> ids = some_ids(90, 256);
-  TextState state(model, std::span(ids).first(3));
+  DecodingSession session(model, std::span(ids).first(3));
   size_t begin = 0;
   for (size_t n = 4; n <= ids.size(); ++n) {
-    state.push(ids[n - 1]);
+    session.push(ids[n - 1]);
     if (n - begin > 32) begin = n - 24;
-    REQUIRE(equal_bits(state.logits(), twin_logits(model, std::span(ids).subspan(begin, n - begin))));
+    REQUIRE(equal_bits(session.logits(), twin_logits(model, std::span(ids).subspan(begin, n - begin))));
   }
-  CHECK(state.refills() == 7);
-  CHECK(state.ids() == ids);
+  CHECK(session.refills() == 7);
+  CHECK(session.ids() == ids);
 
   const Transformer narrow = byte_model("gpt", 1);
-  TextState single(narrow, std::span(ids).first(1));
+  DecodingSession single(narrow, std::span(ids).first(1));
   single.push(ids[1]);
   CHECK(equal_bits(single.logits(), twin_logits(narrow, std::span(ids).subspan(1, 1))));
+}
+
+TEST_CASE(
+    "texts that are read together get the bits that each gets alone: prompts, next tokens and refills") {
+  struct Setting {
+    std::string_view arch;
+    DType cache;
+    std::optional<WeightFormat> weights;
+  };
+  // 140 tokens reach a second block of keys, and past block_size the oldest tokens go.
+  const int64_t block_size = 140;
+  const Setting settings[] = {{"gpt", DType::f32, {}},
+                              {"llama", DType::f32, {}},
+                              {"llama", DType::bf16, {}},
+                              {"gpt", DType::bf16, WeightFormat::f32},
+                              {"llama", DType::f32, WeightFormat::bf16},
+                              {"llama", DType::bf16, WeightFormat::q8},
+                              {"gpt", DType::f32, WeightFormat::q8}};
+  for (const Setting& setting : settings) {
+    Transformer model = byte_model(setting.arch, block_size);
+    if (setting.weights) model.pack(*setting.weights);
+    const auto shared = std::make_shared<const Transformer>(model);
+    // Each text's prompt, the step at which it joins the others, and the tokens that it appends at each step after.
+    struct Text {
+      int64_t prompt;
+      int joins;
+      int64_t appends;
+    };
+    const Text texts[] = {{5, 0, 1}, {133, 0, 1}, {62, 2, 1}, {1, 1, 9}, {126, 3, 2}, {20, 4, 1}};
+    std::vector<std::vector<int32_t>> ids;
+    std::vector<std::vector<std::vector<float>>> expected;  // of each text after each step
+    for (size_t i = 0; i < std::size(texts); ++i) {
+      ids.push_back(some_ids(400, 256, i));
+      expected.emplace_back();
+      DecodingSession alone(model, std::span(ids[i]).first(static_cast<size_t>(texts[i].prompt)),
+                            setting.cache);
+      for (int step = texts[i].joins; step < 12; ++step) {
+        for (int64_t n = 0; step > texts[i].joins && n < texts[i].appends; ++n)
+          alone.push(ids[i][alone.ids().size()]);
+        expected[i].emplace_back(alone.logits().begin(), alone.logits().end());
+      }
+      if (i == 1) CHECK(alone.refills() == 1);
+    }
+    for (const int threads : {1, 2, 4}) {
+      const UseThreads use(threads);
+      std::vector<DecodingSession> states;
+      std::vector<size_t> which;
+      for (int step = 0; step < 12; ++step) {
+        for (size_t s = 0; s < states.size(); ++s) {
+          for (int64_t n = 0; n < texts[which[s]].appends; ++n)
+            states[s].append(ids[which[s]][states[s].ids().size()]);
+        }
+        for (size_t i = 0; i < std::size(texts); ++i) {
+          if (texts[i].joins != step) continue;
+          which.push_back(i);
+          states.push_back(DecodingSession::unread(
+              shared, std::span(ids[i]).first(static_cast<size_t>(texts[i].prompt)), setting.cache));
+        }
+        std::vector<DecodingSession*> all;
+        for (DecodingSession& state : states) all.push_back(&state);
+        DecodingSession::read(all);
+        for (size_t s = 0; s < states.size(); ++s) {
+          INFO("text " << which[s] << ", step " << step << ", " << threads << " threads");
+          REQUIRE(equal_bits(states[s].logits(),
+                             expected[which[s]][static_cast<size_t>(step - texts[which[s]].joins)]));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("texts that cannot be read together are errors that say which") {
+  const auto model = std::make_shared<const Transformer>(byte_model("llama", 32));
+  const std::vector<int32_t> prompt = {1, 2, 3};
+  DecodingSession a = DecodingSession::unread(model, prompt), b = DecodingSession::unread(model, prompt);
+  const auto read = [](std::vector<DecodingSession*> texts) { DecodingSession::read(texts); };
+  CHECK_THROWS_WITH(
+      a.logits(),
+      "generate: a text must be read before its logits are known; tokens of it are not; call read()");
+  DecodingSession stranger(*model, prompt);
+  stranger.append(4);
+  CHECK_THROWS_WITH(read({&a, &stranger}), ContainsSubstring("text 1 has another than text 0"));
+  CHECK_THROWS_WITH(read({&a, &b, &a}), ContainsSubstring("sequences 0 and 2 share one"));
+  DecodingSession narrow = DecodingSession::unread(model, prompt, DType::bf16);
+  CHECK_THROWS_WITH(read({&a, &narrow}), ContainsSubstring("all caches must be of one type"));
+  read({&a, &b});  // what failed has left no trace
+  CHECK(equal_bits(a.logits(), DecodingSession(*model, prompt).logits()));
+  b.append(7);
+  CHECK_THROWS_WITH(b.logits(), ContainsSubstring("tokens of it are not"));
+  CHECK_THROWS_WITH(read({&b, &a}), ContainsSubstring("text 1 has none; append one, or leave it out"));
+  CHECK_THROWS_WITH(DecodingSession::unread(nullptr, prompt), ContainsSubstring("a text must have a model"));
+  read({});
 }
 
 TEST_CASE("generation ends before a stop text, and none of it is ever shown") {
@@ -466,8 +561,8 @@ TEST_CASE(
   // By hand.
   std::vector<int32_t> ids = {*tokenizer.id_of("[CLS]")};
   for (const int32_t id : tokenizer.encode("ab")) ids.push_back(id);
-  const TextState state(model, ids);
-  CHECK(framed.second == top_candidates(state.logits(), 1)[0].probability);
+  const DecodingSession session(model, ids);
+  CHECK(framed.second == top_candidates(session.logits(), 1)[0].probability);
   CHECK(first("").first == 1);  // a text may begin with nothing else
 }
 
@@ -498,8 +593,8 @@ TEST_CASE("prompts and options that cannot be used are errors that say why") {
   CHECK_THROWS_AS(generate(model, tokenizer, "a", options), std::invalid_argument);
   Config wide = small_config("gpt");
   wide.dtype = DType::f64;
-  CHECK_THROWS_WITH(TextState(Transformer(wide), std::vector<int32_t>{1}),
+  CHECK_THROWS_WITH(DecodingSession(Transformer(wide), std::vector<int32_t>{1}),
                     "generate: the model must compute in f32; it computes in f64");
-  TextState state(model, std::vector<int32_t>{1});
-  CHECK_THROWS_WITH(state.push(256), "generate: an id must be in [0, 255]; it is 256");
+  DecodingSession session(model, std::vector<int32_t>{1});
+  CHECK_THROWS_WITH(session.push(256), "generate: an id must be in [0, 255]; it is 256");
 }

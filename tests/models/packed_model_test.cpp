@@ -42,12 +42,12 @@ Tensor logits_of(const Transformer& model, const std::vector<int32_t>& ids) {
 std::vector<float> read_in_pieces(const Transformer& model, const std::vector<int32_t>& ids,
                                   const std::vector<int64_t>& sizes, DType cache) {
   const NoGrad quiet;
-  std::vector<KeyValueCache> caches = model.make_caches(static_cast<int64_t>(ids.size()), cache);
+  LayerCaches caches = model.make_caches(static_cast<int64_t>(ids.size()), cache);
   Tensor hidden;
   int64_t at = 0;
   for (const int64_t size : sizes) {
     const auto piece = std::span(ids).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(size));
-    const Context context = Context::of_caches(caches, size);
+    const Context context = Context::of_caches({&caches}, {size});
     hidden = model.forward(Tensor::from(piece, {size}), context);
     at += size;
   }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "models/training/trainer.hpp"
+#include "models/transformer/flops.hpp"
 #include "tensor/machine.hpp"
 #include "tensor/storage.hpp"
 #include "tests/support/catch.hpp"
@@ -159,7 +160,9 @@ TEST_CASE("a model larger than any memory is planned without taking it") {
   CHECK(peak_resident_bytes() - peak_before < (uint64_t{256} << 20));
 }
 
-TEST_CASE("a training's operations are six for each matrix weight and 6 L C T for attention") {
+TEST_CASE(
+    "reading takes 2 operations for each matrix weight and 2 L C T for attention, training three times as "
+    "many") {
   Config config = default_config("gpt");
   config.n_layer = 2;
   config.n_head = 4;
@@ -171,6 +174,9 @@ TEST_CASE("a training's operations are six for each matrix weight and 6 L C T fo
   CHECK(training_flops_per_token(config) == 6 * (2 * block + 100 * 64) + 6 * 2 * 64 * 32);
   config.tie = false;  // the table that is only looked up costs nothing
   CHECK(training_flops_per_token(config) == 6 * (2 * block + 100 * 64) + 6 * 2 * 64 * 32);
+  // The output layer only for tokens that are scored.
+  CHECK(forward_flops(config, 10, 0) == 10 * 2 * 2 * block + 2 * 2 * 64 * 10 * 10);
+  CHECK(forward_flops(config, 10, 3) == forward_flops(config, 10, 0) + 3 * 2 * 100 * 64);
   config.causal = false;
   CHECK(training_flops_per_token(config) == 6 * (2 * block + 100 * 64) + 12 * 2 * 64 * 32);
 }

@@ -1,6 +1,8 @@
 #include "models/transformer/transformer.hpp"
 
 #include <cmath>
+#include <limits>
+#include <map>
 
 #include "models/transformer/families/family.hpp"
 #include "models/transformer/files.hpp"
@@ -75,7 +77,7 @@ double worst_difference(const Transformer& model) {
 
 // The parameter counts of a preset by its tensors, made of nothing.
 int64_t counted(const Config& config) {
-  const GhostMemory ghost;
+  const DryRunMemory dry_run;
   int64_t total = 0;
   for (const NamedTensor& p : Transformer(config).parameters()) total += p.tensor.numel();
   return total;
@@ -126,10 +128,10 @@ TEST_CASE("a model that reads in both directions has no cache, and says so") {
   const Transformer model = small_model(config);
   const std::string why = "only a causal model can generate with caches";
   CHECK_THROWS_WITH(model.make_caches(8), ContainsSubstring(why));
-  CHECK_THROWS_WITH(TextState(model, some_ids(3, 29)), ContainsSubstring(why));
+  CHECK_THROWS_WITH(DecodingSession(model, some_ids(3, 29)), ContainsSubstring(why));
   const NoGrad quiet;
-  std::vector<KeyValueCache> caches(2, KeyValueCache(8, 4, 6));
-  CHECK_THROWS_WITH(model.forward(ids_tensor({1, 2}), Context::of_caches(caches, 2)),
+  LayerCaches caches(2, KeyValueCache(8, 4, 6));
+  CHECK_THROWS_WITH(model.forward(ids_tensor({1, 2}), Context::of_caches({&caches}, {2})),
                     ContainsSubstring("blocks.0.attention: attention with a cache must be causal"));
 }
 
@@ -336,6 +338,59 @@ TEST_CASE("layer_0 enters the first block, layer_l leaves block l, and final is 
   }
 }
 
+TEST_CASE(
+    "a forward runs the blocks below the last layer wanted, gives only what is asked for, and holds no "
+    "more") {
+  for (Config config : both_families()) {
+    config.n_layer = 9;
+    config.n_ffn = 24;
+    Transformer model = small_model(config);
+    const int64_t rows = 96, row_bytes = rows * 24 * 4;
+    const Tensor ids = ids_tensor(some_ids(rows, 29));
+    const Context context = Context::of_batch(3, 32);
+    const NoGrad quiet;
+    const std::vector<Tensor> all = model.hidden_states(ids, context);
+    REQUIRE(all.size() == 11);
+    const auto some = [&](std::vector<int64_t> layers) { return model.hidden_states(ids, context, layers); };
+    const auto peak = [&](const std::vector<int64_t>& layers) {
+      reset_memory_peaks();
+      const size_t before = memory_statistics().in_use;
+      some(layers);
+      return static_cast<int64_t>(memory_statistics().peak_in_use - before);
+    };
+    for (const std::vector<int64_t>& layers : {std::vector<int64_t>{10}, {4}, {0, 5, 9}, {8, 10}}) {
+      const std::vector<Tensor> states = some(layers);
+      REQUIRE(states.size() == layers.size());
+      for (size_t i = 0; i < layers.size(); ++i)
+        CHECK(equal_bits(states[i], all[static_cast<size_t>(layers[i])]));
+    }
+    // Those that are not wanted are gone while the last is made.
+    const int64_t everything = peak({});
+    CHECK(peak({9}) == peak({1}));
+    CHECK(peak({9}) + 8 * row_bytes <= everything);
+    CHECK(peak({0, 9}) + 7 * row_bytes <= everything);
+
+    // Blocks and norms that would show if they ran.
+    const auto poison = [](Tensor& weight) {
+      fill_normal("x", weight, std::numeric_limits<double>::quiet_NaN());
+    };
+    poison(model.final_norm.weight);
+    CHECK(equal_bits(some({9})[0], all[9]));
+    CHECK_FALSE(equal_bits(some({10})[0], all[10]));
+    poison(model.blocks[4].attention_norm.weight);
+    CHECK(equal_bits(some({4})[0], all[4]));
+    CHECK_FALSE(equal_bits(some({5})[0], all[5]));
+    for (Block& block : model.blocks) poison(block.attention_norm.weight);
+    CHECK(equal_bits(some({0})[0], all[0]));
+
+    CHECK_THROWS_WITH(
+        some({11}),
+        "transformer: layers must be ascending numbers in [0, 10]; number 0 of those given is 11");
+    CHECK_THROWS_WITH(some({2, 1}), ContainsSubstring("number 1 of those given is 1"));
+    CHECK_THROWS_WITH(some({3, 3}), ContainsSubstring("must be ascending"));
+  }
+}
+
 TEST_CASE("layers are chosen by number, name or all") {
   const Config two_layers = small_config("gpt");
   CHECK(parse_layers("all", two_layers) == std::vector<int64_t>{0, 1, 2, 3});
@@ -498,8 +553,26 @@ TEST_CASE("inputs that a model cannot take are errors that say why") {
   CHECK_THROWS_WITH(run(Tensor::zeros({3}), Context::of_batch(1, 3)), ContainsSubstring("ids must be i32"));
   CHECK_THROWS_WITH(run(ids_tensor({1, 29}), Context::of_batch(1, 2)),
                     ContainsSubstring("token_embedding: "));
-  std::vector<KeyValueCache> caches = model.make_caches(8);
+  const NoGrad quiet;
+  LayerCaches caches = model.make_caches(8), others = model.make_caches(64);
+  CHECK_THROWS_WITH(run(ids_tensor({1, 2}), Context::of_caches({&caches, &caches}, {1, 1})),
+                    ContainsSubstring("sequences 0 and 1 share one"));
+  CHECK_THROWS_WITH(run(ids_tensor(some_ids(11, 29)), Context::of_caches({&others, &caches}, {2, 9})),
+                    ContainsSubstring("that of sequence 1 holds 0 of 8 rows and 9 are new"));
+  CHECK_THROWS_WITH(run(ids_tensor(some_ids(35, 29)), Context::of_caches({&caches, &others}, {2, 33})),
+                    ContainsSubstring("sequence 1 has 33, block_size is 32"));
+  CHECK_THROWS_WITH(
+      model.hidden_states(ids_tensor({1}), Context::of_caches({&caches}, {1}), std::vector<int64_t>{1}),
+      ContainsSubstring("with caches every block must run"));
+  CHECK(caches[0].rows == 0);
+  run(ids_tensor({1}), Context::of_caches({&caches}, {1}));
+  caches[1].rows = 0;
+  CHECK_THROWS_WITH(Context::of_caches({&others, &caches}, {1, 1}),
+                    ContainsSubstring("those of sequence 1 hold 1 and 0"));
   caches.pop_back();
-  CHECK_THROWS_WITH(run(ids_tensor({1}), Context::of_caches(caches, 1)),
-                    ContainsSubstring("a cache for each of 2 layers"));
+  CHECK_THROWS_WITH(run(ids_tensor({1}), Context::of_caches({&caches}, {1})),
+                    ContainsSubstring("a cache for each of 2 layers; sequence 0 has 1"));
+  CHECK_THROWS_WITH(Context::of_caches({&caches}, {1, 1}),
+                    ContainsSubstring("each of 2 sequences must have caches"));
+  CHECK_THROWS_WITH(Context::of_caches({nullptr}, {1}), ContainsSubstring("sequence 0 has none"));
 }

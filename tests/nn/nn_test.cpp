@@ -199,11 +199,12 @@ TEST_CASE("a sequence's rows are the same bits alone, among others, and token by
     CHECK(equal_bits(layer(rows, position, Context::of_lengths(alone)), expected));
 
     const NoGrad quiet;
-    std::vector<KeyValueCache> caches = {KeyValueCache(length, 2, 8)};
+    LayerCaches caches = {KeyValueCache(length, 2, 8)};
+    KeyValueCache* const of_layer[] = {&caches[0]};
     for (int64_t t = 0; t < length;) {
       const int64_t step = t == 0 ? std::min<int64_t>(length, 37) : 1;  // a prompt, then one at a time
-      const Context context = Context::of_caches(caches, step);
-      const Tensor y = layer(slice(rows, 0, t, t + step), position, context, &caches[0]);
+      const Context context = Context::of_caches({&caches}, {step});
+      const Tensor y = layer(slice(rows, 0, t, t + step), position, context, of_layer);
       REQUIRE(equal_bits(y, slice(expected, 0, t, t + step)));
       t += step;
     }

@@ -312,6 +312,35 @@ TEST_CASE("an initial value depends on seed, stream and index alone") {
   CHECK(!same_bits(small, other));
 }
 
+TEST_CASE("a weight made by its name holds what the initialisers put into a tensor of that shape") {
+  const auto filled = [](const auto& init) {
+    const Tensor x = Tensor::empty({6, 50});
+    init(x, Random(9, stream_of("head.weight")));
+    return x;
+  };
+  const Shape shape{6, 50};
+  CHECK(same_bits(normal(shape, 0.3, 9, "head.weight"),
+                  filled([](const Tensor& x, const Random& random) { init_normal(x, 0.3, random); })));
+  CHECK(same_bits(uniform(shape, 0.3, 9, "head.weight"),
+                  filled([](const Tensor& x, const Random& random) { init_uniform(x, 0.3, random); })));
+  CHECK(same_bits(xavier_normal(shape, 9, "head.weight"), filled([](const Tensor& x, const Random& random) {
+                    init_xavier_normal(x, 50, 6, random);
+                  })));
+  CHECK(same_bits(xavier_uniform(shape, 9, "head.weight"), filled([](const Tensor& x, const Random& random) {
+                    init_xavier_uniform(x, 50, 6, random);
+                  })));
+  CHECK(same_bits(kaiming_normal(shape, 9, "head.weight"),
+                  filled([](const Tensor& x, const Random& random) { init_kaiming_normal(x, 50, random); })));
+  CHECK(same_bits(kaiming_uniform(shape, 9, "head.weight"), filled([](const Tensor& x, const Random& random) {
+                    init_kaiming_uniform(x, 50, random);
+                  })));
+  CHECK(!same_bits(normal(shape, 0.3, 9, "head.weight"), normal(shape, 0.3, 9, "other.weight")));
+  CHECK(!same_bits(normal(shape, 0.3, 9, "head.weight"), normal(shape, 0.3, 8, "head.weight")));
+  CHECK(normal({3}, 1, 9, "w", DType::f64).dtype() == DType::f64);
+  CHECK_THROWS_WITH(kaiming_normal({3}, 9, "w"),
+                    ContainsSubstring("the shape must be (out, in)") && ContainsSubstring("it is (3)"));
+}
+
 TEST_CASE("initialisers have the spread of their formulas") {
   const Random random(3, stream_of("test"));
   const Tensor x = Tensor::empty({300, 200});

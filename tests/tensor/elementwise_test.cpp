@@ -346,8 +346,8 @@ TEST_CASE("writing an operand that backward needs is an error naming the op", "[
              Catch::Matchers::StartsWith("mul: a tensor saved for backward was written"));
 }
 
-TEST_CASE("a walk through ghost memory runs every elementwise op without touching memory", "[ops]") {
-  const GhostMemory ghost;
+TEST_CASE("a walk through dry-run memory runs every elementwise op without touching memory", "[ops]") {
+  const DryRunMemory dry_run;
   Tensor x = Tensor::empty({1000, 1000, 1000});
   x.set_requires_grad();
   const Tensor bias = Tensor::empty({1000});

@@ -12,7 +12,7 @@
 #include "tests/support/draw.hpp"
 #include "tests/tensor/op_cases.hpp"
 
-/// Each fused op beside its slow definition in small ops, and generation beside training.
+/// Each fused op beside its slow definition in small ops.
 
 namespace gradus::testing {
 namespace {
@@ -117,6 +117,16 @@ TEST_CASE("linear has the gradients of act(matmul + bias)") {
                      inputs),
                 16);
   }
+}
+
+using Catch::Matchers::ContainsSubstring;
+
+TEST_CASE("linear refuses an activation and a weight format that it does not know") {
+  const Tensor x = random({2, 8}, 1), w = random({4, 8}, 2);
+  const auto unknown = static_cast<Activation>(99);
+  CHECK_THROWS_WITH(linear(x, w, {}, unknown), ContainsSubstring("activation") && ContainsSubstring("99"));
+  CHECK_THROWS_WITH(linear(x, PackedWeight(w, WeightFormat::q8), {}, unknown), ContainsSubstring("99"));
+  CHECK_THROWS_WITH(PackedWeight(w, static_cast<WeightFormat>(99)), ContainsSubstring("99"));
 }
 
 /// Fused multiply-adds in ascending k: what every path of the matrix product promises.
@@ -527,41 +537,6 @@ TEST_CASE("a causal row gets the same bits whatever follows it") {
     CHECK(same_bits(attention(head(q), head(k), head(v), uniform_sequences(1, time), heads, heads, true),
                     head(whole)) == "");
   }
-}
-
-TEST_CASE("attention_cached gives the bits of attention, for a prompt and then token by token") {
-  struct Setting {
-    int64_t heads, kv_heads, width, prompt, time;
-  };
-  const Setting settings[] = {{4, 2, 32, 1, 400},   {2, 1, 8, 5, 400},    {3, 1, 24, 128, 400},
-                              {2, 2, 64, 129, 400}, {4, 1, 80, 300, 400}, {1, 1, 32, 300, 300},
-                              {6, 3, 8, 1, 140},    {2, 2, 24, 5, 140}};
-  for (const std::string& isa : available_isas()) {
-    const UseIsa use(isa);
-    for (const Setting& s : settings) {
-      const Tensor q = random({s.time, s.heads * s.width}, 1), k = random({s.time, s.kv_heads * s.width}, 2),
-                   v = random({s.time, s.kv_heads * s.width}, 3);
-      const Tensor whole = attention(q, k, v, uniform_sequences(1, s.time), s.heads, s.kv_heads, true);
-      KeyValueCache cache(s.time, s.kv_heads, s.width);
-      Tensors parts;
-      for (int64_t begin = 0; begin < s.time;) {
-        const int64_t end = begin == 0 ? s.prompt : begin + 1;
-        const auto rows = [&](const Tensor& x) { return slice(x, 0, begin, end); };
-        parts.push_back(attention_cached(rows(q), rows(k), rows(v), cache, s.heads, s.kv_heads));
-        begin = end;
-      }
-      INFO(isa << ", " << s.heads << "/" << s.kv_heads << " heads of " << s.width << ", prompt " << s.prompt);
-      CHECK(cache.rows == s.time);
-      CHECK(same_bits(concat(parts, 0), whole) == "");
-    }
-  }
-}
-
-TEST_CASE("attention_cached honours a scale of its own") {
-  const Tensor q = random({20, 16}, 1), k = random({20, 16}, 2), v = random({20, 16}, 3);
-  KeyValueCache cache(20, 2, 8);
-  CHECK(same_bits(attention_cached(q, k, v, cache, 2, 2, 0.3),
-                  attention(q, k, v, uniform_sequences(1, 20), 2, 2, true, 0.3)) == "");
 }
 
 }  // namespace

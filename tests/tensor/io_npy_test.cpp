@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tensor/io/checksum.hpp"
+#include "tensor/io/detail/checksum.hpp"
 #include "tensor/io/npy.hpp"
 #include "tensor/machine.hpp"
 #include "tests/support/catch.hpp"
@@ -107,7 +107,7 @@ struct ZipOf {
       : packed(deflate ? deflated(contents, period) : contents) {
     bytes = contents.size();
     method = deflate ? 8 : 0;
-    checksum = crc32(contents.data(), contents.size());
+    checksum = detail::crc32(contents.data(), contents.size());
   }
   std::string common(uint64_t sum) const {
     return little(static_cast<uint64_t>(flags | (streamed ? 8 : 0)), 2) +

@@ -38,20 +38,22 @@ TEST_CASE("every op gives the same bits on 1, 2 and 4 threads") {
 }
 
 TEST_CASE("every op gives the same bits on all instruction sets with fused multiply-add") {
-  for_each_case([](const Case& test) -> std::string {
+  std::vector<std::string> isas = available_isas();
+  std::erase_if(isas, [](const std::string& isa) { return !has_fma(isa); });
+  if (isas.size() < 2) {
+    WARN("SKIPPED: equality of instruction sets: of those with fused multiply-add this machine has "
+         << isas.size());
+    return;
+  }
+  for_each_case([&](const Case& test) -> std::string {
     const Tensors inputs = make_inputs(test, DType::f32);
-    std::string first_name;
     Outcome first;
-    for (const std::string& isa : available_isas()) {
-      if (!has_fma(isa)) continue;
+    for (const std::string& isa : isas) {
       const UseIsa use(isa);
       const Outcome outcome = run(test, inputs, DType::f32);
-      if (first_name.empty()) {
-        first_name = isa;
-        first = outcome;
-      }
+      if (isa == isas[0]) first = outcome;
       const std::string problem = same_bits(first, outcome);
-      if (!problem.empty()) return first_name + " and " + isa + ": " + problem;
+      if (!problem.empty()) return isas[0] + " and " + isa + ": " + problem;
     }
     return "";
   });

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "tensor/autodiff.hpp"
+#include "tensor/error.hpp"
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/parallel.hpp"
 #include "tests/support/draw.hpp"
@@ -114,8 +115,7 @@ Input id_values(const Shape& shape, std::vector<double> list) {
   return input;
 }
 
-Row::Row(std::string name, std::vector<std::string> kernels, double tolerance, double gradient_tolerance)
-    : signature(std::move(name)), kernel_entries(std::move(kernels)) {
+Row::Row(std::string name, double tolerance, double gradient_tolerance) : signature(std::move(name)) {
   model_.tolerance = tolerance;
   model_.gradient_tolerance = gradient_tolerance;
 }
@@ -204,7 +204,9 @@ Array to_array(const Tensor& x) {
   switch (x.dtype()) {
     case DType::f32: convert(float{}); break;
     case DType::f64: convert(double{}); break;
-    default: convert(int32_t{}); break;
+    case DType::i32: convert(int32_t{}); break;
+    case DType::bf16:
+    case DType::f16: fail("to_array: the type must be f32, f64 or i32; it is ", dtype_name(x.dtype()));
   }
   return array;
 }
@@ -295,8 +297,11 @@ std::string same_bits(const Tensor& a, const Tensor& b) {
   switch (a.dtype()) {
     case DType::f32: return first_difference<float>(a, b);
     case DType::f64: return first_difference<double>(a, b);
-    default: return first_difference<int32_t>(a, b);
+    case DType::i32: return first_difference<int32_t>(a, b);
+    case DType::bf16:
+    case DType::f16: break;
   }
+  fail("same_bits: the type must be f32, f64 or i32; it is ", dtype_name(a.dtype()));
 }
 
 std::string same_bits(const Outcome& a, const Outcome& b) {

@@ -71,8 +71,7 @@ struct Case {
 /// A row of the table, built by saying `of` what it computes and then the inputs to `test` it with.
 class Row {
  public:
-  Row(std::string signature, std::vector<std::string> kernel_entries, double tolerance,
-      double gradient_tolerance = 16);
+  Row(std::string signature, double tolerance, double gradient_tolerance = 16);
 
   /// The cases from here on compute this; `label` tells several ways to call an op apart.
   Row& of(Op op, Reference reference, std::string label = "");
@@ -84,8 +83,6 @@ class Row {
 
   /// Name and parameter types as in tensor/ops.hpp without const, & and std::, or "kernels::" and an entry.
   std::string signature;
-  /// Entries of kernels::Table that the cases run through, "unary[exp]" for one of an array.
-  std::vector<std::string> kernel_entries;
   std::vector<Case> cases;
   std::vector<Case> benches;
 

@@ -23,7 +23,7 @@ Draw between(double low, double high) {
 
 Row unary(const std::string& name, Tensor (*op)(const Tensor&), reference::Function f, double tolerance,
           const Draw& draw, std::vector<double> special, reference::Function scale = {}) {
-  Row row(name + "(Tensor)", {"unary[" + name + "]", "unary_grad[" + name + "]"}, tolerance);
+  Row row(name + "(Tensor)", tolerance);
   row.of([op](const Tensors& in, DType) { return op(in[0]); },
          [f, scale](const Arrays& in) { return reference::map(in[0], f, scale); });
   for (const Shape& shape : kShapes)
@@ -110,11 +110,10 @@ const std::vector<std::pair<Shape, Shape>> kPairs = {{{3, 5}, {3, 5}},
                                                      {{2, 17, 1}, {17, 200}},
                                                      {{3, 33333}, {3, 33333}}};
 
-Row binary(const std::string& name, const std::string& signature,
-           std::function<Tensor(const Tensor&, const Tensor&)> op, reference::Function2 f, const Draw& draw_a,
-           const Draw& draw_b) {
+Row binary(const std::string& signature, std::function<Tensor(const Tensor&, const Tensor&)> op,
+           reference::Function2 f, const Draw& draw_a, const Draw& draw_b) {
   // The gradient of a stretched operand is a sum over up to 1100 elements.
-  Row row(signature, {"binary[" + name + "]"}, 0, 32);
+  Row row(signature, 0, 32);
   row.of([op](const Tensors& in, DType) { return op(in[0], in[1]); },
          [f](const Arrays& in) { return reference::zip(in[0], in[1], f); });
   for (const auto& [a, b] : kPairs) {
@@ -136,37 +135,37 @@ std::vector<Row> binary_rows() {
   std::vector<Row> rows;
   using T = const Tensor&;
   rows.push_back(binary(
-      "add", "add(Tensor, Tensor)", [](T a, T b) { return add(a, b); }, plus, any, any));
+      "add(Tensor, Tensor)", [](T a, T b) { return add(a, b); }, plus, any, any));
   rows.push_back(binary(
-      "sub", "sub(Tensor, Tensor)", [](T a, T b) { return sub(a, b); }, minus, any, any));
+      "sub(Tensor, Tensor)", [](T a, T b) { return sub(a, b); }, minus, any, any));
   rows.push_back(binary(
-      "mul", "mul(Tensor, Tensor)", [](T a, T b) { return mul(a, b); }, times, any, any));
+      "mul(Tensor, Tensor)", [](T a, T b) { return mul(a, b); }, times, any, any));
   rows.push_back(binary(
-      "div", "div(Tensor, Tensor)", [](T a, T b) { return div(a, b); }, over, any, off_zero));
+      "div(Tensor, Tensor)", [](T a, T b) { return div(a, b); }, over, any, off_zero));
   rows.back().test({values({3, 4}, {1, -1, 0, kInf, kNaN}), values({3, 4}, {0, -0.0, 2, kInf})});
   rows.push_back(binary(
-      "maximum", "maximum(Tensor, Tensor)", [](T a, T b) { return maximum(a, b); },
+      "maximum(Tensor, Tensor)", [](T a, T b) { return maximum(a, b); },
       [](double a, double b) { return a < b ? b : a; }, whole, between_whole));
   rows.back().test({values({35}, {1, 2, kInf, -kInf, -3}), values({35}, {2, 1, 0, 0, -3, kInf, -kInf})});
   rows.push_back(binary(
-      "minimum", "minimum(Tensor, Tensor)", [](T a, T b) { return minimum(a, b); },
+      "minimum(Tensor, Tensor)", [](T a, T b) { return minimum(a, b); },
       [](double a, double b) { return b < a ? b : a; }, whole, between_whole));
   rows.back().test({values({35}, {1, 2, kInf, -kInf, -3}), values({35}, {2, 1, 0, 0, -3, kInf, -kInf})});
   rows.push_back(binary(
-      "add", "operator+(Tensor, Tensor)", [](T a, T b) { return a + b; }, plus, any, any));
+      "operator+(Tensor, Tensor)", [](T a, T b) { return a + b; }, plus, any, any));
   rows.push_back(binary(
-      "sub", "operator-(Tensor, Tensor)", [](T a, T b) { return a - b; }, minus, any, any));
+      "operator-(Tensor, Tensor)", [](T a, T b) { return a - b; }, minus, any, any));
   rows.push_back(binary(
-      "mul", "operator*(Tensor, Tensor)", [](T a, T b) { return a * b; }, times, any, any));
+      "operator*(Tensor, Tensor)", [](T a, T b) { return a * b; }, times, any, any));
   rows.push_back(binary(
-      "div", "operator/(Tensor, Tensor)", [](T a, T b) { return a / b; }, over, any, off_zero));
+      "operator/(Tensor, Tensor)", [](T a, T b) { return a / b; }, over, any, off_zero));
   return rows;
 }
 
 /// One tensor and a number. The numbers are exact in f32 so that results are correctly rounded.
 Row with_number(const std::string& signature, std::function<Tensor(const Tensor&, double)> op,
                 reference::Function2 f) {
-  Row row(signature, {"affine"}, 0);
+  Row row(signature, 0);
   for (const double value : {0.0, 1.0, -2.5, 0.375}) {
     row.of(
         [op, value](const Tensors& in, DType) { return op(in[0], value); },
@@ -195,7 +194,7 @@ std::vector<Row> number_rows() {
 }
 
 Row comparison(const std::string& name, Tensor (*op)(const Tensor&, const Tensor&), reference::Function2 f) {
-  Row row(name + "(Tensor, Tensor)", {}, 0);
+  Row row(name + "(Tensor, Tensor)", 0);
   row.no_gradient().of([op](const Tensors& in, DType) { return op(in[0], in[1]); },
                        [f](const Arrays& in) { return reference::zip(in[0], in[1], f); });
   for (const auto& [a, b] : kPairs) row.test({grid(a, 0.5), grid(b, 0.5)});
@@ -206,7 +205,7 @@ Row comparison(const std::string& name, Tensor (*op)(const Tensor&, const Tensor
 }
 
 Row where_row() {
-  Row row("where(Tensor, Tensor, Tensor)", {}, 0, 64);
+  Row row("where(Tensor, Tensor, Tensor)", 0, 64);
   row.of([](const Tensors& in, DType) { return where(in[0], in[1], in[2]); },
          [](const Arrays& in) { return reference::where(in[0], in[1], in[2]); });
   row.test({ids({3, 5}, -1, 2), normal({3, 5}), normal({3, 5})}, {0, 1, 2});
@@ -222,7 +221,7 @@ Row where_row() {
 }
 
 Row swiglu_row() {
-  Row row("swiglu(Tensor, Tensor)", {"swiglu", "swiglu_grad"}, 2.5);
+  Row row("swiglu(Tensor, Tensor)", 2.5);
   row.of([](const Tensors& in, DType) { return swiglu(in[0], in[1]); },
          [](const Arrays& in) {
            return reference::zip(in[0], in[1],
@@ -237,7 +236,7 @@ Row swiglu_row() {
 }
 
 Row cast_row() {
-  Row row("cast(Tensor, DType)", {}, 0);
+  Row row("cast(Tensor, DType)", 0);
   const std::vector<double> ties = {0,
                                     -0.0,
                                     1,
@@ -294,17 +293,110 @@ Row cast_row() {
   return row;
 }
 
+/// One tensor and several numbers, all exact in f32.
+Row of_numbers(const std::string& signature, std::function<Tensor(const Tensor&, double)> op,
+               reference::Function2 f, const Draw& draw, std::vector<double> numbers, double tolerance = 0) {
+  Row row(signature, tolerance, 16);
+  for (const double value : numbers) {
+    row.of(
+        [op, value](const Tensors& in, DType) { return op(in[0], value); },
+        [f, value](const Arrays& in) { return reference::map(in[0], [&](double x) { return f(x, value); }); },
+        "with " + std::to_string(value));
+    for (const Shape& shape : kShapes)
+      row.test({draw(shape)}, shape.rank() > 0 ? std::vector<int>{0} : std::vector<int>{});
+    row.test({values({17, 9}, {0, 1, -1, 3, -0.5, 1e10, kInf, -kInf, kNaN})});
+  }
+  row.bench({draw(kBenchShape)});
+  return row;
+}
+
+std::vector<Row> scalar_rows() {
+  const Draw any = [](const Shape& shape) { return normal(shape); };
+  const auto minus = [](double x, double value) { return x - value; };
+  const auto minus_from = [](double x, double value) { return value - x; };
+  const auto over = [](double x, double value) { return x / value; };
+  const auto over_from = [](double x, double value) { return value / x; };
+  const std::vector<double> some = {0.0, 1.0, -2.5, 0.375};
+  std::vector<Row> rows;
+  using T = const Tensor&;
+  const auto add_row = [&](const char* signature, Tensor (*op)(T, double), const reference::Function2& f,
+                           const Draw& draw, const std::vector<double>& numbers) {
+    rows.push_back(of_numbers(signature, op, f, draw, numbers));
+  };
+  add_row(
+      "sub(Tensor, double)", [](T x, double v) { return sub(x, v); }, minus, any, some);
+  add_row(
+      "operator-(Tensor, double)", [](T x, double v) { return x - v; }, minus, any, some);
+  add_row(
+      "sub(double, Tensor)", [](T x, double v) { return sub(v, x); }, minus_from, any, some);
+  add_row(
+      "operator-(double, Tensor)", [](T x, double v) { return v - x; }, minus_from, any, some);
+  add_row("div(Tensor, double)", [](T x, double v) { return div(x, v); }, over, any, {1.0, -2.5, 3.0});
+  add_row("operator/(Tensor, double)", [](T x, double v) { return x / v; }, over, any, {1.0, -2.5, 3.0});
+  add_row(
+      "div(double, Tensor)", [](T x, double v) { return div(v, x); }, over_from, off_zero, some);
+  add_row(
+      "operator/(double, Tensor)", [](T x, double v) { return v / x; }, over_from, off_zero, some);
+  add_row(
+      "operator+(double, Tensor)", [](T x, double v) { return v + x; },
+      [](double x, double value) { return value + x; }, any, some);
+  add_row(
+      "operator*(double, Tensor)", [](T x, double v) { return v * x; },
+      [](double x, double value) { return value * x; }, any, some);
+  add_row(
+      "operator-(Tensor)", [](T x, double) { return -x; }, [](double x, double) { return -x; }, any, {0.0});
+  return rows;
+}
+
+Row pow_row() {
+  const auto raised = [](double x, double exponent) { return std::pow(x, exponent); };
+  const auto op = [](const Tensor& x, double exponent) { return pow(x, exponent); };
+  // Negative bases too where the exponent is whole.
+  Row row =
+      of_numbers("pow(Tensor, double)", op, raised, off_zero, {-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 5.0}, 1);
+  for (const double exponent : {-1.5, 0.5, 0.3, 2.5}) {
+    row.of([=](const Tensors& in, DType) { return pow(in[0], exponent); },
+           [=](const Arrays& in) {
+             return reference::map(in[0], [&](double x) { return std::pow(x, exponent); });
+           },
+           "with " + std::to_string(exponent));
+    row.test({uniform({3, 5}, 0.1, 4)}, {0}).test({uniform({3, 33333}, 0.1, 4)}, {0});
+    // 0.5 is the root, which is NaN at -infinity, where std::pow is infinite.
+    row.test({values({17, 6}, {0, 1, -1, 1e10, kInf, kNaN})});
+  }
+  return row;
+}
+
+Row clamp_row() {
+  Row row("clamp(Tensor, double, double)", 0, 16);
+  for (const auto& [low, high] : std::vector<std::pair<double, double>>{
+           {-0.5, 1.0}, {0.0, kInf}, {-kInf, 0.25}, {-kInf, kInf}, {0.5, 0.5}}) {
+    row.of([low = low, high = high](const Tensors& in, DType) { return clamp(in[0], low, high); },
+           [low = low, high = high](const Arrays& in) {
+             return reference::map(in[0], [&](double x) { return x < low ? low : x > high ? high : x; });
+           },
+           std::to_string(low) + " to " + std::to_string(high));
+    for (const Shape& shape : kShapes)
+      row.test({grid(shape, 0.25, 0.125)}, shape.rank() > 0 ? std::vector<int>{0} : std::vector<int>{});
+    row.test({values({17, 6}, {-0.5, 1, 0, kInf, -kInf, kNaN})});
+  }
+  row.bench({normal(kBenchShape)});
+  return row;
+}
+
 }  // namespace
 
 std::vector<Row> elementwise_rows() {
   std::vector<Row> rows;
-  for (auto part : {unary_rows, binary_rows, number_rows}) {
+  for (auto part : {unary_rows, binary_rows, number_rows, scalar_rows}) {
     for (Row& row : part()) rows.push_back(std::move(row));
   }
   rows.push_back(comparison("equal", equal, [](double a, double b) { return a == b ? 1.0 : 0.0; }));
   rows.push_back(comparison("less", less, [](double a, double b) { return a < b ? 1.0 : 0.0; }));
   rows.push_back(comparison("greater", greater, [](double a, double b) { return a > b ? 1.0 : 0.0; }));
   rows.push_back(where_row());
+  rows.push_back(pow_row());
+  rows.push_back(clamp_row());
   rows.push_back(swiglu_row());
   rows.push_back(cast_row());
   return rows;

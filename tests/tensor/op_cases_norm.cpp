@@ -21,10 +21,10 @@ std::vector<int> all_but_scalars(const Shape& shape) {
 
 std::vector<Row> softmax_rows() {
   std::vector<Row> rows;
-  rows.push_back(Row("softmax(Tensor)", {"softmax", "softmax_grad"}, 2));
+  rows.push_back(Row("softmax(Tensor)", 2));
   rows.back().of([](const Tensors& in, DType) { return softmax(in[0]); },
                  [](const Arrays& in) { return reference::softmax(in[0]); });
-  rows.push_back(Row("log_softmax(Tensor)", {"log_softmax", "log_softmax_grad"}, 1.5, 32));
+  rows.push_back(Row("log_softmax(Tensor)", 1.5, 32));
   rows.back().of([](const Tensors& in, DType) { return log_softmax(in[0]); },
                  [](const Arrays& in) { return reference::log_softmax(in[0]); });
   const Input masked = values({5, 21}, {1, -kInf, 0.5, 2, -kInf, -kInf, -1}),
@@ -63,8 +63,7 @@ std::vector<Row> softmax_rows() {
 std::vector<Row> layer_norm_rows() {
   std::vector<Row> rows;
   // Rows of 1 and 2 are left to the value: their gradient is a difference of equals that epsilon alone keeps from 0.
-  rows.push_back(
-      Row("layer_norm(Tensor, Tensor, Tensor, double)", {"norm", "norm_grad", "norm_weight_grad"}, 2, 64));
+  rows.push_back(Row("layer_norm(Tensor, Tensor, Tensor, double)", 2, 64));
   Row& layer = rows.back();
   const auto with_bias = [&layer](double epsilon) {
     layer.of([=](const Tensors& in, DType) { return layer_norm(in[0], in[1], in[2], epsilon); },
@@ -90,7 +89,7 @@ std::vector<Row> layer_norm_rows() {
            "without bias");
   layer.test({normal({3, 5}), normal({5})}, {0}).test({normal({150, 257}), normal({257})}, {0});
 
-  rows.push_back(Row("rms_norm(Tensor, Tensor, double)", {"norm", "norm_grad", "norm_weight_grad"}, 2.5, 16));
+  rows.push_back(Row("rms_norm(Tensor, Tensor, double)", 2.5, 16));
   Row& rms = rows.back();
   const auto with_epsilon = [&rms](double epsilon) {
     rms.of([=](const Tensors& in, DType) { return rms_norm(in[0], in[1], epsilon); },
@@ -113,8 +112,7 @@ std::vector<Row> layer_norm_rows() {
 std::vector<Row> loss_rows() {
   std::vector<Row> rows;
 
-  rows.push_back(
-      Row("cross_entropy(Tensor, Tensor, double)", {"cross_entropy", "cross_entropy_grad"}, 4, 32));
+  rows.push_back(Row("cross_entropy(Tensor, Tensor, double)", 4, 32));
   Row& loss = rows.back();
   const auto divided_by = [&loss](double divisor) {
     loss.of([=](const Tensors& in, DType) { return cross_entropy(in[0], in[1], divisor); },
@@ -135,7 +133,7 @@ std::vector<Row> loss_rows() {
   // A saved lse of 520 is rounded to multiples of 2^-14: so much is lost of each probability.
   loss.gradient_scale(0.1).test({uniform({9, 40}, 500, 520), ids({9}, 0, 40)}, {0, 1}).gradient_scale(0);
 
-  rows.push_back(Row("token_losses(Tensor, Tensor)", {"cross_entropy"}, 1.5));
+  rows.push_back(Row("token_losses(Tensor, Tensor)", 1.5));
   rows.back().no_gradient().of([](const Tensors& in, DType) { return token_losses(in[0], in[1]); },
                                [](const Arrays& in) { return reference::token_losses(in[0], in[1]); });
   rows.back()
@@ -149,7 +147,7 @@ std::vector<Row> loss_rows() {
   rows.back().bench({normal({1024, 2048}), ids({1024}, 0, 2048)});
 
   // 1 / (1-p) is rounded, and so is the product.
-  rows.push_back(Row("dropout(Tensor, double, Random, uint64_t)", {"dropout"}, 1));
+  rows.push_back(Row("dropout(Tensor, double, Random, uint64_t)", 1));
   const auto dropped = [&](double p, uint64_t seed, uint64_t stream, uint64_t first) {
     rows.back().of([=](const Tensors& in, DType) { return dropout(in[0], p, Random(seed, stream), first); },
                    [=](const Arrays& in) { return reference::dropout(in[0], p, seed, stream, first); },
@@ -181,7 +179,8 @@ namespace {
 template <class T>
 Tensor squares_of(const Tensor& x) {
   const Tensor dense = x.to_contiguous();
-  const double total = static_cast<double>(kernels::table<T>().squares({dense.data<T>(), dense.numel()}));
+  const double total =
+      static_cast<double>(kernels::table<T>().squares({.x = dense.data<T>(), .n = dense.numel()}));
   return Tensor::full({}, total, dtype_of<T>::value);
 }
 
@@ -189,10 +188,18 @@ template <class T>
 Tensor adamw_of(const Tensors& in, const reference::AdamW& s) {
   const Tensor x = in[0].clone(), grad = in[1].to_contiguous(), m = in[2].clone(), v = in[3].clone();
   const auto narrow = [](double value) { return static_cast<T>(value); };
-  kernels::table<T>().adamw({x.mutable_data<T>(), grad.data<T>(), m.mutable_data<T>(), v.mutable_data<T>(),
-                             x.numel(), narrow(s.clip), narrow(s.one_minus_beta1), narrow(s.one_minus_beta2),
-                             narrow(s.decay_factor), narrow(s.step_size), narrow(s.v_scale),
-                             narrow(s.epsilon)});
+  kernels::table<T>().adamw({.x = x.mutable_data<T>(),
+                             .grad = grad.data<T>(),
+                             .m = m.mutable_data<T>(),
+                             .v = v.mutable_data<T>(),
+                             .n = x.numel(),
+                             .clip = narrow(s.clip),
+                             .one_minus_beta1 = narrow(s.one_minus_beta1),
+                             .one_minus_beta2 = narrow(s.one_minus_beta2),
+                             .decay_factor = narrow(s.decay_factor),
+                             .step_size = narrow(s.step_size),
+                             .v_scale = narrow(s.v_scale),
+                             .epsilon = narrow(s.epsilon)});
   return concat(Tensors{x, m, v}, 0);
 }
 
@@ -201,7 +208,7 @@ Tensor adamw_of(const Tensors& in, const reference::AdamW& s) {
 std::vector<Row> kernel_rows() {
   std::vector<Row> rows;
 
-  rows.push_back(Row("kernels::squares", {"squares"}, 2));
+  rows.push_back(Row("kernels::squares", 2));
   rows.back().no_gradient().of(
       [](const Tensors& in, DType dtype) {
         return dtype == DType::f64 ? squares_of<double>(in[0]) : squares_of<float>(in[0]);
@@ -210,7 +217,7 @@ std::vector<Row> kernel_rows() {
   for (const int64_t n : {0, 1, 5, 15, 16, 17, 31, 48, 1100, 10007}) rows.back().test({normal({n})});
   rows.back().bench({normal({1 << 20})}, 2.0 * (1 << 20));
 
-  rows.push_back(Row("kernels::adamw", {"adamw"}, 2));
+  rows.push_back(Row("kernels::adamw", 2));
   // Powers of two where a rounded setting would hide the kernel's own rounding.
   const reference::AdamW settings = {0.5, 0.125, 0.0625, 0.984375, 0.0078125, 2, 0x1p-20};
   rows.back().no_gradient().of(

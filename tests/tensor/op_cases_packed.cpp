@@ -52,7 +52,7 @@ Tensor packed_linear(const Tensors& in, WeightFormat format, DType dtype, Activa
 }
 
 Row linear_row() {
-  Row row("linear(Tensor, PackedWeight, Tensor, Activation)", {"narrow", "widen", "gemm_few", "gemm"}, 3);
+  Row row("linear(Tensor, PackedWeight, Tensor, Activation)", 3);
   row.no_gradient();
   const auto identity = [](double u) { return u; };
   const auto one = [](double) { return 1.0; };
@@ -89,7 +89,7 @@ Row linear_row() {
 }
 
 Row embedding_row() {
-  Row row("embedding(PackedWeight, Tensor)", {}, 0);
+  Row row("embedding(PackedWeight, Tensor)", 0);
   row.no_gradient();
   for (const WeightFormat format : {WeightFormat::f32, WeightFormat::bf16, WeightFormat::q8}) {
     row.of(

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "tensor/ops.hpp"
@@ -12,7 +13,7 @@ namespace {
 constexpr double kChain = 3;
 
 Row matmul_row() {
-  Row row("matmul(Tensor, Tensor, bool, bool)", {"gemm", "pack", "pack_strips"}, kChain, 32);
+  Row row("matmul(Tensor, Tensor, bool, bool)", kChain, 32);
   const auto form = [&row](bool ta, bool tb) {
     row.of([=](const Tensors& in, DType) { return matmul(in[0], in[1], ta, tb); },
            [=](const Arrays& in) { return reference::matmul(in[0], in[1], ta, tb); },
@@ -66,8 +67,7 @@ Row matmul_row() {
 }
 
 Row linear_row() {
-  Row row("linear(Tensor, Tensor, Tensor, Activation)", {"gemm", "pack", "pack_strips", "column_sum"}, kChain,
-          32);
+  Row row("linear(Tensor, Tensor, Tensor, Activation)", kChain, 32);
   struct Kind {
     Activation activation;
     const char* name;
@@ -128,7 +128,7 @@ std::vector<Row> rotary_rows() {
   std::vector<Row> rows;
 
   // Cosine and sine of an angle that is itself rounded only in f64.
-  rows.push_back(Row("rotary_table(int64_t, int64_t, double, DType)", {}, 1));
+  rows.push_back(Row("rotary_table(int64_t, int64_t, double, DType)", 1));
   const auto table = [&](int64_t positions, int64_t width, double base) {
     rows.back().of([=](const Tensors&, DType dtype) { return rotary_table(positions, width, base, dtype); },
                    [=](const Arrays&) { return reference::rotary_table(positions, width, base); },
@@ -143,7 +143,7 @@ std::vector<Row> rotary_rows() {
   table(1100, 64, 500000);
   rows.back().bench({});
 
-  rows.push_back(Row("rotary(Tensor, Tensor, Tensor, int64_t)", {"rotary"}, 1.5));
+  rows.push_back(Row("rotary(Tensor, Tensor, Tensor, int64_t)", 1.5));
   const auto turned = [&](int64_t n, int64_t heads, int64_t width) {
     rows.back().of([=](const Tensors& in, DType) { return rotary(in[0], in[1], in[2], heads); },
                    [=](const Arrays& in) { return reference::rotary(in[0], in[1], in[2], heads); },
@@ -174,13 +174,13 @@ std::vector<Row> attention_rows() {
     const std::vector<int32_t> list(sequences.offsets.begin(), sequences.offsets.end());
     return Tensor::from(std::span<const int32_t>(list), {sequences.count() + 1});
   };
-  rows.push_back(Row("uniform_sequences(int64_t, int64_t)", {}, 0));
+  rows.push_back(Row("uniform_sequences(int64_t, int64_t)", 0));
   rows.back().no_gradient().of([offsets](const Tensors&, DType) { return offsets(uniform_sequences(4, 25)); },
                                [](const Arrays&) {
                                  return Array{{5}, {0, 25, 50, 75, 100}, {}};
                                });
   rows.back().test({});
-  rows.push_back(Row("ragged_sequences(span<int64_t>)", {}, 0));
+  rows.push_back(Row("ragged_sequences(span<int64_t>)", 0));
   rows.back().no_gradient().of(
       [offsets](const Tensors&, DType) {
         return offsets(ragged_sequences(std::vector<int64_t>{3, 0, 7}));
@@ -190,8 +190,7 @@ std::vector<Row> attention_rows() {
       });
   rows.back().test({});
 
-  rows.push_back(Row("attention(Tensor, Tensor, Tensor, Ragged, int64_t, int64_t, bool, double)",
-                     {"attention", "attention_grad", "gemm", "pack"}, 2, 128));
+  rows.push_back(Row("attention(Tensor, Tensor, Tensor, Ragged, int64_t, int64_t, bool, double)", 2, 128));
   const auto attended = [&](std::vector<int64_t> lengths, Heads heads, bool causal, double scale = 0) {
     std::string label = std::to_string(heads.query) + "/" + std::to_string(heads.kv) + " heads of " +
                         std::to_string(heads.width) + (causal ? ", causal," : ",") + " lengths";
@@ -228,40 +227,65 @@ std::vector<Row> attention_rows() {
   rows.back().bench(attended({1024}, {12, 12, 64}, true), 2.0 * 1024 * 1024 * 12 * 64);
   rows.back().bench(attended(std::vector<int64_t>(12, 64), {4, 4, 32}, true), 2.0 * 12 * 64 * 64 * 4 * 32);
 
-  rows.push_back(Row("attention_cached(Tensor, Tensor, Tensor, KeyValueCache, int64_t, int64_t, double)",
-                     {"attention", "pack"}, 2));
+  rows.push_back(Row(
+      "attention_cached(Tensor, Tensor, Tensor, Ragged, span<KeyValueCache*>, int64_t, int64_t, double)", 2));
   rows.back().no_gradient();
-  // A prompt, then the rest in pieces.
-  const auto cached = [&](std::vector<int64_t> pieces, Heads heads) {
+  // Several sequences in rounds: pieces[b][r] rows of sequence b come in round r, so that one may bring its prompt while
+  // another brings a token or nothing.
+  const auto cached = [&](std::vector<std::vector<int64_t>> pieces, Heads heads) {
+    std::vector<int64_t> lengths;
     int64_t n = 0;
-    for (const int64_t piece : pieces) n += piece;
+    std::string label;
+    for (const auto& of_sequence : pieces) {
+      lengths.push_back(std::accumulate(of_sequence.begin(), of_sequence.end(), int64_t{0}));
+      n += lengths.back();
+      label += (label.empty() ? "" : ", ") + std::to_string(lengths.back()) + " rows";
+    }
     rows.back().of(
         [=](const Tensors& in, DType dtype) {
-          KeyValueCache cache(n + 3, heads.kv, heads.width);
-          Tensors parts;
-          int64_t done = 0;
-          Tensors inputs;
           // The cache holds f32: an f64 run of this row computes in f32 and says so by its type.
+          Tensors inputs;
           for (const Tensor& x : in) inputs.push_back(dtype == DType::f64 ? cast(x, DType::f32) : x);
-          for (const int64_t piece : pieces) {
-            const auto rows_of = [&](const Tensor& x) { return slice(x, 0, done, done + piece); };
-            parts.push_back(attention_cached(rows_of(inputs[0]), rows_of(inputs[1]), rows_of(inputs[2]),
-                                             cache, heads.query, heads.kv));
-            done += piece;
+          const Ragged whole = ragged_sequences(lengths);
+          std::vector<KeyValueCache> caches;
+          for (const int64_t length : lengths) caches.emplace_back(length + 3, heads.kv, heads.width);
+          std::vector<KeyValueCache*> pointers;
+          for (KeyValueCache& cache : caches) pointers.push_back(&cache);
+          std::vector<Tensors> parts(lengths.size());
+          for (std::size_t round = 0; round < pieces[0].size(); ++round) {
+            std::vector<int64_t> fresh;
+            for (const auto& of_sequence : pieces) fresh.push_back(of_sequence[round]);
+            const Ragged batch = ragged_sequences(fresh);
+            const auto rows_of = [&](const Tensor& x) {
+              Tensors of_each;
+              for (std::size_t b = 0; b < lengths.size(); ++b) {
+                const int64_t begin = whole.offsets[b] + caches[b].rows;
+                of_each.push_back(slice(x, 0, begin, begin + fresh[b]));
+              }
+              return concat(of_each, 0);
+            };
+            const Tensor q = rows_of(inputs[0]), k = rows_of(inputs[1]), v = rows_of(inputs[2]);
+            const Tensor y = attention_cached(q, k, v, batch, pointers, heads.query, heads.kv);
+            for (std::size_t b = 0; b < lengths.size(); ++b)
+              parts[b].push_back(slice(y, 0, batch.offsets[b], batch.offsets[b + 1]));
           }
-          return concat(parts, 0);
+          Tensors sequences;
+          for (const Tensors& of_sequence : parts) sequences.push_back(concat(of_sequence, 0));
+          return concat(sequences, 0);
         },
         [=](const Arrays& in) {
-          return reference::attention(in[0], in[1], in[2], {n}, heads.query, heads.kv, true, 0);
+          return reference::attention(in[0], in[1], in[2], lengths, heads.query, heads.kv, true, 0);
         },
-        std::to_string(pieces.size()) + " pieces");
+        std::to_string(pieces[0].size()) + " rounds of " + label);
     return std::vector<Input>{normal({n, heads.query * heads.width}), normal({n, heads.kv * heads.width}),
                               normal({n, heads.kv * heads.width})};
   };
-  rows.back().test(cached({1}, {1, 1, 2}));
-  rows.back().test(cached({5, 1, 1, 3}, {4, 2, 8}));
-  rows.back().test(cached({130, 1, 1, 1, 60, 107}, {2, 1, 24}));
-  rows.back().bench(cached({1024}, {12, 12, 64}), 2.0 * 1024 * 1024 * 12 * 64);
+  rows.back().test(cached({{1}}, {1, 1, 2}));
+  rows.back().test(cached({{5, 1, 1, 3}}, {4, 2, 8}));
+  rows.back().test(cached({{130, 1, 1, 1, 60, 107}}, {2, 1, 24}));
+  rows.back().test(cached({{3, 1, 1}, {0, 17, 1}, {130, 0, 1}, {1, 1, 49}}, {4, 2, 8}));
+  rows.back().test(cached({{127, 1, 1, 1}, {0, 0, 0, 1}, {20, 1, 108, 1}}, {3, 1, 33}));
+  rows.back().bench(cached({{1024}}, {12, 12, 64}), 2.0 * 1024 * 1024 * 12 * 64);
   return rows;
 }
 

@@ -1,9 +1,11 @@
 #include <cmath>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "tensor/autodiff.hpp"
+#include "tensor/detail/tensor_impl.hpp"
 #include "tensor/ops.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/grad_check.hpp"
@@ -14,6 +16,8 @@
 
 namespace gradus::testing {
 namespace {
+
+using Catch::Matchers::ContainsSubstring;
 
 Arrays to_arrays(const Tensors& inputs) {
   Arrays arrays;
@@ -132,6 +136,53 @@ TEST_CASE("maximum and minimum give the gradient of a tie to their first operand
 TEST_CASE("max gives the gradient to the first of several largest") {
   const auto largest = [](const Tensor& t) { return max(reshape(t, {2, 4}), -1); };
   CHECK(gradient_of(largest, {1, 5, 5, 0, 7, 7, 7, 7}) == std::vector<float>{0, 1, 0, 0, 2, 0, 0, 0});
+}
+
+TEST_CASE("min and topk give the gradient of equal elements to the first of them") {
+  const auto smallest = [](const Tensor& t) { return min(reshape(t, {2, 4}), -1); };
+  CHECK(gradient_of(smallest, {1, 0, 5, 0, 7, 7, 7, 7}) == std::vector<float>{0, 1, 0, 0, 2, 0, 0, 0});
+  const auto two = [](const Tensor& t) { return topk(t, 2).values; };
+  CHECK(gradient_of(two, {1, 5, 5, 5}) == std::vector<float>{0, 1, 2, 0});
+}
+
+TEST_CASE("clamp passes the gradient on at its bounds, and nothing beyond them or at NaN") {
+  const auto clamped = [](const Tensor& t) { return clamp(t, -1, 2); };
+  CHECK(gradient_of(clamped, {-1.5, -1, 0, 2, 2.5, NAN}) == std::vector<float>{0, 2, 3, 4, 0, 0});
+}
+
+TEST_CASE("the norm of zeros has gradient 0") {
+  CHECK(gradient_of([](const Tensor& t) { return norm(t); }, {0, 0}) == std::vector<float>{0, 0});
+  const auto rows = [](const Tensor& t) { return norm(reshape(t, {2, 2}), -1); };
+  CHECK(gradient_of(rows, {0, 0, 3, 4}) == std::vector<float>{0, 0, 1.2f, 1.6f});
+}
+
+TEST_CASE("pow has gradient 0 for the exponent 0, and 0 at 0 for whole exponents above 1") {
+  const auto power = [](double exponent) { return [=](const Tensor& t) { return pow(t, exponent); }; };
+  CHECK(gradient_of(power(0), {0, 2, -3}) == std::vector<float>{0, 0, 0});
+  CHECK(gradient_of(power(3), {0, 2, -3}) == std::vector<float>{0, 24, 81});
+}
+
+TEST_CASE("what the general ops cannot do is an error that says what to do") {
+  const Tensor x = Tensor::zeros({2, 3});
+  CHECK_THROWS_WITH(pow(x, INFINITY), ContainsSubstring("the exponent must be finite"));
+  CHECK_THROWS_WITH(pow(Tensor::arange(2), 2),
+                    ContainsSubstring("pow: element type must be f32 or f64; it is i32"));
+  CHECK_THROWS_WITH(clamp(x, 1, 0), ContainsSubstring("low must not be above high; they are 1 and 0"));
+  CHECK_THROWS_WITH(clamp(x, NAN, 0), ContainsSubstring("low must not be above high"));
+  CHECK_THROWS_WITH(variance(x, 0, 2),
+                    ContainsSubstring("more elements than the correction; axis 0 of shape (2, 3)"));
+  CHECK_THROWS_WITH(variance(Tensor::zeros({1})), ContainsSubstring("correction 1"));
+  CHECK_THROWS_WITH(min(Tensor::zeros({2, 0}), 1), ContainsSubstring("min: the axis must have between 1"));
+  CHECK_THROWS_WITH(min(Tensor::arange(2), 0), ContainsSubstring("min: element type must be f32 or f64"));
+  CHECK_THROWS_WITH(argmin(Tensor::zeros({})),
+                    ContainsSubstring("argmin: the tensor must have at least one axis"));
+  CHECK_THROWS_WITH(topk(x, 4), ContainsSubstring("k is 4, axis 1 of shape (2, 3)"));
+  CHECK_THROWS_WITH(select(x, 1, 3), ContainsSubstring("the index must be in [-3, 2]; it is 3"));
+  CHECK_THROWS_WITH(stack(Tensors{}, 0), ContainsSubstring("at least one part"));
+  CHECK_THROWS_WITH(stack(Tensors{x, Tensor::zeros({3, 2})}, 0), ContainsSubstring("part 1 is (3, 2)"));
+  CHECK_THROWS_WITH(stack(Tensors{x}, 3), ContainsSubstring("axis must be in [-3, 2]"));
+  CHECK_THROWS_WITH(tril(Tensor::zeros({3})), ContainsSubstring("at least two axes; it is (3)"));
+  CHECK_THROWS_WITH(1.0 / Tensor::arange(2), ContainsSubstring("div: element type must be f32 or f64"));
 }
 
 TEST_CASE("a masked row of softmax passes back zeros") {

@@ -13,20 +13,6 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 std::size_t at(int64_t index) { return static_cast<std::size_t>(index); }
 
-int axis_of(const Array& x, int axis) { return axis < 0 ? axis + static_cast<int>(x.shape.size()) : axis; }
-
-/// An array seen as (outer, size of the axis, inner).
-struct AxisView {
-  int64_t outer = 1, size = 1, inner = 1;
-};
-AxisView around(const Array& x, int axis) {
-  AxisView view;
-  for (int i = 0; i < static_cast<int>(x.shape.size()); ++i) {
-    (i < axis ? view.outer : i == axis ? view.size : view.inner) *= x.shape[at(i)];
-  }
-  return view;
-}
-
 int64_t last(const Array& x) { return x.shape.back(); }
 int64_t rows(const Array& x) { return last(x) == 0 ? 0 : count(x.shape) / last(x); }
 
@@ -53,47 +39,6 @@ Sizes broadcast(const Sizes& a, const Sizes& b) {
     full[full.size() - 1 - i] = from_a == 1 ? from_b : from_a;
   }
   return full;
-}
-
-/// Reduces an axis; `fold` gets the elements along it and returns (value, scale).
-template <class Fold>
-Array reduce(const Array& x, int given_axis, bool keep_axis, Fold fold) {
-  const int axis = axis_of(x, given_axis);
-  const AxisView view = around(x, axis);
-  Sizes shape = x.shape;
-  if (keep_axis) {
-    shape[at(axis)] = 1;
-  } else {
-    shape.erase(shape.begin() + axis);
-  }
-  Array y = zeros(shape);
-  y.scale.resize(y.values.size());
-  std::vector<double> along(at(view.size));
-  for (int64_t o = 0; o < view.outer; ++o) {
-    for (int64_t i = 0; i < view.inner; ++i) {
-      for (int64_t s = 0; s < view.size; ++s)
-        along[at(s)] = x.values[at((o * view.size + s) * view.inner + i)];
-      const std::array<double, 2> result = fold(along);
-      y.values[at(o * view.inner + i)] = result[0];
-      y.scale[at(o * view.inner + i)] = result[1];
-    }
-  }
-  return y;
-}
-
-std::array<double, 2> add_up(const std::vector<double>& terms) {
-  double total = 0, size = 0;
-  for (const double term : terms) {
-    total += term;
-    size += std::fabs(term);
-  }
-  return {total, size};
-}
-
-std::array<double, 2> average(const std::vector<double>& terms) {
-  const auto [total, size] = add_up(terms);
-  const double n = static_cast<double>(terms.size());
-  return {total / n, size / n};
 }
 
 /// max and ln sum exp(x - max) of a row.
@@ -144,33 +89,6 @@ Array where(const Array& condition, const Array& a, const Array& b) {
     y.values[at(i)] = chosen.values[at(stretched(i, y.shape, chosen.shape))];
   }
   return y;
-}
-
-Array sum(const Array& x) { return reduce(reshape(x, {count(x.shape)}), 0, false, add_up); }
-Array sum(const Array& x, int axis, bool keep_axis) { return reduce(x, axis, keep_axis, add_up); }
-Array mean(const Array& x) { return reduce(reshape(x, {count(x.shape)}), 0, false, average); }
-Array mean(const Array& x, int axis, bool keep_axis) { return reduce(x, axis, keep_axis, average); }
-
-Array max(const Array& x, int axis, bool keep_axis) {
-  return reduce(x, axis, keep_axis, [](const std::vector<double>& terms) -> std::array<double, 2> {
-    double top = -kInfinity;
-    for (const double term : terms) {
-      if (std::isnan(term)) return {term, 0};
-      top = std::max(top, term);
-    }
-    return {top, std::fabs(top)};
-  });
-}
-
-Array argmax(const Array& x) {
-  return reduce(x, -1, false, [](const std::vector<double>& terms) -> std::array<double, 2> {
-    std::size_t best = 0;
-    for (std::size_t i = 0; i < terms.size(); ++i) {
-      if (std::isnan(terms[i])) return {static_cast<double>(i), 0};
-      if (terms[i] > terms[best]) best = i;
-    }
-    return {static_cast<double>(best), 0};
-  });
 }
 
 Array matmul(const Array& a, const Array& b, bool transpose_a, bool transpose_b) {
@@ -247,37 +165,6 @@ Array permute(const Array& x, const std::vector<int>& order) {
       flat /= shape[a];
     }
     y.values[at(i)] = x.values[at(place)];
-  }
-  return y;
-}
-
-Array slice(const Array& x, int given_axis, int64_t begin, int64_t end) {
-  const int axis = axis_of(x, given_axis);
-  const AxisView view = around(x, axis);
-  Sizes shape = x.shape;
-  shape[at(axis)] = end - begin;
-  Array y = zeros(shape);
-  for (int64_t o = 0, to = 0; o < view.outer; ++o) {
-    for (int64_t s = begin; s < end; ++s) {
-      for (int64_t i = 0; i < view.inner; ++i)
-        y.values[at(to++)] = x.values[at((o * view.size + s) * view.inner + i)];
-    }
-  }
-  return y;
-}
-
-Array concat(const std::vector<Array>& parts, int given_axis) {
-  const int axis = axis_of(parts[0], given_axis);
-  Sizes shape = parts[0].shape;
-  shape[at(axis)] = 0;
-  for (const Array& part : parts) shape[at(axis)] += part.shape[at(axis)];
-  Array y{shape, {}, {}};
-  for (int64_t o = 0; o < around(parts[0], axis).outer; ++o) {
-    for (const Array& part : parts) {
-      const AxisView view = around(part, axis);
-      const auto from = part.values.begin() + o * view.size * view.inner;
-      y.values.insert(y.values.end(), from, from + view.size * view.inner);
-    }
   }
   return y;
 }

@@ -34,8 +34,15 @@ Array sum(const Array& x);
 Array sum(const Array& x, int axis, bool keep_axis);
 Array mean(const Array& x);
 Array mean(const Array& x, int axis, bool keep_axis);
+Array variance(const Array& x);
+Array variance(const Array& x, int axis, int64_t correction, bool keep_axis);
+Array norm(const Array& x);
+Array norm(const Array& x, int axis, bool keep_axis);
 Array max(const Array& x, int axis, bool keep_axis);
+Array min(const Array& x, int axis, bool keep_axis);
 Array argmax(const Array& x);
+Array argmin(const Array& x);
+Array cumsum(const Array& x, int axis);
 
 Array matmul(const Array& a, const Array& b, bool transpose_a, bool transpose_b);
 /// `bias` may be null; `slope` bounds the derivative of the activation at a pre-activation.
@@ -45,11 +52,16 @@ Array linear(const Array& x, const Array& w, const Array* bias, const Function& 
 Array reshape(const Array& x, const Sizes& shape);
 Array permute(const Array& x, const std::vector<int>& order);
 Array slice(const Array& x, int axis, int64_t begin, int64_t end);
+Array select(const Array& x, int axis, int64_t index);
 Array concat(const std::vector<Array>& parts, int axis);
+Array stack(const std::vector<Array>& parts, int axis);
+Array triangle(const Array& x, int64_t diagonal, bool upper);
 Array broadcast_to(const Array& x, const Sizes& shape);
 
 Array embedding(const Array& table, const Array& ids);
 Array gather(const Array& x, const Array& index);
+Array topk_values(const Array& x, int64_t k, int axis);
+Array topk_indices(const Array& x, int64_t k, int axis);
 Array one_hot(const Array& ids, int64_t classes);
 
 Array softmax(const Array& x);

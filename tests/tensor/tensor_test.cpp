@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "tensor/heap.hpp"
+#include "tensor/detail/best_fit_heap.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/safetensors.hpp"
 #include "tensor/machine.hpp"
@@ -96,6 +96,29 @@ TEST_CASE("Constructors give the values they promise") {
   CHECK_THROWS_WITH(Tensor::full({2}, 1, DType::bf16), ContainsSubstring("use cast()"));
   CHECK_THROWS_WITH(Tensor::empty({2, -1}), ContainsSubstring("negative"));
   CHECK_THROWS_WITH(Tensor::empty({int64_t{1} << 62}), ContainsSubstring("63 bits"));
+}
+
+TEST_CASE("Values in braces give the shape that they are written in, or the error names the ragged one") {
+  CHECK(Tensor::from({1, 2, 3}).shape() == Shape{3});
+  const Tensor square = Tensor::from({{1, 2}, {3, 4.5}});
+  CHECK(square.shape() == Shape{2, 2});
+  CHECK(square.to_vector<float>() == std::vector<float>{1, 2, 3, 4.5f});
+  CHECK(Tensor::from({{1}, {2}, {3}}).shape() == Shape{3, 1});
+  CHECK(Tensor::from({{1, 2}}).shape() == Shape{1, 2});
+  const Tensor cube = Tensor::from({{{1, 2, 3}}, {{4, 5, 6}}}, DType::i32);
+  CHECK(cube.shape() == Shape{2, 1, 3});
+  CHECK(cube.to_vector<int32_t>() == std::vector<int32_t>{1, 2, 3, 4, 5, 6});
+  CHECK(Tensor::from({{{{1}, {2}}}}, DType::f64).shape() == Shape{1, 1, 2, 1});
+  CHECK(Tensor::from(7).shape() == Shape{});
+  CHECK(Tensor::from({{}, {}}).shape() == Shape{2, 0});
+  const float x = 0.1f;  // variables too
+  CHECK(Tensor::from({{x, 2 * x}}).to_vector<float>() == std::vector<float>{x, 2 * x});
+  CHECK_THROWS_WITH(Tensor::from({{1, 2}, {3, 4}, {5}}),
+                    ContainsSubstring("must all have the same shape; the first is (2), number 2 is (1)"));
+  CHECK_THROWS_AS(Tensor::from({1, {2}}), std::invalid_argument);
+  CHECK_THROWS_WITH(Tensor::from({1.5}, DType::i32),
+                    ContainsSubstring("a whole number of 32 bits; it is 1.5"));
+  CHECK_THROWS_WITH(Tensor::from({1}, DType::bf16), ContainsSubstring("it is bf16; use cast()"));
 }
 
 TEST_CASE("An element type is asked for by name and a mismatch is an error") {
@@ -314,9 +337,9 @@ TEST_CASE(
 }
 
 TEST_CASE("Places of large blocks never overlap, holes never touch, and all that is not in use is a hole") {
-  constexpr std::size_t kUnit = detail::PlaceHeap::kUnit, kLimit = 300 * kUnit;
+  constexpr std::size_t kUnit = detail::BestFitHeap::kUnit, kLimit = 300 * kUnit;
   const Random random(1, stream_of("heap"));
-  detail::PlaceHeap heap;
+  detail::BestFitHeap heap;
   std::map<std::size_t, std::size_t> blocks;  // place -> bytes
   int refused = 0;
   bool sound = true;
@@ -324,7 +347,7 @@ TEST_CASE("Places of large blocks never overlap, holes never touch, and all that
     if (blocks.empty() || random.below(3 * step, 100) < (step / 500 % 2 == 0 ? 60u : 40u)) {
       const std::size_t bytes = (1 + random.below(3 * step + 1, 20)) * kUnit;
       const std::size_t place = heap.take(bytes, kLimit);
-      if (place == detail::PlaceHeap::kNone) {
+      if (place == detail::BestFitHeap::kNone) {
         ++refused;
         for (const auto& hole : heap.holes()) sound = sound && hole.bytes < bytes;
       } else {
@@ -399,7 +422,7 @@ TEST_CASE("Memory that the system refuses is an error with both numbers") {
   CHECK(Storage::allocate(64)->bytes() == 64);
 }
 
-TEST_CASE("A walk through ghost memory counts what a real run of the same allocations reserves") {
+TEST_CASE("A walk through dry-run memory counts what a real run of the same allocations reserves") {
   const auto walk = [] {
     const Random random(11, stream_of("walk"));
     std::vector<Tensor> held(40);
@@ -422,38 +445,38 @@ TEST_CASE("A walk through ghost memory counts what a real run of the same alloca
 
   std::vector<Tensor> survivors;
   {
-    const GhostMemory ghost;
-    CHECK(GhostMemory::active());
-    CHECK(ghost.statistics().reserved == 0);
-    auto ghosts = walk();
-    const MemoryStatistics counted = ghost.statistics();
+    const DryRunMemory dry_run;
+    CHECK(DryRunMemory::active());
+    CHECK(dry_run.statistics().reserved == 0);
+    auto blocks = walk();
+    const MemoryStatistics counted = dry_run.statistics();
     CHECK(counted.in_use == real.in_use - before.in_use);
     CHECK(counted.reserved == real.reserved - before.reserved);
     CHECK(counted.peak_in_use == real.peak_in_use - before.in_use);
     CHECK(counted.peak_reserved == real.peak_reserved - before.reserved);
     CHECK(counted.system_allocations == real.system_allocations - before.system_allocations);
-    survivors.push_back(ghosts[1]);
-    ghosts.clear();
-    CHECK(ghost.statistics().in_use >= survivors[0].nbytes());
-    CHECK(ghost.statistics().in_use < counted.in_use);
-    CHECK(ghost.statistics().reserved == counted.reserved);
+    survivors.push_back(blocks[1]);
+    blocks.clear();
+    CHECK(dry_run.statistics().in_use >= survivors[0].nbytes());
+    CHECK(dry_run.statistics().in_use < counted.in_use);
+    CHECK(dry_run.statistics().reserved == counted.reserved);
     survivors.clear();
-    CHECK(ghost.statistics().in_use == 0);
+    CHECK(dry_run.statistics().in_use == 0);
     survivors.push_back(Tensor::zeros({10}));
   }
-  CHECK_FALSE(GhostMemory::active());
+  CHECK_FALSE(DryRunMemory::active());
   const MemoryStatistics after = memory_statistics();
-  survivors.clear();  // a ghost that outlives the walk does not enter the real pool
+  survivors.clear();  // a block that outlives the dry run does not enter the real pool
   CHECK(memory_statistics().reserved == after.reserved);
   CHECK(memory_statistics().in_use == after.in_use);
 }
 
 TEST_CASE(
-    "Under ghost memory nothing is backed, written or run, and models of any size can be walked through") {
+    "Under dry-run memory nothing is backed, written or run, and models of any size can be walked through") {
   const Tensor real = counting({4, 5});
-  const GhostMemory ghost;
+  const DryRunMemory dry_run;
   const Tensor huge = Tensor::full({int64_t{1} << 20, int64_t{1} << 20}, 3);
-  CHECK(ghost.statistics().in_use == std::size_t{1} << 42);
+  CHECK(dry_run.statistics().in_use == std::size_t{1} << 42);
   CHECK(huge.bytes() == nullptr);
   CHECK(huge.view({1}, {1}, 77).item() == 0);
   CHECK(huge.clone().shape() == huge.shape());
@@ -468,12 +491,12 @@ TEST_CASE(
   CHECK(runs == 0);
   CHECK(real.data<float>()[19] == 19);
   {
-    const GhostMemory inner;
+    const DryRunMemory inner;
     CHECK(inner.statistics().in_use == 0);
   }
-  CHECK(GhostMemory::active());
+  CHECK(DryRunMemory::active());
   bool other_thread = true;
-  std::thread([&] { other_thread = GhostMemory::active(); }).join();
+  std::thread([&] { other_thread = DryRunMemory::active(); }).join();
   CHECK_FALSE(other_thread);
 }
 

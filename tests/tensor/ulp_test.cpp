@@ -132,7 +132,7 @@ void sweep_block(const Function& function, const std::vector<Isa>& sets, uint64_
                                          : function.exact(value);
     }
     for (std::size_t s = 0; s < sets.size(); ++s) {
-      sets[s].unary[static_cast<int>(function.kind)]({x, y, static_cast<int64_t>(n)});
+      sets[s].unary[static_cast<int>(function.kind)]({.x = x, .y = y, .n = static_cast<int64_t>(n)});
       for (std::size_t i = 0; i < n; ++i) {
         const bool inside = x[i] >= function.low && x[i] <= function.high;
         if (inside) {

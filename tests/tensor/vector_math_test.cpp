@@ -41,7 +41,7 @@ class WithIsa {
 std::vector<float> evaluate(Unary kind, const std::vector<float>& x) {
   std::vector<float> y(x.size());
   gradus::kernels::table<float>().unary[static_cast<int>(kind)](
-      {x.data(), y.data(), static_cast<int64_t>(x.size())});
+      {.x = x.data(), .y = y.data(), .n = static_cast<int64_t>(x.size())});
   return y;
 }
 float evaluate(Unary kind, float x) { return evaluate(kind, std::vector<float>{x})[0]; }
@@ -159,7 +159,7 @@ TEST_CASE("an element's bits do not depend on its place, the length or the align
         for (std::size_t length = 0; begin + length <= x.size(); ++length) {
           std::vector<float> y(x.size() + 1, kNaN);
           gradus::kernels::table<float>().unary[kind](
-              {x.data() + begin, y.data() + begin, static_cast<int64_t>(length)});
+              {.x = x.data() + begin, .y = y.data() + begin, .n = static_cast<int64_t>(length)});
           bool same = std::isnan(y[begin + length]);  // nothing is written beyond the end
           for (std::size_t i = begin; i < begin + length; ++i) {
             same =
@@ -187,8 +187,11 @@ TEST_CASE("instruction sets with a fused multiply-add give the same bits, values
     for (int kind = 0; kind < static_cast<int>(Unary::count); ++kind) {
       std::vector<float> y = evaluate(static_cast<Unary>(kind), x);
       std::vector<float> dx(x.size());
-      gradus::kernels::table<float>().unary_grad[kind](
-          {x.data(), y.data(), dy.data(), dx.data(), static_cast<int64_t>(x.size())});
+      gradus::kernels::table<float>().unary_grad[kind]({.x = x.data(),
+                                                        .y = y.data(),
+                                                        .dy = dy.data(),
+                                                        .dx = dx.data(),
+                                                        .n = static_cast<int64_t>(x.size())});
       y.insert(y.end(), dx.begin(), dx.end());
       if (static_cast<int>(first.size()) <= kind) {
         first.push_back(std::move(y));

@@ -325,7 +325,7 @@ TEST_CASE("what is dropped from the alphabet is told") {
   const CharBpeTraining training = train_char_bpe(views(words), options);
   CHECK((std::vector(training.tokens.begin(), training.tokens.begin() + 3) ==
          std::vector<std::string>{"a", "b", "c"}));
-  CHECK((training.dropped == std::vector<DroppedCharacter>{{U'd', 5}, {U'z', 5}, {U'\u00E9', 5}}));
+  CHECK((training.dropped == std::vector<DroppedChar>{{U'd', 5}, {U'z', 5}, {U'\u00E9', 5}}));
 }
 
 TEST_CASE("a merge that spells a special token gives that token") {

@@ -103,15 +103,15 @@ TEST_CASE("what a token adds to a text is the same as decoding it there") {
   for (const std::string& json : with_pieces) {
     const auto decoder = parse(json);
     INFO(json);
-    if (!decoder->piece("x")) {
+    if (!decoder->text_inside("x")) {
       CHECK(json == with_pieces.back());
       continue;
     }
     std::string text = decoder->decode({tokens[0]});
-    for (size_t i = 1; i < tokens.size(); ++i) text += *decoder->piece(tokens[i]);
+    for (size_t i = 1; i < tokens.size(); ++i) text += *decoder->text_inside(tokens[i]);
     CHECK(text == decoder->decode(tokens));
   }
-  CHECK(parse(kLlama)->piece("▁king") == " king");
+  CHECK(parse(kLlama)->text_inside("▁king") == " king");
 }
 
 TEST_CASE("what a token adds is not told where its neighbours change it") {
@@ -130,9 +130,9 @@ TEST_CASE("what a token adds is not told where its neighbours change it") {
            sequence(fuse, fuse, metaspace("never")),
        }) {
     INFO(json);
-    CHECK(!parse(json)->piece("x").has_value());
+    CHECK(!parse(json)->text_inside("x").has_value());
   }
-  CHECK(parse(sequence(metaspace("never"), fuse, strip_one))->piece("x").has_value());
+  CHECK(parse(sequence(metaspace("never"), fuse, strip_one))->text_inside("x").has_value());
 }
 
 TEST_CASE("decoders are written as they were read") {
@@ -155,7 +155,7 @@ TEST_CASE("decoders that cannot be followed exactly are refused") {
         std::string::npos);
   CHECK(
       error_of(R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"first","add_prefix_space":false})")
-          .find("add_prefix_space: must be true") != std::string::npos);
+          .find("prepend_scheme: must be \"never\" where") != std::string::npos);
   CHECK(error_of(R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"last"})")
             .find("must be \"first\"") != std::string::npos);
   CHECK(

@@ -152,7 +152,6 @@ TEST_CASE("the processors of BERT and RoBERTa add their tokens") {
   CHECK(both.ids == Ids{kCls, 0, kSep, kSep, 1, kSep});
   CHECK(both.type_ids == Bytes(6, 0));
   CHECK(both.offsets == Ranges{{0, 0}, {0, 1}, {0, 0}, {0, 0}, {1, 2}, {0, 0}});
-  CHECK(rob->special_tokens() == std::vector<std::pair<std::string, int32_t>>{{"</s>", 101}, {"<s>", 100}});
 }
 
 TEST_CASE("trimmed offsets leave out the spaces of their tokens") {
@@ -232,22 +231,22 @@ Truncation truncation(int64_t length, Truncation::Strategy strategy, int64_t str
 
 }  // namespace
 
-TEST_CASE("truncation shortens a text from either side and counts the parts that are left out") {
+TEST_CASE("truncation shortens a text from either side") {
   using enum Truncation::Strategy;
   Encoding text = counted(10);
-  CHECK(truncate(text, nullptr, truncation(5, longest_first, 1), 1).first == 2);
+  truncate(text, nullptr, truncation(5, longest_first, 1), 1);
   CHECK(text.ids == Ids{0, 1, 2, 3});
   text = counted(10);
-  CHECK(truncate(text, nullptr, truncation(3, only_first, 0, Side::left), 0).first == 3);
+  truncate(text, nullptr, truncation(3, only_first, 0, Side::left), 0);
   CHECK(text.ids == Ids{7, 8, 9});
   text = counted(3);
-  CHECK(truncate(text, nullptr, truncation(3, longest_first, 7), 0).first == 0);
+  truncate(text, nullptr, truncation(3, longest_first, 7), 0);
   CHECK(text.ids.size() == 3);
-  CHECK(truncate(text, nullptr, truncation(2, longest_first, 7), 2).first == 1);
+  truncate(text, nullptr, truncation(2, longest_first, 7), 2);
   CHECK(text.ids.empty());
   text = counted(3);
   Encoding pair = counted(0);
-  CHECK(truncate(text, &pair, truncation(2, only_second), 2).first == 1);
+  truncate(text, &pair, truncation(2, only_second), 2);
   CHECK(text.ids.empty());
 }
 

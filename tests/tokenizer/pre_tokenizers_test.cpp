@@ -177,18 +177,18 @@ TEST_CASE("a sequence goes on with the words of the step before") {
 }
 
 TEST_CASE("a step that one pass does can be asked for its function") {
-  CHECK(read(kByteLevel)->piece_end() == gpt2_piece_end);
-  CHECK(read(kPrefixed)->piece_end() == nullptr);
-  CHECK(read(kOnlyBytes)->piece_end() == nullptr);
+  CHECK(read(kByteLevel)->word_end() == gpt2_word_end);
+  CHECK(read(kPrefixed)->word_end() == nullptr);
+  CHECK(read(kOnlyBytes)->word_end() == nullptr);
   const std::string known = split(regex(kQwen2), "Isolated");
-  CHECK(read(known)->piece_end() == qwen2_piece_end);
-  CHECK(read(split(regex(kQwen2), "Removed", true))->piece_end() == qwen2_piece_end);
-  CHECK(read(split(regex(kQwen2), "Removed"))->piece_end() == nullptr);
-  CHECK(read(split(regex(kQwen2), "Contiguous"))->piece_end() == nullptr);
-  CHECK(read(sequence(known + "," + kOnlyBytes))->piece_end() == qwen2_piece_end);
-  CHECK(read(sequence(sequence(known) + "," + kOnlyBytes))->piece_end() == qwen2_piece_end);
-  CHECK(read(sequence(known + "," + kByteLevel))->piece_end() == nullptr);
-  CHECK(read(R"({"type":"Digits","individual_digits":true})")->piece_end() == nullptr);
+  CHECK(read(known)->word_end() == qwen2_word_end);
+  CHECK(read(split(regex(kQwen2), "Removed", true))->word_end() == qwen2_word_end);
+  CHECK(read(split(regex(kQwen2), "Removed"))->word_end() == nullptr);
+  CHECK(read(split(regex(kQwen2), "Contiguous"))->word_end() == nullptr);
+  CHECK(read(sequence(known + "," + kOnlyBytes))->word_end() == qwen2_word_end);
+  CHECK(read(sequence(sequence(known) + "," + kOnlyBytes))->word_end() == qwen2_word_end);
+  CHECK(read(sequence(known + "," + kByteLevel))->word_end() == nullptr);
+  CHECK(read(R"({"type":"Digits","individual_digits":true})")->word_end() == nullptr);
 }
 
 TEST_CASE("a pre-tokenizer is written as it was read") {
@@ -222,13 +222,14 @@ TEST_CASE("mistakes in a pre-tokenizer are errors with their place") {
         "t.json: $: the length must be at least 1; found 0");
   CHECK(error_of(split(R"({"String":"a"})", "Merged")).substr(0, 35) ==
         "t.json: $.behavior: the behavior mu");
-  CHECK(error_of(split(R"({"Glob":"a"})", "Removed")).substr(0, 33) == "t.json: $.pattern: the pattern mu");
+  CHECK(error_of(split(R"({"Glob":"a"})", "Removed")).substr(0, 33) == "t.json: $.pattern.Glob: must be a");
   CHECK(error_of(R"({"type":"CharDelimiterSplit","delimiter":"ab"})") ==
         "t.json: $.delimiter: must be one character; it is \"ab\"; no other is supported");
   CHECK(error_of(metaspace(R"(,"prepend_scheme":"last")")) ==
-        "t.json: $.prepend_scheme: the prepend_scheme must be always, first or never; found \"last\"");
+        "t.json: $.prepend_scheme: must be \"first\", \"never\" or \"always\"; it is \"last\"; no other is "
+        "supported");
   CHECK(error_of(metaspace(R"(,"prepend_scheme":"first","add_prefix_space":false)")).substr(0, 40) ==
-        "t.json: $.prepend_scheme: the prepend_sc");
+        "t.json: $.prepend_scheme: must be \"never");
   CHECK(error_of(sequence(std::string(kByteLevel) + R"(,{"type":"Whitespace"})")) ==
         "t.json: $.pretokenizers[1]: a ByteLevel must be the last step; found another behind it");
   CHECK(error_of(sequence("null")) == "t.json: $.pretokenizers[0]: a step must not be null");

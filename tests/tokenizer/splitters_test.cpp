@@ -9,7 +9,7 @@
 #include "tokenizer/lookup/char_table.hpp"
 #include "tokenizer/stages/splitters.hpp"
 #include "tokenizer/text/pattern.hpp"
-#include "tokenizer/text/text_parts.hpp"
+#include "tokenizer/text/split_text.hpp"
 #include "tokenizer/text/unicode.hpp"
 
 using namespace gradus;
@@ -43,18 +43,18 @@ constexpr std::string_view kTekken =
 
 constexpr std::array kPublished = {kGpt2, kR50k, kCl100k, kTiktokenCl100k, kQwen2, kQwen35, kO200k, kTekken};
 
-using Pieces = std::vector<std::string>;
+using Words = std::vector<std::string>;
 
-Pieces pieces_of(PieceEnd piece_end, std::string_view text) {
-  Pieces pieces;
+Words words_of(WordEnd word_end, std::string_view text) {
+  Words words;
   const char* const end = text.data() + text.size();
   for (const char* at = text.data(); at < end;) {
-    const char* const next = piece_end(at, end);
-    if (next <= at || next > end) FAIL("a piece must end behind its beginning, within the text");
-    pieces.emplace_back(at, next);
+    const char* const next = word_end(at, end);
+    if (next <= at || next > end) FAIL("a word must end behind its beginning, within the text");
+    words.emplace_back(at, next);
     at = next;
   }
-  return pieces;
+  return words;
 }
 
 // A private character for each byte that is not UTF-8, so that a regular expression sees what a splitter sees.
@@ -69,12 +69,12 @@ std::string with_stand_ins(std::string_view text) {
   return valid;
 }
 
-Pieces matches_of(const Pattern& pattern, std::string_view text) {
-  Pieces pieces;
+Words matches_of(const Pattern& pattern, std::string_view text) {
+  Words words;
   PatternMatches matches(pattern, text);
   for (size_t begin = 0, end = 0; matches.next(begin, end);)
-    pieces.emplace_back(text.substr(begin, end - begin));
-  return pieces;
+    words.emplace_back(text.substr(begin, end - begin));
+  return words;
 }
 
 // Code points of each kind, without those that PCRE2's version of Unicode puts into another.
@@ -208,60 +208,57 @@ TEST_CASE("a byte that is not UTF-8 is one character of no particular kind") {
 }
 
 TEST_CASE("the GPT-2 rule cuts as its pattern says") {
-  CHECK(pieces_of(gpt2_piece_end, "The king's son, it's 1066!!  Ok\n\n x ") ==
-        Pieces{"The", " king", "'s", " son", ",", " it", "'s", " 1066", "!!", " ", " Ok", "\n\n", " x", " "});
-  CHECK(pieces_of(gpt2_piece_end, "IT'S \t\tno") == Pieces{"IT", "'", "S", " \t", "\t", "no"});
-  CHECK(pieces_of(gpt2_piece_end, "a\xFF\xFEz\u0301") == Pieces{"a", "\xFF\xFE", "z", "\u0301"});
+  CHECK(words_of(gpt2_word_end, "The king's son, it's 1066!!  Ok\n\n x ") ==
+        Words{"The", " king", "'s", " son", ",", " it", "'s", " 1066", "!!", " ", " Ok", "\n\n", " x", " "});
+  CHECK(words_of(gpt2_word_end, "IT'S \t\tno") == Words{"IT", "'", "S", " \t", "\t", "no"});
+  CHECK(words_of(gpt2_word_end, "a\xFF\xFEz\u0301") == Words{"a", "\xFF\xFE", "z", "\u0301"});
 }
 
 TEST_CASE("the cl100k rule cuts as its pattern says") {
-  CHECK(pieces_of(cl100k_piece_end, "IT'S 12345 (ok)\n\n  x\ty'll!\r\n") ==
-        Pieces{"IT", "'S", " ", "123", "45", " (", "ok", ")\n\n", " ", " x", "\ty", "'ll", "!\r\n"});
-  CHECK(pieces_of(cl100k_piece_end, "'\u017Fx") == Pieces{"'\u017F", "x"});
-  CHECK(pieces_of(cl100k_piece_end, "a \n ") == Pieces{"a", " \n", " "});
-  CHECK(pieces_of(tiktoken_cl100k_piece_end, "a \n ") == Pieces{"a", " \n "});
-  CHECK(pieces_of(tiktoken_cl100k_piece_end, "a \n b1234") == Pieces{"a", " \n", " b", "123", "4"});
+  CHECK(words_of(cl100k_word_end, "IT'S 12345 (ok)\n\n  x\ty'll!\r\n") ==
+        Words{"IT", "'S", " ", "123", "45", " (", "ok", ")\n\n", " ", " x", "\ty", "'ll", "!\r\n"});
+  CHECK(words_of(cl100k_word_end, "'\u017Fx") == Words{"'\u017F", "x"});
+  CHECK(words_of(cl100k_word_end, "a \n ") == Words{"a", " \n", " "});
 }
 
 TEST_CASE("the rules of Qwen take each digit by itself, and that of Qwen 3.5 keeps marks in words") {
-  CHECK(pieces_of(qwen2_piece_end, "in 2024") == Pieces{"in", " ", "2", "0", "2", "4"});
-  CHECK(pieces_of(qwen2_piece_end, "\u0915\u093F\u0924") == Pieces{"\u0915", "\u093F\u0924"});
-  CHECK(pieces_of(qwen35_piece_end, "\u0915\u093F\u0924 \u093F!\u093F") ==
-        Pieces{"\u0915\u093F\u0924", " \u093F", "!\u093F"});
+  CHECK(words_of(qwen2_word_end, "in 2024") == Words{"in", " ", "2", "0", "2", "4"});
+  CHECK(words_of(qwen2_word_end, "\u0915\u093F\u0924") == Words{"\u0915", "\u093F\u0924"});
+  CHECK(words_of(qwen35_word_end, "\u0915\u093F\u0924 \u093F!\u093F") ==
+        Words{"\u0915\u093F\u0924", " \u093F", "!\u093F"});
 }
 
 TEST_CASE("the o200k rule cuts before capitals and keeps contractions with their words") {
-  CHECK(pieces_of(o200k_piece_end, "HelloWorld's HTTPServer don't") ==
-        Pieces{"Hello", "World's", " HTTPServer", " don't"});
-  CHECK(pieces_of(o200k_piece_end, "a/b//\n/c 1234") == Pieces{"a", "/b", "//\n/", "c", " ", "123", "4"});
-  CHECK(pieces_of(o200k_piece_end, "\u0301AB \u6F22A\u6F22B") ==
-        Pieces{"\u0301", "AB", " \u6F22A\u6F22", "B"});
-  CHECK(pieces_of(o200k_piece_end, "\u0301's") == Pieces{"\u0301's"});
-  CHECK(pieces_of(tekken_piece_end, "don't 12") == Pieces{"don", "'t", " ", "1", "2"});
+  CHECK(words_of(o200k_word_end, "HelloWorld's HTTPServer don't") ==
+        Words{"Hello", "World's", " HTTPServer", " don't"});
+  CHECK(words_of(o200k_word_end, "a/b//\n/c 1234") == Words{"a", "/b", "//\n/", "c", " ", "123", "4"});
+  CHECK(words_of(o200k_word_end, "\u0301AB \u6F22A\u6F22B") == Words{"\u0301", "AB", " \u6F22A\u6F22", "B"});
+  CHECK(words_of(o200k_word_end, "\u0301's") == Words{"\u0301's"});
+  CHECK(words_of(tekken_word_end, "don't 12") == Words{"don", "'t", " ", "1", "2"});
 }
 
 TEST_CASE("splitters are found by the exact text of their pattern") {
-  CHECK(find_splitter(kGpt2, RegexDialect::hugging_face) == gpt2_piece_end);
-  CHECK(find_splitter(kR50k, RegexDialect::tiktoken) == gpt2_piece_end);
-  CHECK(find_splitter(kCl100k, RegexDialect::hugging_face) == cl100k_piece_end);
-  CHECK(find_splitter(kTiktokenCl100k, RegexDialect::tiktoken) == tiktoken_cl100k_piece_end);
-  CHECK(find_splitter(kQwen2, RegexDialect::hugging_face) == qwen2_piece_end);
-  CHECK(find_splitter(kQwen35, RegexDialect::hugging_face) == qwen35_piece_end);
-  CHECK(find_splitter(kO200k, RegexDialect::hugging_face) == o200k_piece_end);
-  CHECK(find_splitter(kTekken, RegexDialect::hugging_face) == tekken_piece_end);
-  CHECK(find_splitter("\\s+", RegexDialect::hugging_face) == nullptr);
-  CHECK(find_splitter(std::string(kGpt2) + "|x", RegexDialect::hugging_face) == nullptr);
+  CHECK(find_splitter(kGpt2) == gpt2_word_end);
+  CHECK(find_splitter(kR50k) == gpt2_word_end);
+  CHECK(find_splitter(kCl100k) == cl100k_word_end);
+  CHECK(find_splitter(kQwen2) == qwen2_word_end);
+  CHECK(find_splitter(kQwen35) == qwen35_word_end);
+  CHECK(find_splitter(kO200k) == o200k_word_end);
+  CHECK(find_splitter(kTekken) == tekken_word_end);
+  CHECK(find_splitter("\\s+") == nullptr);
+  CHECK(find_splitter(std::string(kGpt2) + "|x") == nullptr);
 
   std::string raw_line_ends(kQwen2);  // as in Qwen 2's own file
   for (size_t at = 0; (at = raw_line_ends.find("\\r\\n")) != std::string::npos;)
     raw_line_ends.replace(at, 4, "\r\n");
-  CHECK(find_splitter(raw_line_ends, RegexDialect::hugging_face) == qwen2_piece_end);
+  CHECK(find_splitter(raw_line_ends) == qwen2_word_end);
 }
 
-TEST_CASE("an interval followed by a plus means another thing in each dialect") {
-  const PieceEnd theirs = find_splitter(kTiktokenCl100k, RegexDialect::hugging_face);
+TEST_CASE("an interval followed by a plus means a run of any length, as to the Hugging Face library") {
+  const WordEnd theirs = find_splitter(kTiktokenCl100k);
   REQUIRE(theirs != nullptr);
-  CHECK(pieces_of(theirs, "x12345 \n ") == Pieces{"x", "12345", " \n "});
+  CHECK(words_of(theirs, "x12345 \n ") == Words{"x", "12345", " \n "});
+  CHECK(words_of(theirs, "a \n b1234") == Words{"a", " \n", " b", "1234"});
 }
 
 TEST_CASE("splitters cut hostile text as PCRE2 does with the original pattern") {
@@ -271,19 +268,19 @@ TEST_CASE("splitters cut hostile text as PCRE2 does with the original pattern") 
   CHECK(alphabet.differing < 1000);
   HostileText hostile(alphabet);
   for (const std::string_view regex : kPublished) {
-    const PieceEnd piece_end = find_splitter(regex, RegexDialect::hugging_face);
+    const WordEnd word_end = find_splitter(regex);
     const Pattern pattern(regex, "test");
     size_t wrong = 0;
     for (int i = 0; i < 25000; ++i) {
       const std::string text = hostile.next();
       const std::vector<char> exact(text.begin(),
                                     text.end());  // so that a sanitizer sees reads beyond the end
-      Pieces pieces = pieces_of(piece_end, {exact.data(), exact.size()});
-      for (std::string& piece : pieces) piece = with_stand_ins(piece);
-      if (pieces == matches_of(pattern, with_stand_ins(text))) continue;
+      Words words = words_of(word_end, {exact.data(), exact.size()});
+      for (std::string& word : words) word = with_stand_ins(word);
+      if (words == matches_of(pattern, with_stand_ins(text))) continue;
       if (++wrong == 1) {
         INFO(regex << "\n" << text);
-        CHECK(pieces == matches_of(pattern, with_stand_ins(text)));
+        CHECK(words == matches_of(pattern, with_stand_ins(text)));
       }
     }
     CHECK(wrong == 0);
@@ -294,20 +291,20 @@ TEST_CASE("every splitter cuts the parts of a text as it does the whole") {
   HostileText hostile(Alphabet{{{U'A', U'\u00C9'}, {U'b'}, {U'\u6F22'}, {U'\u0301'}, {U'1'}, {U'\u3000'}}});
   size_t places = 0;
   for (const std::string_view regex : kPublished) {
-    const PieceEnd piece_end = find_splitter(regex, RegexDialect::hugging_face);
+    const WordEnd word_end = find_splitter(regex);
     for (int i = 0; i < 10000; ++i) {
       std::string text;
       for (const std::string_view between : {" a", "\nb", " \u00E9", "\n\u6F22", " B"})
         text += hostile.next().append(between);
-      const Pieces whole = pieces_of(piece_end, text);
-      Pieces parted;
+      const Words whole = words_of(word_end, text);
+      Words split;
       for (std::string_view rest = text; !rest.empty(); ++places) {
-        const size_t end = part_at_line(rest, 1);
-        for (const std::string& piece : pieces_of(piece_end, rest.substr(0, end))) parted.push_back(piece);
+        const size_t end = split_at_line(rest, 1);
+        for (const std::string& word : words_of(word_end, rest.substr(0, end))) split.push_back(word);
         rest.remove_prefix(end);
       }
       INFO(regex << "\n" << text);
-      if (parted != whole) REQUIRE(parted == whole);
+      if (split != whole) REQUIRE(split == whole);
     }
   }
   CHECK(places > 300000);
@@ -320,10 +317,10 @@ TEST_CASE("no text takes a splitter more than linear time") {
     while (text.size() < 200000) text += unit;
     for (const std::string_view tail : {"", "x"}) {
       for (const std::string_view regex : kPublished) {
-        const PieceEnd piece_end = find_splitter(regex, RegexDialect::tiktoken);
+        const WordEnd word_end = find_splitter(regex);
         const std::string whole = text + std::string(tail);
         const char* const end = whole.data() + whole.size();
-        for (const char* at = whole.data(); at < end;) at = piece_end(at, end);
+        for (const char* at = whole.data(); at < end;) at = word_end(at, end);
       }
     }
   }

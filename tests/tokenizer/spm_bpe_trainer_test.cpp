@@ -151,14 +151,6 @@ TEST_CASE("valid pieces are SentencePiece's") {
   CHECK(valid({6, 6}, rules));
   CHECK_FALSE(valid({6, 6, 2}, rules));
   rules = {};
-  rules.whitespace_as_suffix = true;
-  CHECK(valid({2, 6}, rules));
-  CHECK_FALSE(valid({6, 2}, rules));
-  CHECK_FALSE(valid({2, 6, 2}, rules));
-  rules.split_by_whitespace = false;
-  CHECK(valid({2, 6, 2}, rules));
-  CHECK_FALSE(valid({6, 2}, rules));
-  rules = {};
   rules.split_by_number = false;
   CHECK(valid({2, 1, 5}, rules));
   rules = {};
@@ -176,8 +168,7 @@ TEST_CASE("no valid piece reaches over a cut, and every place inside an invalid 
     rules.split_by_number = bits & 2;
     rules.split_by_whitespace = bits & 4;
     rules.split_digits = bits & 8;
-    rules.whitespace_as_suffix = bits & 16;
-    rules.whitespace_only_pieces = bits & 32;
+    rules.whitespace_only_pieces = bits & 16;
     const PieceChecker checker(alphabet, rules);
     for (int32_t a = 1; a <= size; ++a) {
       for (int32_t b = 1; b <= size; ++b) {

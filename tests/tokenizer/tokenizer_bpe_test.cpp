@@ -20,21 +20,21 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-std::vector<std::string_view> gpt2_pieces(std::string_view text) {
-  std::vector<std::string_view> pieces;
+std::vector<std::string_view> gpt2_words(std::string_view text) {
+  std::vector<std::string_view> words;
   const char* const end = text.data() + text.size();
   for (const char* at = text.data(); at < end;) {
-    const char* next = gpt2_piece_end(at, end);
-    pieces.emplace_back(at, static_cast<size_t>(next - at));
+    const char* next = gpt2_word_end(at, end);
+    words.emplace_back(at, static_cast<size_t>(next - at));
     at = next;
   }
-  return pieces;
+  return words;
 }
 
-Strings pieces_of(std::string_view text) {
-  Strings pieces;
-  for (const std::string_view piece : gpt2_pieces(text)) pieces.emplace_back(piece);
-  return pieces;
+Strings words_of(std::string_view text) {
+  Strings words;
+  for (const std::string_view word : gpt2_words(text)) words.emplace_back(word);
+  return words;
 }
 
 // A random text over a few characters, so that pairs repeat.
@@ -80,9 +80,9 @@ BpeTraining train_slowly(const Strings& documents, int64_t size) {
   }
   std::vector<std::vector<int32_t>> words;
   for (const std::string& document : documents) {
-    for (const std::string& piece : pieces_of(document)) {
+    for (const std::string& word : words_of(document)) {
       words.emplace_back();
-      for (const char byte : piece) words.back().push_back(known[std::string(1, byte)]);
+      for (const char byte : word) words.back().push_back(known[std::string(1, byte)]);
     }
   }
   while (static_cast<int64_t>(training.tokens.size()) < size) {
@@ -118,7 +118,7 @@ BpeTraining train_slowly(const Strings& documents, int64_t size) {
 BpeTraining train(const Strings& documents, int64_t size) {
   WordCountTable words;
   for (const std::string& document : documents) {
-    for (const std::string_view piece : gpt2_pieces(document)) words.add(piece);
+    for (const std::string_view word : gpt2_words(document)) words.add(word);
   }
   BpeTrainingOptions options;
   options.vocab_size = size;
@@ -149,104 +149,104 @@ Strings new_tokens(const BpeTraining& training) {
 }  // namespace
 
 TEST_CASE("the GPT-2 rule splits words, contractions, numbers and punctuation") {
-  CHECK(pieces_of("").empty());
-  CHECK(pieces_of("Hello world") == Strings{"Hello", " world"});
-  CHECK(pieces_of("x 42.5") == Strings{"x", " 42", ".", "5"});
-  CHECK(pieces_of("abc123def") == Strings{"abc", "123", "def"});
-  CHECK(pieces_of("wait... what?!") == Strings{"wait", "...", " what", "?!"});
-  CHECK(pieces_of("a(b) _c") == Strings{"a", "(", "b", ")", " _", "c"});
+  CHECK(words_of("").empty());
+  CHECK(words_of("Hello world") == Strings{"Hello", " world"});
+  CHECK(words_of("x 42.5") == Strings{"x", " 42", ".", "5"});
+  CHECK(words_of("abc123def") == Strings{"abc", "123", "def"});
+  CHECK(words_of("wait... what?!") == Strings{"wait", "...", " what", "?!"});
+  CHECK(words_of("a(b) _c") == Strings{"a", "(", "b", ")", " _", "c"});
 }
 
-TEST_CASE("the GPT-2 rule knows the contractions in lower case only and only where they begin a piece") {
-  CHECK(pieces_of("I'm you're he's we've they'll I'd can't") == Strings{"I", "'m", " you", "'re", " he", "'s",
-                                                                        " we", "'ve", " they", "'ll", " I",
-                                                                        "'d", " can", "'t"});
-  CHECK(pieces_of("'s'sx") == Strings{"'s", "'s", "x"});
-  CHECK(pieces_of("'sister") == Strings{"'s", "ister"});
-  CHECK(pieces_of("'llama 'lx 'r") == Strings{"'ll", "ama", " '", "lx", " '", "r"});
-  CHECK(pieces_of("IT'S") == Strings{"IT", "'", "S"});
-  CHECK(pieces_of("it''s") == Strings{"it", "''", "s"});
-  CHECK(pieces_of(" 's") == Strings{" '", "s"});
-  CHECK(pieces_of("!'s") == Strings{"!'", "s"});
-  CHECK(pieces_of("don't_stop") == Strings{"don", "'t", "_", "stop"});
-  CHECK(pieces_of("'") == Strings{"'"});
-  CHECK(pieces_of("'v") == Strings{"'", "v"});
-  CHECK(pieces_of("it\xE2\x80\x99s") == Strings{"it", "\xE2\x80\x99", "s"});  // U+2019 is no apostrophe here
+TEST_CASE("the GPT-2 rule knows the contractions in lower case only and only where they begin a word") {
+  CHECK(words_of("I'm you're he's we've they'll I'd can't") == Strings{"I", "'m", " you", "'re", " he", "'s",
+                                                                       " we", "'ve", " they", "'ll", " I",
+                                                                       "'d", " can", "'t"});
+  CHECK(words_of("'s'sx") == Strings{"'s", "'s", "x"});
+  CHECK(words_of("'sister") == Strings{"'s", "ister"});
+  CHECK(words_of("'llama 'lx 'r") == Strings{"'ll", "ama", " '", "lx", " '", "r"});
+  CHECK(words_of("IT'S") == Strings{"IT", "'", "S"});
+  CHECK(words_of("it''s") == Strings{"it", "''", "s"});
+  CHECK(words_of(" 's") == Strings{" '", "s"});
+  CHECK(words_of("!'s") == Strings{"!'", "s"});
+  CHECK(words_of("don't_stop") == Strings{"don", "'t", "_", "stop"});
+  CHECK(words_of("'") == Strings{"'"});
+  CHECK(words_of("'v") == Strings{"'", "v"});
+  CHECK(words_of("it\xE2\x80\x99s") == Strings{"it", "\xE2\x80\x99", "s"});  // U+2019 is no apostrophe here
 }
 
 TEST_CASE(
     "the GPT-2 rule leaves the last space of a run to the word behind it, and takes the run at the end "
     "whole") {
-  CHECK(pieces_of("a  b") == Strings{"a", " ", " b"});
-  CHECK(pieces_of("a    b") == Strings{"a", "   ", " b"});
-  CHECK(pieces_of("a ") == Strings{"a", " "});
-  CHECK(pieces_of("a \t") == Strings{"a", " \t"});
-  CHECK(pieces_of("   ") == Strings{"   "});
-  CHECK(pieces_of(" ") == Strings{" "});
-  CHECK(pieces_of("a\nb") == Strings{"a", "\n", "b"});
-  CHECK(pieces_of("a\n\nb") == Strings{"a", "\n", "\n", "b"});
-  CHECK(pieces_of("a\n\n\nb") == Strings{"a", "\n\n", "\n", "b"});
-  CHECK(pieces_of("a \n b") == Strings{"a", " \n", " b"});
-  CHECK(pieces_of("\t a") == Strings{"\t", " a"});
-  CHECK(pieces_of(" \ta") == Strings{" ", "\t", "a"});
-  CHECK(pieces_of("a\r\n") == Strings{"a", "\r\n"});
-  CHECK(pieces_of("a  1  !") == Strings{"a", " ", " 1", " ", " !"});
-  CHECK(pieces_of("\n's") == Strings{"\n", "'s"});
+  CHECK(words_of("a  b") == Strings{"a", " ", " b"});
+  CHECK(words_of("a    b") == Strings{"a", "   ", " b"});
+  CHECK(words_of("a ") == Strings{"a", " "});
+  CHECK(words_of("a \t") == Strings{"a", " \t"});
+  CHECK(words_of("   ") == Strings{"   "});
+  CHECK(words_of(" ") == Strings{" "});
+  CHECK(words_of("a\nb") == Strings{"a", "\n", "b"});
+  CHECK(words_of("a\n\nb") == Strings{"a", "\n", "\n", "b"});
+  CHECK(words_of("a\n\n\nb") == Strings{"a", "\n\n", "\n", "b"});
+  CHECK(words_of("a \n b") == Strings{"a", " \n", " b"});
+  CHECK(words_of("\t a") == Strings{"\t", " a"});
+  CHECK(words_of(" \ta") == Strings{" ", "\t", "a"});
+  CHECK(words_of("a\r\n") == Strings{"a", "\r\n"});
+  CHECK(words_of("a  1  !") == Strings{"a", " ", " 1", " ", " !"});
+  CHECK(words_of("\n's") == Strings{"\n", "'s"});
 }
 
 TEST_CASE("the GPT-2 rule goes by Unicode classes") {
   SECTION("letters of any script") {
-    CHECK(pieces_of("caf\u00E9 \u65E5\u672C\u8A9E") == Strings{"caf\u00E9", " \u65E5\u672C\u8A9E"});
-    CHECK(pieces_of("\u00AAb\u02BC") == Strings{"\u00AAb\u02BC"});  // Lo and Lm
+    CHECK(words_of("caf\u00E9 \u65E5\u672C\u8A9E") == Strings{"caf\u00E9", " \u65E5\u672C\u8A9E"});
+    CHECK(words_of("\u00AAb\u02BC") == Strings{"\u00AAb\u02BC"});  // Lo and Lm
   }
   SECTION("numbers of every kind: Nd, Nl and No") {
-    CHECK(pieces_of("\u0663\u096A 5\u00BD\u00B2\u2167x") ==
+    CHECK(words_of("\u0663\u096A 5\u00BD\u00B2\u2167x") ==
           Strings{"\u0663\u096A", " 5\u00BD\u00B2\u2167", "x"});
   }
   SECTION("combining marks are neither letters nor numbers") {
-    CHECK(pieces_of("e\u0301a") == Strings{"e", "\u0301", "a"});
-    CHECK(pieces_of("\u0928\u093F \u0301") == Strings{"\u0928", "\u093F", " \u0301"});
+    CHECK(words_of("e\u0301a") == Strings{"e", "\u0301", "a"});
+    CHECK(words_of("\u0928\u093F \u0301") == Strings{"\u0928", "\u093F", " \u0301"});
   }
   SECTION("only U+0020 leads a word, but every white space splits") {
-    CHECK(pieces_of("a\u00A0b") == Strings{"a", "\u00A0", "b"});
-    CHECK(pieces_of("a \u00A0b") == Strings{"a", " ", "\u00A0", "b"});
-    CHECK(pieces_of("a\u00A0 b") == Strings{"a", "\u00A0", " b"});
-    CHECK(pieces_of("\u65E5\u3000\u672C") == Strings{"\u65E5", "\u3000", "\u672C"});
-    CHECK(pieces_of("a\u3000\u3000b\u2009") == Strings{"a", "\u3000", "\u3000", "b", "\u2009"});
-    CHECK(pieces_of("a\u0085\u2028\u2029") == Strings{"a", "\u0085\u2028\u2029"});
+    CHECK(words_of("a\u00A0b") == Strings{"a", "\u00A0", "b"});
+    CHECK(words_of("a \u00A0b") == Strings{"a", " ", "\u00A0", "b"});
+    CHECK(words_of("a\u00A0 b") == Strings{"a", "\u00A0", " b"});
+    CHECK(words_of("\u65E5\u3000\u672C") == Strings{"\u65E5", "\u3000", "\u672C"});
+    CHECK(words_of("a\u3000\u3000b\u2009") == Strings{"a", "\u3000", "\u3000", "b", "\u2009"});
+    CHECK(words_of("a\u0085\u2028\u2029") == Strings{"a", "\u0085\u2028\u2029"});
   }
   SECTION("what looks like white space but is not: U+200B, U+180E, U+001C, U+FEFF") {
-    CHECK(pieces_of("a\u200Bb") == Strings{"a", "\u200B", "b"});
-    CHECK(pieces_of(" \u180E \x1C \uFEFF") == Strings{" \u180E", " \x1C", " \uFEFF"});
+    CHECK(words_of("a\u200Bb") == Strings{"a", "\u200B", "b"});
+    CHECK(words_of(" \u180E \x1C \uFEFF") == Strings{" \u180E", " \x1C", " \uFEFF"});
   }
   SECTION("emoji with modifiers and joiners stay together") {
-    CHECK(pieces_of("hi \U0001F44D\U0001F3FD! \U0001F468\u200D\U0001F469") ==
+    CHECK(words_of("hi \U0001F44D\U0001F3FD! \U0001F468\u200D\U0001F469") ==
           Strings{"hi", " \U0001F44D\U0001F3FD!", " \U0001F468\u200D\U0001F469"});
   }
 }
 
 TEST_CASE("the GPT-2 rule takes bytes that are not UTF-8 for symbols") {
-  CHECK(pieces_of("a\xFF"
-                  "b") == Strings{"a", "\xFF", "b"});
-  CHECK(pieces_of(" \xFF\xFE!") == Strings{" \xFF\xFE!"});
-  CHECK(pieces_of("a\xE2\x82") == Strings{"a", "\xE2\x82"});          // cut character
-  CHECK(pieces_of("\xED\xA0\x80x") == Strings{"\xED\xA0\x80", "x"});  // surrogate
-  CHECK(pieces_of("\xC0\xA0"
-                  "1") == Strings{"\xC0\xA0", "1"});                            // overlong space
-  CHECK(pieces_of("\xF4\x90\x80\x80 x") == Strings{"\xF4\x90\x80\x80", " x"});  // above U+10FFFF
-  CHECK(pieces_of("\xC3 \xA9") == Strings{"\xC3", " \xA9"});
+  CHECK(words_of("a\xFF"
+                 "b") == Strings{"a", "\xFF", "b"});
+  CHECK(words_of(" \xFF\xFE!") == Strings{" \xFF\xFE!"});
+  CHECK(words_of("a\xE2\x82") == Strings{"a", "\xE2\x82"});          // cut character
+  CHECK(words_of("\xED\xA0\x80x") == Strings{"\xED\xA0\x80", "x"});  // surrogate
+  CHECK(words_of("\xC0\xA0"
+                 "1") == Strings{"\xC0\xA0", "1"});                            // overlong space
+  CHECK(words_of("\xF4\x90\x80\x80 x") == Strings{"\xF4\x90\x80\x80", " x"});  // above U+10FFFF
+  CHECK(words_of("\xC3 \xA9") == Strings{"\xC3", " \xA9"});
 }
 
-TEST_CASE("the pieces of any bytes join to these bytes") {
+TEST_CASE("the words of any bytes join to these bytes") {
   std::mt19937_64 random(1);
   for (int round = 0; round < 500; ++round) {
     const std::string text = round % 2 == 0
                                  ? random_bytes(random, random() % 60)
                                  : random_text(random, "a1 \n'!\xC3\xA9\xE3\x80\x80", random() % 60);
     std::string joined;
-    for (const std::string_view piece : gpt2_pieces(text)) {
-      CHECK_FALSE(piece.empty());
-      joined += piece;
+    for (const std::string_view word : gpt2_words(text)) {
+      CHECK_FALSE(word.empty());
+      joined += word;
     }
     CHECK(joined == text);
   }
@@ -271,7 +271,7 @@ TEST_CASE("the byte alphabet is GPT-2's") {
 }
 
 TEST_CASE("training takes the most frequent pair, of equals the one with lower ids") {
-  // Pieces: ab twice, cd twice (line feeds are pieces of their own).
+  // Pieces: ab twice, cd twice (line feeds are words of their own).
   CHECK(new_tokens(train({"cd\ncd\nab\nab"}, 300)) == Strings{"ab", "cd"});
   CHECK(new_tokens(train({"ac\nab\nac\nab"}, 300)) == Strings{"ab", "ac"});
   CHECK(new_tokens(train({"cd\ncd\ncd\nab\nab"}, 300)) == Strings{"cd", "ab"});
@@ -280,7 +280,7 @@ TEST_CASE("training takes the most frequent pair, of equals the one with lower i
 }
 
 TEST_CASE("training merges runs of one character from the left") {
-  // aaaa aaaa: (a, a) six times, then (aa, aa) twice. The second piece has the space in front.
+  // aaaa aaaa: (a, a) six times, then (aa, aa) twice. The second word has the space in front.
   CHECK(new_tokens(train({"aaaa\naaaa"}, 300)) == Strings{"aa", "aaaa"});
   CHECK(new_tokens(train({"aaa\naaa"}, 300)) == Strings{"aa", "aaa"});
   const BpeTraining training = train({"aaa\naaa"}, 300);
@@ -288,7 +288,7 @@ TEST_CASE("training merges runs of one character from the left") {
 }
 
 TEST_CASE(
-    "training stops at the size asked for, or where no pair occurs twice, and never merges across pieces") {
+    "training stops at the size asked for, or where no pair occurs twice, and never merges across words") {
   CHECK(train({"abcd abcd abcd"}, 256).merges.empty());
   CHECK(train({"abcd abcd abcd"}, 258).tokens.size() == 258);
   CHECK(train({"a b c d e f"}, 300).tokens.size() == 256);
@@ -353,10 +353,10 @@ TEST_CASE("merging by scan and by heap equals the definition") {
     const BpeMerges bpe(merges);
     for (int text = 0; text < 6; ++text) {
       const size_t length = random() % (text < 3 ? BpeMerges::kLinearLimit + 1 : 300);
-      const std::string piece = random_text(random, text % 2 == 0 ? "abc" : "aaab", length);
-      const std::vector<int32_t> expected = merge_slowly({piece.begin(), piece.end()}, merges);
+      const std::string word = random_text(random, text % 2 == 0 ? "abc" : "aaab", length);
+      const std::vector<int32_t> expected = merge_slowly({word.begin(), word.end()}, merges);
       const auto check = [&](auto apply) {
-        std::vector<BpeSymbol> symbols = symbols_of(piece);
+        std::vector<BpeSymbol> symbols = symbols_of(word);
         symbols.resize(apply(symbols));
         std::vector<int32_t> found;
         for (size_t i = 0; i < symbols.size(); ++i) {
@@ -419,7 +419,7 @@ TEST_CASE("a long run's first token may be one with what is before it, though sh
   }
 }
 
-TEST_CASE("encoding equals merging each piece by the definition, in short texts and in long ones") {
+TEST_CASE("encoding equals merging each word by the definition, in short texts and in long ones") {
   std::mt19937_64 random(5);
   const std::string learned = random_text(random, "abcab c'st \n", 3000);
   const std::vector<std::string_view> documents = {learned};
@@ -428,12 +428,12 @@ TEST_CASE("encoding equals merging each piece by the definition, in short texts 
   std::array<int32_t, 256> byte_ids{};
   for (size_t id = 0; id < 256; ++id) byte_ids[byte_order()[id]] = static_cast<int32_t>(id);
 
-  for (const size_t length : {0, 1, 7, 100, 2000, 20000}) {  // the last two have a cache of pieces
+  for (const size_t length : {0, 1, 7, 100, 2000, 20000}) {  // the last two have a cache of words
     const std::string text = random_text(random, "abcab c'st \n\xFF", length);
     std::vector<int32_t> expected;
-    for (const std::string_view piece : gpt2_pieces(text)) {
+    for (const std::string_view word : gpt2_words(text)) {
       std::vector<int32_t> ids;
-      for (const char byte : piece) ids.push_back(byte_ids[static_cast<unsigned char>(byte)]);
+      for (const char byte : word) ids.push_back(byte_ids[static_cast<unsigned char>(byte)]);
       ids = merge_slowly(std::move(ids), ranked(training.merges));
       expected.insert(expected.end(), ids.begin(), ids.end());
     }
@@ -441,8 +441,8 @@ TEST_CASE("encoding equals merging each piece by the definition, in short texts 
   }
 }
 
-TEST_CASE("a token that the merges do not make of its own bytes is not taken for a piece") {
-  // abc can only come from a + bc, but ab goes first: the piece "abc" is ab, c.
+TEST_CASE("a token that the merges do not make of its own bytes is not taken for a word") {
+  // abc can only come from a + bc, but ab goes first: the word "abc" is ab, c.
   BpeParts parts;
   for (int byte = 0; byte < 256; ++byte) {
     parts.tokens.push_back(bytes_to_text(std::string(1, static_cast<char>(byte))));

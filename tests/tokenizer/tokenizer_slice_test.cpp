@@ -10,7 +10,7 @@
 #include "tests/support/catch.hpp"
 #include "tokenizer/formats/save.hpp"
 #include "tokenizer/pipeline.hpp"
-#include "tokenizer/stages/components.hpp"
+#include "tokenizer/stages/presets.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tokenizer/training/train.hpp"
 
@@ -47,7 +47,7 @@ Tokenizer trained(const std::string& name) {
   if (name != "unigram with Metaspace") return tokenizer;
   TokenizerParts parts = tokenizer.parts();
   parts.normalizer = nullptr;
-  parts.pre_tokenizer = read_pre_tokenizer(component(kMetaspaceWords));
+  parts.pre_tokenizer = read_pre_tokenizer(preset(kMetaspaceWords));
   return Tokenizer(std::move(parts));
 }
 

@@ -97,15 +97,15 @@ TEST_CASE("any bytes come back exactly from bytes and from BPE") {
       const EncodeOptions options{round % 2 == 0};
       const std::vector<int32_t> ids = tokenizer.encode(text, options);
       REQUIRE(tokenizer.decode(ids) == text);
-      const std::vector<Piece> pieces = tokenizer.encode_pieces(text, options);
+      const std::vector<TokenSpan> pieces = tokenizer.encode_spans(text, options);
       REQUIRE(pieces.size() == ids.size());
       int64_t end = 0;
       for (size_t i = 0; i < ids.size(); ++i) {
         REQUIRE(pieces[i].id == ids[i]);
-        REQUIRE(pieces[i].start == end);
+        REQUIRE(pieces[i].begin == end);
         end = pieces[i].end;
-        REQUIRE(tokenizer.token_bytes(ids[i]) == text.substr(static_cast<size_t>(pieces[i].start),
-                                                             static_cast<size_t>(end - pieces[i].start)));
+        REQUIRE(tokenizer.token_bytes(ids[i]) == text.substr(static_cast<size_t>(pieces[i].begin),
+                                                             static_cast<size_t>(end - pieces[i].begin)));
       }
       REQUIRE(end == static_cast<int64_t>(text.size()));
     }
@@ -133,7 +133,8 @@ TEST_CASE("characters: the alphabet is the text's code points in ascending order
   CHECK(tokenizer.token_text(1) == "a");
   CHECK(tokenizer.token_text(4) == "\U0001F44D");
   CHECK(tokenizer.id_of("\u00E9") == 3);
-  CHECK(tokenizer.encode_pieces("\u00E9b\U0001F44D") == std::vector<Piece>{{3, 0, 2}, {2, 2, 3}, {4, 3, 7}});
+  CHECK(tokenizer.encode_spans("\u00E9b\U0001F44D") ==
+        std::vector<TokenSpan>{{3, 0, 2}, {2, 2, 3}, {4, 3, 7}});
   CHECK(tokenizer.decode(tokenizer.encode("ab\n\u00E9")) == "ab\n\u00E9");
 }
 
@@ -299,11 +300,11 @@ TEST_CASE("the text of a special token is ordinary text unless asked for") {
   const int32_t end = *tokenizer.end_of_text();
   const std::string text = "a<|endoftext|><|endoftext|>b<|endoftext";
   for (const int32_t id : tokenizer.encode(text)) CHECK(id != end);
-  const std::vector<Piece> pieces = tokenizer.encode_pieces(text, {true});
+  const std::vector<TokenSpan> pieces = tokenizer.encode_spans(text, {true});
   REQUIRE(pieces.size() > 4);
-  CHECK(pieces[1] == Piece{end, 1, 14});
-  CHECK(pieces[2] == Piece{end, 14, 27});
-  CHECK(pieces[3] == Piece{*tokenizer.id_of("b"), 27, 28});
+  CHECK(pieces[1] == TokenSpan{end, 1, 14});
+  CHECK(pieces[2] == TokenSpan{end, 14, 27});
+  CHECK(pieces[3] == TokenSpan{*tokenizer.id_of("b"), 27, 28});
   CHECK(pieces.back().end == static_cast<int64_t>(text.size()));
   CHECK(tokenizer.encode("<|endoftext|>", {true}) == std::vector<int32_t>{end});
   CHECK(tokenizer.encode("", {true}).empty());
@@ -440,7 +441,7 @@ TEST_CASE(
     std::vector<std::string> words;
     for (const WordSpan& span : find_words(text)) {
       words.emplace_back(
-          text.substr(static_cast<size_t>(span.start), static_cast<size_t>(span.end - span.start)));
+          text.substr(static_cast<size_t>(span.begin), static_cast<size_t>(span.end - span.begin)));
     }
     return words;
   };

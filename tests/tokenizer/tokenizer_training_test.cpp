@@ -10,7 +10,7 @@
 #include "tests/support/temporary_folder.hpp"
 #include "tokenizer/formats/load.hpp"
 #include "tokenizer/formats/save.hpp"
-#include "tokenizer/stages/components.hpp"
+#include "tokenizer/stages/presets.hpp"
 #include "tokenizer/subword/bpe_model.hpp"
 #include "tokenizer/subword/wordpiece_model.hpp"
 #include "tokenizer/training/train.hpp"
@@ -168,7 +168,7 @@ TEST_CASE("what cannot become a .model says why, and what to train instead") {
     }
     TokenizerParts parts = marked.parts();
     parts.normalizer = nullptr;
-    parts.pre_tokenizer = read_pre_tokenizer(component(kMetaspaceWords));
+    parts.pre_tokenizer = read_pre_tokenizer(preset(kMetaspaceWords));
     CHECK_THROWS_WITH(save(Tokenizer(std::move(parts))),
                       ContainsSubstring("(Metaspace) puts none before a text that begins with a space") &&
                           ContainsSubstring("--spaces sentencepiece"));
@@ -198,8 +198,8 @@ TEST_CASE("nothing is written that could not be read back") {
   parts.model =
       std::make_shared<const WordPieceModel>(WordVocabulary({"{", "[UNK]", "a"}), WordPieceModel::Options{});
   parts.normalizer = read_normalizer(bert_normalizer(true));
-  parts.pre_tokenizer = read_pre_tokenizer(component(kBertWords));
-  parts.decoder = read_decoder(component(kWordPieceDecoder));
+  parts.pre_tokenizer = read_pre_tokenizer(preset(kBertWords));
+  parts.decoder = read_decoder(preset(kWordPieceDecoder));
   const std::string vocabulary = folder.path() + "/t.txt";
   CHECK_THROWS_WITH(
       save_tokenizer_as(Tokenizer(std::move(parts)), vocabulary, TokenizerFormat::vocab_txt),

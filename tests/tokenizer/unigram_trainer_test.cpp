@@ -1,4 +1,5 @@
 #include "tokenizer/training/unigram_trainer.hpp"
+#include "tokenizer/subword/unigram_model.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -110,9 +111,9 @@ void all_paths(const Codes& codes, size_t at, const std::map<Codes, int32_t>& nu
     if (found == numbers.end() && length > 1) continue;
     Path longer = path;
     longer.pieces.push_back(found == numbers.end() ? -1 : found->second);
-    longer.score += found == numbers.end()
-                        ? *std::min_element(model.scores.begin(), model.scores.end()) - kUnknownPenalty
-                        : model.scores[static_cast<size_t>(found->second)];
+    longer.score += found == numbers.end() ? *std::min_element(model.scores.begin(), model.scores.end()) -
+                                                 double{UnigramModel::kUnknownPenalty}
+                                           : model.scores[static_cast<size_t>(found->second)];
     all_paths(codes, at + length, numbers, model, longer, out);
   }
 }
@@ -261,7 +262,8 @@ TEST_CASE("expected counts, best paths and losses are those of all segmentations
     const std::vector<double> found = expected_counts(text, trie, model.scores);
     const std::vector<double> losses = removal_losses(text, model.pieces, trie, model.scores, counts);
     const double sum = std::accumulate(best.begin(), best.end(), 0.0);
-    const double unknown = *std::min_element(model.scores.begin(), model.scores.end()) - kUnknownPenalty;
+    const double unknown =
+        *std::min_element(model.scores.begin(), model.scores.end()) - double{UnigramModel::kUnknownPenalty};
     for (size_t at = 0; at < model.size(); ++at) {
       CAPTURE(seed, text.utf8(codes_of(text, model.pieces[at])));
       REQUIRE(std::abs(found[at] - expected[at]) < 1e-9);
@@ -297,7 +299,8 @@ TEST_CASE("expected counts are right in segments whose probability no double can
   // Some scores so low that a few characters already use up a double's exponent.
   for (double& score : model.scores) score *= random() % 4 == 0 ? 40 : 1;
   const PieceTrie trie(text, model.pieces);
-  const double unknown = *std::min_element(model.scores.begin(), model.scores.end()) - kUnknownPenalty;
+  const double unknown =
+      *std::min_element(model.scores.begin(), model.scores.end()) - double{UnigramModel::kUnknownPenalty};
   std::map<Codes, size_t> numbers;
   for (size_t at = 0; at < model.size(); ++at) numbers[codes_of(text, model.pieces[at])] = at;
   const Codes codes = segment_codes(text, 0);

@@ -9,7 +9,7 @@
 #include "tensor/parallel.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/use_threads.hpp"
-#include "tokenizer/text/text_parts.hpp"
+#include "tokenizer/text/split_text.hpp"
 #include "tokenizer/training/word_counts.hpp"
 
 using namespace gradus;
@@ -110,7 +110,7 @@ TEST_CASE("words are counted in the order of their first appearance, the same at
   for (const auto& [word, times] : expected) occurrences += times;
   for (const int threads : {1, 2, 4}) {
     set_thread_count(threads);
-    const WordCounts counts = count(documents, {part_at_space, 0, {}});
+    const WordCounts counts = count(documents, {split_at_space, 0, {}});
     CHECK((listed(counts.words) == expected));
     CHECK(counts.occurrences == occurrences);
     CHECK(counts.dropped_occurrences == 0);
@@ -174,7 +174,7 @@ TEST_CASE("under a limit of memory the rarest words are dropped, counted, and th
   Counted first;
   for (const int threads : {1, 2, 4}) {
     set_thread_count(threads);
-    const WordCounts counts = count(documents, {part_at_space, 16 << 20, training});
+    const WordCounts counts = count(documents, {split_at_space, 16 << 20, training});
     CHECK(counts.dropped_occurrences > 10000);
     CHECK(counts.occurrences + counts.dropped_occurrences == occurrences);
     int64_t kept = 0;
@@ -255,23 +255,23 @@ TEST_CASE("a word that takes more than half of the limit is dropped, not all oth
   CHECK(table.dropped_occurrences() == 7);
 }
 
-TEST_CASE("documents are parted only where that cannot change the words") {
-  CHECK(part_at_space("ab cd", 0) == 2);
-  CHECK(part_at_space("ab cd", 3) == 5);
-  CHECK(part_at_space("ab  cd", 0) == 6);             // a run of spaces
-  CHECK(part_at_space("ab\n cd", 0) == 6);            // white space before it
-  CHECK(part_at_space("ab 1 \xC3\xA9", 0) == 4);      // before a digit; before é
-  CHECK(part_at_space("ab\xE3\x80\x80 cd", 0) == 8);  // after an ideographic space
-  CHECK(part_at_space("\xC3\xA9 cd", 0) == 2);
-  CHECK(part_at_space("\xFF cd", 0) == 4);  // not UTF-8
-  CHECK(part_at_space(" cd", 0) == 3);
-  CHECK(part_at_space("", 0) == 0);
-  CHECK(part_at_line("ab\ncd", 0) == 3);
-  CHECK(part_at_line("ab\n\ncd", 0) == 6);
-  CHECK(part_at_line("ab\r\ncd", 0) == 6);
-  CHECK(part_at_line("a-b\n1 c", 0) == 5);
+TEST_CASE("documents are split only where that cannot change the words") {
+  CHECK(split_at_space("ab cd", 0) == 2);
+  CHECK(split_at_space("ab cd", 3) == 5);
+  CHECK(split_at_space("ab  cd", 0) == 6);             // a run of spaces
+  CHECK(split_at_space("ab\n cd", 0) == 6);            // white space before it
+  CHECK(split_at_space("ab 1 \xC3\xA9", 0) == 4);      // before a digit; before é
+  CHECK(split_at_space("ab\xE3\x80\x80 cd", 0) == 8);  // after an ideographic space
+  CHECK(split_at_space("\xC3\xA9 cd", 0) == 2);
+  CHECK(split_at_space("\xFF cd", 0) == 4);  // not UTF-8
+  CHECK(split_at_space(" cd", 0) == 3);
+  CHECK(split_at_space("", 0) == 0);
+  CHECK(split_at_line("ab\ncd", 0) == 3);
+  CHECK(split_at_line("ab\n\ncd", 0) == 6);
+  CHECK(split_at_line("ab\r\ncd", 0) == 6);
+  CHECK(split_at_line("a-b\n1 c", 0) == 5);
   const std::string far = std::string(200000, 'x') + "\ny";
-  CHECK(part_at_line(far, 10) == 200001);
+  CHECK(split_at_line(far, 10) == 200001);
 
   std::mt19937_64 random(3);
   const std::string alphabet = "ab.-  \n\t";
@@ -279,18 +279,18 @@ TEST_CASE("documents are parted only where that cannot change the words") {
     std::string text;
     const size_t size = 1 + random() % 30;
     for (size_t i = 0; i < size; ++i) text += alphabet[random() % alphabet.size()];
-    for (const auto& part : {part_at_space, part_at_line}) {
-      std::vector<std::string> parted;
+    for (const auto& part : {split_at_space, split_at_line}) {
+      std::vector<std::string> split;
       std::string_view rest = text;
       while (!rest.empty()) {
         const size_t end = part(rest, 1);
         REQUIRE(end >= 1);
         REQUIRE(end <= rest.size());
-        for (const std::string& word : gpt2_words(std::string(rest.substr(0, end)))) parted.push_back(word);
+        for (const std::string& word : gpt2_words(std::string(rest.substr(0, end)))) split.push_back(word);
         rest.remove_prefix(end);
       }
       INFO(text);
-      CHECK((parted == gpt2_words(text)));
+      CHECK((split == gpt2_words(text)));
     }
   }
 }
@@ -304,6 +304,6 @@ TEST_CASE("what cannot be counted is an error") {
   CHECK_THROWS_AS(WordCounter({}), std::invalid_argument);
   CHECK_THROWS_AS(WordCounter(cut_at_spaces, {{}, 1 << 20, {}}), std::invalid_argument);
   CHECK_THROWS_AS(WordCounter(cut_at_spaces, {{}, 16 << 20, {16 << 20, 0, 0}}), std::invalid_argument);
-  const PartFn nowhere = [](std::string_view, size_t) { return size_t{0}; };
+  const SplitFn nowhere = [](std::string_view, size_t) { return size_t{0}; };
   CHECK_THROWS_AS(count(documents, {nowhere, 0, {}}), std::invalid_argument);
 }

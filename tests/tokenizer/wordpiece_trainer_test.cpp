@@ -75,7 +75,7 @@ TEST_CASE("rare characters beyond the limit are left out of words, and told") {
   const WordPieceTraining training = train_wordpiece(words_of("axb axb ab xa", table), options);
   // The x of "xa" goes, but its a is no first character for that.
   CHECK(training.tokens == split("a b ##b ##a ab"));
-  CHECK((training.dropped == std::vector<DroppedCharacter>{{U'x', 3}}));
+  CHECK((training.dropped == std::vector<DroppedChar>{{U'x', 3}}));
 }
 
 TEST_CASE("the initial alphabet is kept whether it occurs or not") {

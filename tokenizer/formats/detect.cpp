@@ -8,10 +8,11 @@
 
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
-#include "tokenizer/formats/lines.hpp"
 #include "tokenizer/formats/protobuf.hpp"
 #include "tokenizer/text/base64.hpp"
-#include "tokenizer/text/shown_text.hpp"
+#include "tokenizer/text/lines.hpp"
+#include "tokenizer/text/strings.hpp"
+#include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
 namespace {

@@ -4,25 +4,21 @@
 
 #include "tensor/error.hpp"
 #include "tensor/io/json.hpp"
-#include "tokenizer/formats/first_places.hpp"
-#include "tokenizer/formats/lines.hpp"
-#include "tokenizer/text/json_parts.hpp"
-#include "tokenizer/text/shown_text.hpp"
+#include "tokenizer/lookup/token_table.hpp"
+#include "tokenizer/text/json_fields.hpp"
+#include "tokenizer/text/lines.hpp"
+#include "tokenizer/text/strings.hpp"
 
 namespace gradus {
 
-std::vector<std::string> read_vocab_json(std::string_view text, const std::string& source) {
-  const Json vocab = Json::parse(text, source);
-  check_world(!vocab.as_object().empty(), source, ": a vocabulary must have tokens; there are none");
-  return read_json_vocabulary(vocab);
-}
-
 Gpt2Files read_gpt2_files(std::string_view vocab, const std::string& vocab_source, std::string_view merges,
                           const std::string& merges_source) {
-  Gpt2Files files{read_vocab_json(vocab, vocab_source), {}};
-  FirstPlaces known(files.tokens.size());
-  for (const std::string& token : files.tokens) known.add(token, 0);
-  FirstPlaces seen(static_cast<size_t>(std::count(merges.begin(), merges.end(), '\n')) + 1);
+  const Json list = Json::parse(vocab, vocab_source);
+  check_world(!list.as_object().empty(), vocab_source, ": a vocabulary must have tokens; there are none");
+  Gpt2Files files{read_json_vocabulary(list), {}};
+  TokenTable known(files.tokens.size());
+  known.insert_all(files.tokens, [](size_t) { return true; });
+  TokenTable seen(static_cast<size_t>(std::count(merges.begin(), merges.end(), '\n')) + 1);
   for (LineReader lines(merges); lines.next();) {
     const std::string_view line = lines.line();
     if (line.starts_with("#version") || (line.empty() && lines.is_last())) continue;
@@ -31,13 +27,14 @@ Gpt2Files read_gpt2_files(std::string_view vocab, const std::string& vocab_sourc
                     line.find(' ', space + 1) == std::string_view::npos,
                 merges_source, ": line ", lines.number(),
                 ": a merge must be two tokens with one space between; this line is ", shown_text(line));
-    const int64_t first = seen.add(line, lines.number());
-    check_world(first < 0, merges_source, ": line ", lines.number(), ": a merge may stand in the file once; ",
+    const auto number = static_cast<int32_t>(lines.number());
+    const int32_t first = seen.insert(line, number);
+    check_world(first == number, merges_source, ": line ", number, ": a merge may stand in the file once; ",
                 shown_text(line), " is line ", first, " too; remove one");
     const std::string left(line.substr(0, space));
     const std::string right(line.substr(space + 1));
     for (const std::string& token : {left, right, left + right}) {
-      check_world(known.contains(token), merges_source, ": line ", lines.number(),
+      check_world(known.find(token) >= 0, merges_source, ": line ", number,
                   ": a merge must join two tokens into a token; ", shown_text(token), " is none of ",
                   vocab_source, "; the two files must belong together");
     }

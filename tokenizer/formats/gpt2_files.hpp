@@ -13,12 +13,8 @@ struct Gpt2Files {
   std::vector<std::pair<std::string, std::string>> merges;  // in the order in which they apply
 };
 
-/// Reads a vocab.json, {"token": id, …}: the tokens by id, empty where no token has the id.
-/// note: ids may have gaps, no more than there are tokens. What is wrong is a std::runtime_error with its place.
-std::vector<std::string> read_vocab_json(std::string_view text, const std::string& source);
-
-/// Reads both files. `vocab_source` and `merges_source` are what errors call them.
-/// note: each merge is "left right"; both and what they join to must be tokens. Lines that begin with "#version" are
+/// Reads both files, of which the first is {"token": id, …}. `vocab_source` and `merges_source` are what errors call them.
+/// note: ids may have gaps, no more than there are tokens. Each merge is "left right"; both and what they join to must be tokens. Lines that begin with "#version" are
 ///       skipped, as in the Hugging Face library. What is wrong is a std::runtime_error with the number of the line.
 Gpt2Files read_gpt2_files(std::string_view vocab, const std::string& vocab_source, std::string_view merges,
                           const std::string& merges_source);

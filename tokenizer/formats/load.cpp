@@ -7,7 +7,7 @@
 #include "tensor/io/file.hpp"
 #include "tokenizer/formats/tokenizer_json.hpp"
 #include "tokenizer/formats/vocab_txt.hpp"
-#include "tokenizer/stages/components.hpp"
+#include "tokenizer/stages/presets.hpp"
 #include "tokenizer/stages/sentencepiece_decoder.hpp"
 #include "tokenizer/stages/sentencepiece_normalizer.hpp"
 #include "tokenizer/subword/bpe_model.hpp"
@@ -22,17 +22,10 @@ using PieceType = SentencePieceFile::PieceType;
 
 std::shared_ptr<const SubwordModel> unigram_of(const SentencePieceFile& file) {
   std::vector<std::pair<std::string, double>> pieces;
-  std::vector<UnigramModel::PieceType> types;
+  std::vector<PieceType> types;
   for (const SentencePieceFile::Piece& piece : file.pieces) {
     pieces.emplace_back(piece.text, static_cast<double>(piece.score));
-    switch (piece.type) {
-      case PieceType::normal: types.push_back(UnigramModel::PieceType::normal); break;
-      case PieceType::unknown: types.push_back(UnigramModel::PieceType::unknown); break;
-      case PieceType::control: types.push_back(UnigramModel::PieceType::control); break;
-      case PieceType::user_defined: types.push_back(UnigramModel::PieceType::user_defined); break;
-      case PieceType::unused: types.push_back(UnigramModel::PieceType::unused); break;
-      case PieceType::byte: types.push_back(UnigramModel::PieceType::byte); break;
-    }
+    types.push_back(piece.type);
   }
   return std::make_shared<const UnigramModel>(std::move(pieces), file.unknown_id(),
                                               file.trainer.byte_fallback, UnigramModel::Arithmetic::float32,
@@ -120,19 +113,14 @@ TokenizerParts parts_of(const TiktokenFile& file, const TiktokenEncoding& encodi
     bpe.in_merges.resize(bpe.tokens.size(), false);
     bpe.tokens[place] = text;
   }
-  TokenizerParts parts;
-  parts.model = std::make_shared<const BpeModel>(std::move(bpe));
-  parts.added_tokens = std::move(added);
-  parts.pre_tokenizer = read_pre_tokenizer(byte_level_split(encoding.pattern));
-  parts.decoder = read_decoder(component(kByteLevelDecoder));
-  set_post_processor(parts, component(kByteLevelPost));
-  return parts;
+  return assemble(std::make_shared<const BpeModel>(std::move(bpe)), std::move(added), {},
+                  byte_level_split(encoding.pattern), preset(kByteLevelPost), preset(kByteLevelDecoder));
 }
 
 TokenizerParts parts_of_vocab_txt(std::vector<std::string> tokens, const std::string& source) {
   bool lowercase = true;
   std::vector<AddedToken> added;
-  const std::vector<std::string> special = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+  const std::vector<std::string> special = bert_special_tokens();
   for (size_t id = 0; id < tokens.size(); ++id) {
     const std::string& token = tokens[id];
     if (std::find(special.begin(), special.end(), token) != special.end()) {
@@ -144,16 +132,11 @@ TokenizerParts parts_of_vocab_txt(std::vector<std::string> tokens, const std::st
   }
   check_world(std::find(tokens.begin(), tokens.end(), "[UNK]") != tokens.end(), source,
               ": the vocabulary must have the token [UNK]; it has none; it is not one of WordPiece");
-  TokenizerParts parts;
-  parts.model =
+  auto model =
       std::make_shared<const WordPieceModel>(WordVocabulary(std::move(tokens)), WordPieceModel::Options{});
-  parts.normalizer = read_normalizer(bert_normalizer(lowercase));
-  parts.pre_tokenizer = read_pre_tokenizer(component(kBertWords));
-  parts.decoder = read_decoder(component(kWordPieceDecoder));
   const Json post = template_json(added, "[CLS]", "[SEP]");
-  parts.added_tokens = std::move(added);
-  set_post_processor(parts, post);
-  return parts;
+  return assemble(std::move(model), std::move(added), bert_normalizer(lowercase), preset(kBertWords), post,
+                  preset(kWordPieceDecoder));
 }
 
 TokenizerParts parts_of(const Gpt2Files& files) {
@@ -165,15 +148,11 @@ TokenizerParts parts_of(const Gpt2Files& files) {
     bpe.merges.push_back(
         {ids.at(left), ids.at(right), ids.at(left + right), static_cast<uint32_t>(bpe.merges.size())});
   }
-  TokenizerParts parts;
-  if (const auto end = ids.find(kEndOfText); end != ids.end()) {
-    parts.added_tokens.push_back({end->second, std::string(kEndOfText), false, false, false, false, true});
-  }
-  parts.model = std::make_shared<const BpeModel>(std::move(bpe));
-  parts.pre_tokenizer = read_pre_tokenizer(component(kByteLevelWords));
-  parts.decoder = read_decoder(component(kByteLevelDecoder));
-  set_post_processor(parts, component(kByteLevelPost));
-  return parts;
+  std::vector<AddedToken> added;
+  if (const auto end = ids.find(kEndOfText); end != ids.end())
+    added = special_tokens({std::string(kEndOfText)}, end->second);
+  return assemble(std::make_shared<const BpeModel>(std::move(bpe)), std::move(added), {},
+                  preset(kByteLevelWords), preset(kByteLevelPost), preset(kByteLevelDecoder));
 }
 
 Tokenizer load_tokenizer(const std::string& path) {

@@ -148,15 +148,9 @@ std::string_view ProtoReader::as_bytes(std::string_view name) const {
 
 std::string_view ProtoReader::as_text(std::string_view name) const {
   expect(kBytes, name);
-  const char* const end = bytes_.data() + bytes_.size();
-  for (const char* at = bytes_.data(); at < end;) {
-    char32_t c = 0;
-    const int length = decode_utf8(at, end, c);
-    if (length == 0) {
-      refuse(name, detail::join("must be UTF-8; byte ", at - bytes_.data(), " of it begins no character"));
-    }
-    at += length;
-  }
+  const size_t utf8 = utf8_prefix(bytes_);
+  if (utf8 < bytes_.size())
+    refuse(name, detail::join("must be UTF-8; byte ", utf8, " of it begins no character"));
   return bytes_;
 }
 

@@ -8,12 +8,12 @@
 #include "tensor/io/file.hpp"
 #include "tokenizer/formats/load.hpp"
 #include "tokenizer/formats/vocab_txt.hpp"
-#include "tokenizer/stages/components.hpp"
+#include "tokenizer/stages/presets.hpp"
 #include "tokenizer/subword/bpe_model.hpp"
 #include "tokenizer/subword/unigram_model.hpp"
 #include "tokenizer/subword/wordpiece_model.hpp"
 #include "tokenizer/text/byte_alphabet.hpp"
-#include "tokenizer/text/shown_text.hpp"
+#include "tokenizer/text/strings.hpp"
 
 namespace gradus {
 namespace {
@@ -97,20 +97,15 @@ void check_marks_spaces(const TokenizerParts& parts) {
   const std::string normalizer = parts.normalizer == nullptr ? "" : parts.normalizer->to_json().dump();
   const std::string words = parts.pre_tokenizer == nullptr ? "" : parts.pre_tokenizer->to_json().dump();
   const char* otherwise = "does something else";
-  if (normalizer.empty() && words == component(kSpacedWords).dump()) {
+  if (normalizer.empty() && words == preset(kSpacedWords).dump()) {
     otherwise = "tells spaces from U+2581, and puts none before a text";
-  } else if (normalizer.empty() && words == component(kMetaspaceWords).dump()) {
+  } else if (normalizer.empty() && words == preset(kMetaspaceWords).dump()) {
     otherwise = "(Metaspace) puts none before a text that begins with a space";
   }
-  check(normalizer == marked_spaces().dump() && words.empty(),
+  check(normalizer == preset(kMarkedSpaces).dump() && words.empty(),
         "convert: a SentencePiece model can be written where spaces become U+2581, with one before every "
         "text, and nothing else is done to it; this tokenizer ",
         otherwise, "; train one with --spaces sentencepiece, or write a tokenizer.json");
-}
-
-bool is_byte_name(const std::string& token) {
-  const std::optional<char> byte = byte_of_token(token);
-  return byte && byte_token(static_cast<unsigned char>(*byte)) == token;
 }
 
 Conversion to_sentencepiece(const Tokenizer& tokenizer, const std::string& path) {
@@ -154,7 +149,7 @@ Conversion to_sentencepiece(const Tokenizer& tokenizer, const std::string& path)
       file.trainer.unk_piece = text;
     } else if (tokenizer.is_special(id)) {
       piece.type = Type::control;
-    } else if (file.trainer.byte_fallback && is_byte_name(text)) {
+    } else if (file.trainer.byte_fallback && is_byte_token(text)) {
       piece.type = Type::byte;
     } else if (index >= parts.model->tokens().size()) {
       piece.type = Type::user_defined;

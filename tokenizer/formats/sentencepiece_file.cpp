@@ -4,9 +4,10 @@
 #include <limits>
 
 #include "tensor/error.hpp"
-#include "tokenizer/formats/first_places.hpp"
 #include "tokenizer/formats/protobuf.hpp"
-#include "tokenizer/text/shown_text.hpp"
+#include "tokenizer/lookup/token_table.hpp"
+#include "tokenizer/text/byte_alphabet.hpp"
+#include "tokenizer/text/strings.hpp"
 
 namespace gradus {
 namespace {
@@ -158,13 +159,6 @@ void read_self_tests(ProtoReader message, std::vector<std::pair<std::string, std
   }
 }
 
-// Whether a piece of type byte is written as such a piece must be: "<0x0A>".
-bool names_byte(std::string_view text) {
-  const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'); };
-  return text.size() == 6 && text.starts_with("<0x") && is_digit(text[3]) && is_digit(text[4]) &&
-         text[5] == '>';
-}
-
 // What can only be said of a piece among the others.
 class PieceChecks {
  public:
@@ -176,8 +170,8 @@ class PieceChecks {
     // The two kinds do not meet: a text that contains "<s>" never becomes the control piece of that name.
     const bool in_texts = piece.type == PieceType::normal || piece.type == PieceType::user_defined ||
                           piece.type == PieceType::unused;
-    const int64_t other = (in_texts ? in_texts_ : reserved_).add(piece.text, count_);
-    if (other >= 0) {
+    const int32_t other = (in_texts ? in_texts_ : reserved_).insert(piece.text, count_);
+    if (other != count_) {
       at.refuse("pieces", detail::join("each piece may stand once; piece ", count_, ", ",
                                        shown_text(piece.text), ", is also piece ", other));
     }
@@ -189,7 +183,7 @@ class PieceChecks {
       unknown_ = count_;
     }
     if (piece.type == PieceType::byte) {
-      if (!names_byte(piece.text)) {
+      if (!is_byte_token(piece.text)) {
         at.refuse("pieces", detail::join("a piece of type byte must be written as <0x00> to <0xFF>; piece ",
                                          count_, " is ", shown_text(piece.text)));
       }
@@ -210,8 +204,8 @@ class PieceChecks {
   }
 
  private:
-  FirstPlaces in_texts_;
-  FirstPlaces reserved_;
+  TokenTable in_texts_;
+  TokenTable reserved_;
   int32_t count_ = 0;
   int32_t unknown_ = -1;
   int32_t bytes_ = 0;
@@ -246,13 +240,6 @@ int32_t SentencePieceFile::unknown_id() const {
     if (pieces[id].type == PieceType::unknown) return static_cast<int32_t>(id);
   }
   fail("SentencePieceFile: there must be a piece of type unknown; there is none");
-}
-
-int32_t SentencePieceFile::control_id(std::string_view text) const {
-  for (size_t id = 0; id < pieces.size(); ++id) {
-    if (pieces[id].type == PieceType::control && pieces[id].text == text) return static_cast<int32_t>(id);
-  }
-  return -1;
 }
 
 SentencePieceFile read_sentencepiece(std::string_view bytes, const std::string& source) {

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "tokenizer/subword/unigram_model.hpp"
+
 namespace gradus {
 
 /// How a SentencePiece model changes a text before it is cut: a NormalizerSpec of sentencepiece_model.proto.
@@ -26,14 +28,7 @@ struct SentencePieceNormalizerSpec {
 /// note: fields that do not bear on encoding or decoding are kept as bytes (`rest`), so that nothing is lost on
 ///       writing; those of single pieces are dropped.
 struct SentencePieceFile {
-  enum class PieceType : uint8_t {
-    normal = 1,
-    unknown = 2,
-    control = 3,
-    user_defined = 4,
-    unused = 5,
-    byte = 6
-  };
+  using PieceType = UnigramModel::PieceType;
   struct Piece {
     std::string text;
     float score = 0;
@@ -82,9 +77,6 @@ struct SentencePieceFile {
 
   /// The id of the one piece of type unknown.
   int32_t unknown_id() const;
-  /// The id of the control piece with this text, or -1. note: the program finds bos, eos and pad by their pieces in
-  /// this way, not by the ids in the trainer_spec.
-  int32_t control_id(std::string_view text) const;
 
   bool operator==(const SentencePieceFile&) const = default;
 };

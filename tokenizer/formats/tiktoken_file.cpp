@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
 #include <limits>
 #include <unordered_map>
 
 #include "tensor/error.hpp"
-#include "tokenizer/formats/first_places.hpp"
-#include "tokenizer/formats/lines.hpp"
+#include "tokenizer/lookup/token_table.hpp"
+#include "tokenizer/stages/splitters.hpp"
 #include "tokenizer/text/base64.hpp"
+#include "tokenizer/text/byte_alphabet.hpp"
+#include "tokenizer/text/lines.hpp"
+#include "tokenizer/tokenizer.hpp"
 
 namespace gradus {
 namespace {
@@ -36,20 +38,7 @@ RankedToken read_line(const LineReader& lines, const std::string& source) {
   return token;
 }
 
-constexpr std::string_view kEndOfText = "<|endoftext|>";
 constexpr std::string_view kEndOfPrompt = "<|endofprompt|>";
-
-// In their plain spellings, as Llama 3 has them too; the possessive ones, which later releases of tiktoken have, cut
-// only white space with line ends at the end of a text otherwise.
-constexpr std::string_view kR50kPattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kCl100kPattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
-    R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kO200kPattern =
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
-    R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 using SpecialTokens = std::vector<std::pair<std::string, int32_t>>;
 
@@ -98,12 +87,14 @@ TiktokenFile read_tiktoken(std::string_view text, const std::string& source) {
   for (LineReader lines(text); lines.next();) {
     if (!lines.line().empty()) entries.push_back(read_line(lines, source));
   }
-  FirstPlaces places(entries.size());
+  TokenTable places(entries.size());
   int32_t last = -1;
+  int32_t place = 0;
   for (const RankedToken& entry : entries) {
-    const int64_t other = places.add(entry.bytes, entry.line);
-    check_world(other < 0, source, ": line ", entry.line,
-                ": each token may stand once; this one is also in line ", other, "; remove one");
+    const int32_t first = places.insert(entry.bytes, place);
+    check_world(first == place++, source, ": line ", entry.line,
+                ": each token may stand once; this one is also in line ",
+                entries[static_cast<size_t>(first)].line, "; remove one");
     // Holes cost memory, so a short file must not be able to ask for many.
     check_world(static_cast<size_t>(entry.rank) < 2 * entries.size(), source, ": line ", entry.line,
                 ": at least every second rank must have a token; there are ", entries.size(),
@@ -112,11 +103,9 @@ TiktokenFile read_tiktoken(std::string_view text, const std::string& source) {
   }
   for (int byte = 0; byte < 256; ++byte) {
     const char single = static_cast<char>(byte);
-    if (places.contains(std::string_view(&single, 1))) continue;
-    char shown[8];
-    std::snprintf(shown, sizeof shown, "0x%02X", static_cast<unsigned>(byte));
-    fail_world(source, ": each of the 256 bytes must be a token, so that any text can be encoded; ", shown,
-               " is missing; add it");
+    if (places.find(std::string_view(&single, 1)) >= 0) continue;
+    fail_world(source, ": each of the 256 bytes must be a token, so that any text can be encoded; ",
+               hex_byte(single), " is missing; add it");
   }
 
   TiktokenFile file;
@@ -148,20 +137,20 @@ const std::vector<TiktokenEncoding>& tiktoken_encodings() {
     const std::string end(kEndOfText);
     const std::string prompt_end(kEndOfPrompt);
     return std::vector<TiktokenEncoding>{
-        encoding("gpt2", 50256, kR50kPattern, {{end, 50256}}),
-        encoding("r50k_base", 50256, kR50kPattern, {{end, 50256}}),
-        encoding("p50k_base", 50280, kR50kPattern, {{end, 50256}}),
+        encoding("gpt2", 50256, kGpt2Regex, {{end, 50256}}),
+        encoding("r50k_base", 50256, kGpt2Regex, {{end, 50256}}),
+        encoding("p50k_base", 50280, kGpt2Regex, {{end, 50256}}),
         encoding(
-            "p50k_edit", 50280, kR50kPattern,
+            "p50k_edit", 50280, kGpt2Regex,
             {{end, 50256}, {"<|fim_prefix|>", 50281}, {"<|fim_middle|>", 50282}, {"<|fim_suffix|>", 50283}}),
-        encoding("cl100k_base", 100256, kCl100kPattern,
+        encoding("cl100k_base", 100256, kCl100kRegex,
                  {{end, 100257},
                   {"<|fim_prefix|>", 100258},
                   {"<|fim_middle|>", 100259},
                   {"<|fim_suffix|>", 100260},
                   {prompt_end, 100276}}),
-        encoding("o200k_base", 199998, kO200kPattern, {{end, 199999}, {prompt_end, 200018}}),
-        encoding("o200k_harmony", 199998, kO200kPattern, harmony_tokens()),
+        encoding("o200k_base", 199998, kO200kRegex, {{end, 199999}, {prompt_end, 200018}}),
+        encoding("o200k_harmony", 199998, kO200kRegex, harmony_tokens()),
     };
   }();
   return encodings;

@@ -4,13 +4,13 @@
 #include <unordered_map>
 
 #include "tensor/error.hpp"
-#include "tokenizer/stages/components.hpp"
+#include "tokenizer/stages/presets.hpp"
 #include "tokenizer/subword/bpe_model.hpp"
 #include "tokenizer/subword/char_model.hpp"
 #include "tokenizer/subword/unigram_model.hpp"
 #include "tokenizer/subword/word_level_model.hpp"
 #include "tokenizer/subword/wordpiece_model.hpp"
-#include "tokenizer/text/json_parts.hpp"
+#include "tokenizer/text/json_fields.hpp"
 
 namespace gradus {
 namespace {
@@ -24,7 +24,7 @@ std::vector<AddedToken> read_added_tokens(const Json& list, const SubwordModel& 
   std::vector<AddedToken> tokens;
   if (list.is_null()) return tokens;
   std::unordered_map<std::string_view, const Json*> seen;
-  const int64_t most = 4 * static_cast<int64_t>(model.tokens().size() + list.as_array().size()) + 1'000'000;
+  const int64_t most = id_limit(model.tokens().size() + list.as_array().size());
   for (const Json& item : list.as_array()) {
     check_json_keys(item, {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
     const Json& content = item.at("content");
@@ -97,7 +97,7 @@ TokenizerParts read_tokenizer_json(const Json& file) {
   parts.pre_tokenizer = read_pre_tokenizer(member(file, "pre_tokenizer"));
   const bool byte_level = parts.pre_tokenizer != nullptr && parts.pre_tokenizer->byte_level();
   const bool by_characters = parts.pre_tokenizer != nullptr && parts.normalizer == nullptr &&
-                             parts.pre_tokenizer->to_json().dump() == component(kCharacterSplit).dump();
+                             parts.pre_tokenizer->to_json().dump() == preset(kCharacterSplit).dump();
   parts.model = read_model(file.at("model"), byte_level, by_characters);
   parts.added_tokens = read_added_tokens(member(file, "added_tokens"), *parts.model);
   set_post_processor(parts, member(file, "post_processor"));
@@ -108,21 +108,18 @@ TokenizerParts read_tokenizer_json(const Json& file) {
 Json write_tokenizer_json(const TokenizerParts& parts) {
   const auto json_of = [](const auto& part) { return part == nullptr ? Json() : part->to_json(); };
   Json::Array added;
-  for (const AddedToken& token : parts.added_tokens) {
-    Json item;
-    item.set("id", token.id).set("content", token.content).set("single_word", token.single_word);
-    item.set("lstrip", token.lstrip).set("rstrip", token.rstrip).set("normalized", token.normalized);
-    item.set("special", token.special);
-    added.push_back(std::move(item));
-  }
-  for (const int32_t id : parts.control_ids) {
-    Json item;
-    item.set("id", id)
-        .set("content", parts.model->tokens()[static_cast<size_t>(id)])
-        .set("single_word", false);
-    item.set("lstrip", false).set("rstrip", false).set("normalized", false).set("special", true);
-    added.push_back(std::move(item));
-  }
+  const auto add = [&](const AddedToken& token) {
+    added.push_back(Json::object({{"id", token.id},
+                                  {"content", token.content},
+                                  {"single_word", token.single_word},
+                                  {"lstrip", token.lstrip},
+                                  {"rstrip", token.rstrip},
+                                  {"normalized", token.normalized},
+                                  {"special", token.special}}));
+  };
+  for (const AddedToken& token : parts.added_tokens) add(token);
+  for (const int32_t id : parts.control_ids)
+    add({id, parts.model->tokens()[static_cast<size_t>(id)], false, false, false, false, true});
   Json file;
   file.set("version", "1.0");
   file.set("truncation", parts.truncation ? to_json(*parts.truncation) : Json());

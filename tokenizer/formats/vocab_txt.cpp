@@ -4,15 +4,16 @@
 #include <cstdint>
 
 #include "tensor/error.hpp"
-#include "tokenizer/formats/first_places.hpp"
-#include "tokenizer/formats/lines.hpp"
-#include "tokenizer/text/shown_text.hpp"
+#include "tokenizer/lookup/token_table.hpp"
+#include "tokenizer/text/lines.hpp"
+#include "tokenizer/text/strings.hpp"
+#include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
 
 std::vector<std::string> read_vocab_txt(std::string_view text, const std::string& source) {
   std::vector<std::string> tokens;
-  FirstPlaces places(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) + 1);
+  TokenTable places(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) + 1);
   for (LineReader lines(text); lines.next();) {
     const std::string_view token = lines.line();
     if (token.empty() && lines.is_last()) break;
@@ -20,9 +21,10 @@ std::vector<std::string> read_vocab_txt(std::string_view text, const std::string
                 ": a token must not be empty; this line is; its number is an id, so put a token there");
     check_world(all_utf8(token), source, ": line ", lines.number(),
                 ": a token must be UTF-8; this one is not");
-    const int64_t other = places.add(token, lines.number());
-    check_world(other < 0, source, ": line ", lines.number(), ": each token may stand once; ",
-                shown_text(token), " is also in line ", other, "; change one");
+    const auto number = static_cast<int32_t>(lines.number());
+    const int32_t first = places.insert(token, number);
+    check_world(first == number, source, ": line ", number, ": each token may stand once; ",
+                shown_text(token), " is also in line ", first, "; change one");
     tokens.emplace_back(token);
   }
   check_world(!tokens.empty(), source, ": a vocabulary must have tokens, one a line; there are none");

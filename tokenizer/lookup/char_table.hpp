@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "tokenizer/text/unicode.hpp"
+
 namespace gradus {
 
 /// What the pre-tokenizers tell apart, one kind for each character.
@@ -92,7 +94,7 @@ class CharTable {
  private:
   Symbol wide_symbol(const char* at, const char* end) const;
 
-  std::array<uint16_t, 0x110000 / 64> index_;
+  std::array<uint16_t, kCodePoints / 64> index_;
   std::vector<std::array<CharKind, 64>> blocks_;  // each different block once
 };
 
@@ -106,7 +108,7 @@ inline const CharTable& char_table() {
 // choose the block.
 inline Symbol CharTable::wide_symbol(const char* at, const char* end) const {
   const auto byte = [at](int i) { return static_cast<unsigned char>(at[i]); };
-  const auto follows = [at](int i) { return (static_cast<unsigned char>(at[i]) & 0xC0) == 0x80; };
+  const auto follows = [at](int i) { return is_continuation(at[i]); };
   const Symbol bad = {CharKind::other, 1};
   const std::ptrdiff_t left = end - at;
   if (byte(0) < 0xE0) {
@@ -123,7 +125,7 @@ inline Symbol CharTable::wide_symbol(const char* at, const char* end) const {
   }
   if (left < 4 || !follows(1) || !follows(2) || !follows(3)) return bad;
   const unsigned block = (byte(0) & 0x0Fu) << 12 | (byte(1) & 0x3Fu) << 6 | (byte(2) & 0x3Fu);
-  if (byte(0) > 0xF4 || block < 0x10000 / 64 || block >= 0x110000 / 64) return bad;
+  if (byte(0) > 0xF4 || block < 0x10000 / 64 || block >= kCodePoints / 64) return bad;
   return {blocks_[index_[block]][byte(3) & 0x3Fu], 4};
 }
 

@@ -39,14 +39,9 @@ Charsmap::Charsmap(std::string bytes, std::string where)
               size - 4, "; the file is damaged");
   units_.reserve(trie / 4);
   for (size_t at = 0; at < trie; at += 4) units_.push_back(little_endian(bytes_, 4 + at));
-  const std::string_view text = strings();
-  for (size_t at = 0; at < text.size();) {
-    char32_t c;
-    const int length = decode_utf8(text.data() + at, text.data() + text.size(), c);
-    check_world(length > 0, where_, ": a charsmap's strings must be UTF-8; byte ", 4 + trie + at,
-                " of it is not; the file is damaged");
-    at += static_cast<size_t>(length);
-  }
+  const size_t utf8 = utf8_prefix(strings());
+  check_world(utf8 == strings().size(), where_, ": a charsmap's strings must be UTF-8; byte ",
+              4 + trie + utf8, " of it is not; the file is damaged");
   const size_t root = distance(units_[0]);
   for (uint32_t c = 1; c < 0x80; ++c) {
     const size_t at = root ^ c;
@@ -75,7 +70,7 @@ uint32_t Charsmap::unit(size_t index) const {
 std::string_view Charsmap::replacement(uint32_t leaf) const {
   const std::string_view all = strings();
   const size_t at = leaf & kLeafValue;
-  check_world(at < all.size() && (static_cast<unsigned char>(all[at]) & 0xC0) != 0x80, where_,
+  check_world(at < all.size() && !is_continuation(all[at]), where_,
               ": a charsmap's rule must point to a string of it; it points to byte ", at, " of ", all.size(),
               "; the file is damaged");
   return all.substr(at, all.find('\0', at) - at);
@@ -118,7 +113,5 @@ Charsmap::Rule Charsmap::longest(std::string_view text) const {
   });
   return longest == 0 ? Rule{} : Rule{longest, replacement(leaf_of_longest)};
 }
-
-namespace {}  // namespace
 
 }  // namespace gradus

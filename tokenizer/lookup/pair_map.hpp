@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 namespace gradus {
@@ -11,9 +10,7 @@ namespace gradus {
 class PairMap {
  public:
   explicit PairMap(int64_t expected = 0) {
-    size_t slots = 16;
-    while (slots < 2 * static_cast<size_t>(expected)) slots *= 2;
-    resize(slots);
+    while (2 * slots_.size() < 3 * static_cast<size_t>(expected)) grow();
   }
 
   /// The pair's number, or -1.
@@ -27,7 +24,7 @@ class PairMap {
 
   /// The pair's number; a pair not seen before gets `value`.
   int32_t find_or_insert(int32_t left, int32_t right, int32_t value) {
-    if (2 * (size_ + 1) > slots_.size()) grow();
+    if (full()) grow();
     const uint64_t key = key_of(left, right);
     for (size_t at = home(key);; at = (at + 1) & mask_) {
       if (slots_[at].value < 0) {
@@ -38,6 +35,10 @@ class PairMap {
       if (slots_[at].key == key) return slots_[at].value;
     }
   }
+
+  /// Whether the next pair makes it grow.
+  bool full() const { return 3 * (size_ + 1) > 2 * slots_.size(); }
+  int64_t bytes() const { return static_cast<int64_t>(slots_.size() * sizeof(Slot)); }
 
  private:
   struct Slot {
@@ -50,16 +51,11 @@ class PairMap {
   }
   size_t home(uint64_t key) const { return static_cast<size_t>(key * 0x9E3779B97F4A7C15u >> shift_); }
 
-  void resize(size_t slots) {
-    slots_.assign(slots, Slot{});
-    mask_ = slots - 1;
-    shift_ = 64;
-    for (size_t n = slots; n > 1; n /= 2) --shift_;
-  }
-
   void grow() {
-    std::vector<Slot> old = std::move(slots_);
-    resize(2 * old.size());
+    std::vector<Slot> old(2 * slots_.size());
+    old.swap(slots_);
+    mask_ = slots_.size() - 1;
+    --shift_;
     for (const Slot& slot : old) {
       if (slot.value < 0) continue;
       size_t at = home(slot.key);
@@ -68,10 +64,11 @@ class PairMap {
     }
   }
 
-  std::vector<Slot> slots_;
+  static constexpr int kFirstBits = 12;
+  std::vector<Slot> slots_ = std::vector<Slot>(size_t{1} << kFirstBits);
   size_t size_ = 0;
-  size_t mask_ = 0;
-  int shift_ = 0;
+  size_t mask_ = slots_.size() - 1;
+  int shift_ = 64 - kFirstBits;
 };
 
 }  // namespace gradus

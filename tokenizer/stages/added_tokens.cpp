@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tensor/error.hpp"
+#include "tokenizer/lookup/char_table.hpp"
 #include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
@@ -13,68 +14,30 @@ namespace {
 constexpr size_t kLongPattern = 64;
 constexpr size_t kWasteAllowed = 4096;
 
-bool is_space(char32_t c) { return char_class(c) == CharClass::space; }
-
-// Symbols that are letters of sorts: Other_Alphabetic beyond the marks.
-bool is_alphabetic_symbol(char32_t c) {
-  return (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
-         (c >= 0x1F170 && c <= 0x1F189);
+// Word characters and white space, as \w and \s of a Unicode regular expression.
+bool ends_in(std::string_view text, KindSet set) {
+  char32_t c = 0;
+  return decode_last_utf8(text, c) > 0 && in(char_table().kind(c), set);
 }
 
-// What \w is in a Unicode regular expression. ref: Unicode Technical Standard 18, annex C.
-bool is_word(char32_t c) {
-  switch (char_class(c)) {
-    case CharClass::letter:
-    case CharClass::mark:
-    case CharClass::digit: return true;
-    case CharClass::number: return category(c) == Category::Nl;
-    case CharClass::space: return false;
-    case CharClass::other: break;
-  }
-  const bool joins = c == 0x200C || c == 0x200D;
-  return joins || is_alphabetic_symbol(c) || category(c) == Category::Pc;
-}
-
-// The character that ends at `end`; 0, which is neither a word's nor white space, where none does.
-struct CharBefore {
-  char32_t c = 0;
-  size_t begin = 0;
-};
-
-CharBefore char_before(std::string_view text, size_t end) {
-  char32_t c = 0;
-  for (size_t bytes = 1; bytes <= std::min<size_t>(4, end); ++bytes) {
-    const size_t begin = end - bytes;
-    if (decode_utf8(text.data() + begin, text.data() + end, c) == static_cast<int>(bytes)) return {c, begin};
-  }
-  return {0, end};
-}
-
-bool word_before(std::string_view text, size_t at) { return is_word(char_before(text, at).c); }
-
-bool word_after(std::string_view text, size_t at) {
-  char32_t c = 0;
-  return decode_utf8(text.data() + at, text.data() + text.size(), c) != 0 && is_word(c);
+bool begins_in(std::string_view text, KindSet set) {
+  return !text.empty() && in(char_table().symbol(text.data(), text.data() + text.size()).kind, set);
 }
 
 // Where the white space before `at` begins; not looked for before `least`.
 size_t spaces_before(std::string_view text, size_t at, size_t least) {
+  char32_t c = 0;
   while (at > least) {
-    const CharBefore before = char_before(text, at);
-    if (!is_space(before.c)) break;
-    at = before.begin;
+    const int length = decode_last_utf8(text.substr(0, at), c);
+    if (length == 0 || !in(char_table().kind(c), kSpaces)) break;
+    at -= static_cast<size_t>(length);
   }
   return at;
 }
 
 // Where the white space after `at` ends.
 size_t spaces_after(std::string_view text, size_t at) {
-  char32_t c = 0;
-  while (at < text.size()) {
-    const int bytes = decode_utf8(text.data() + at, text.data() + text.size(), c);
-    if (bytes == 0 || !is_space(c)) break;
-    at += static_cast<size_t>(bytes);
-  }
+  while (begins_in(text.substr(at), kSpaces)) at += char_length(text, at);
   return at;
 }
 
@@ -185,7 +148,8 @@ void AddedTokenMatcher::split(std::string_view text, bool skip_special, std::vec
     const AddedToken& token = tokens_[found->token];
     auto [begin, end, index] = *found;
     if (skip_special && token.special) continue;
-    if (token.single_word && (word_before(text, begin) || word_after(text, end))) continue;
+    if (token.single_word && (ends_in(text.substr(0, begin), kWord) || begins_in(text.substr(end), kWord)))
+      continue;
     if (token.lstrip) begin = std::max(spaces_before(text, begin, done), done);
     if (token.rstrip) {
       // Tokens of white space would otherwise read the rest of it again and again.

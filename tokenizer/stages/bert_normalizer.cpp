@@ -13,13 +13,10 @@ namespace {
 bool is_removed(char32_t c, Category kind) {
   if (c == 0 || c == 0xFFFD) return true;
   if (c == '\t' || c == '\n' || c == '\r') return false;
-  switch (kind) {
-    case Category::Cc:
-    case Category::Co: return true;
-    case Category::Cf:
-      return c != 0x890 && c != 0x891 && c != 0x8E2 && c != 0x110CD && !(c >= 0x13430 && c <= 0x1343F);
-    default: return false;
+  if (kind == Category::Cf) {
+    return c != 0x890 && c != 0x891 && c != 0x8E2 && c != 0x110CD && !(c >= 0x13430 && c <= 0x1343F);
   }
+  return kind == Category::Cc || kind == Category::Co;
 }
 
 bool is_space(Category kind) { return kind == Category::Zs || kind == Category::Zl || kind == Category::Zp; }
@@ -218,9 +215,8 @@ void BertNormalizer::apply(AlignedText& text) const { Run(*this, text).apply(); 
 
 std::shared_ptr<const Normalizer> read_bert_normalizer(const Json& value) {
   check_json_keys(value, {"type", "clean_text", "handle_chinese_chars", "strip_accents", "lowercase"});
-  const Json* strip = value.find("strip_accents");
   std::optional<bool> strip_accents;
-  if (strip != nullptr && !strip->is_null()) strip_accents = strip->as_boolean();
+  if (const Json* strip = find_value(value, "strip_accents")) strip_accents = strip->as_boolean();
   return std::make_shared<BertNormalizer>(value.at("clean_text").as_boolean(),
                                           value.at("handle_chinese_chars").as_boolean(), strip_accents,
                                           value.at("lowercase").as_boolean());

@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "tensor/error.hpp"
+#include "tokenizer/stages/metaspace.hpp"
 #include "tokenizer/text/byte_alphabet.hpp"
-#include "tokenizer/text/json_parts.hpp"
-#include "tokenizer/text/shown_text.hpp"
-#include "tokenizer/text/text_parts.hpp"
+#include "tokenizer/text/json_fields.hpp"
+#include "tokenizer/text/strings.hpp"
 #include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
@@ -23,28 +23,6 @@ std::string joined(const Tokens& tokens) {
   std::string text;
   text.reserve(size);
   for (const std::string& token : tokens) text += token;
-  return text;
-}
-
-// How many bytes of an invalid sequence one U+FFFD stands for: its longest part that could begin a character.
-// ref: Unicode 15.0, section 3.9, "Substitution of Maximal Subparts"
-size_t invalid_length(std::string_view bytes) {
-  // As many as could be completed by bytes that follow, at least one.
-  for (size_t length = std::min<size_t>(3, bytes.size()); length > 1; --length) {
-    if (incomplete_utf8_tail(bytes.substr(0, length)) == static_cast<int64_t>(length)) return length;
-  }
-  return 1;
-}
-
-std::string with_replacements(std::string_view bytes) {
-  std::string text;
-  while (!bytes.empty()) {
-    char32_t c = 0;
-    const int length = decode_utf8(bytes.data(), bytes.data() + bytes.size(), c);
-    const size_t step = length > 0 ? static_cast<size_t>(length) : invalid_length(bytes);
-    text += length > 0 ? bytes.substr(0, step) : kReplacement;
-    bytes.remove_prefix(step);
-  }
   return text;
 }
 
@@ -65,7 +43,7 @@ std::string clean_up(std::string_view token) {
 /// One step of decoding: tokens to tokens.
 class Decoder::Step {
  public:
-  // What a step does to tokens other than the first, for Decoder::piece.
+  // What a step does to tokens other than the first, for Decoder::text_inside.
   enum class Kind {
     each,    // changes each by itself
     merges,  // the same, and may put neighbours together
@@ -97,7 +75,7 @@ class ByteLevel final : public Step {
       const auto decoded = text_to_bytes(token);
       bytes += decoded ? *decoded : token;
     }
-    tokens.assign(1, invalid == InvalidUtf8::keep ? std::move(bytes) : with_replacements(bytes));
+    tokens.assign(1, invalid == InvalidUtf8::keep ? std::move(bytes) : replace_invalid_utf8(bytes));
   }
 };
 
@@ -247,10 +225,10 @@ std::string Decoder::decode(std::vector<std::string> tokens, InvalidUtf8 invalid
   return joined(tokens);
 }
 
-std::optional<std::string> Decoder::piece(std::string_view token) const {
-  if (!has_pieces_) return std::nullopt;
+std::optional<std::string> Decoder::text_inside(std::string_view token) const {
+  if (!has_inside_) return std::nullopt;
   std::vector<std::string> tokens = {"", std::string(token)};
-  for (size_t i = 0; i < piece_steps_; ++i) steps_[i]->apply(tokens, InvalidUtf8::keep);
+  for (size_t i = 0; i < inside_steps_; ++i) steps_[i]->apply(tokens, InvalidUtf8::keep);
   return joined(tokens);
 }
 
@@ -268,7 +246,7 @@ class DecoderReader {
   }
 
   std::shared_ptr<const Decoder> finish(const Json& value) {
-    find_pieces();
+    find_inside_steps();
     made_.json_ = value;
     return std::make_shared<Decoder>(std::move(made_));
   }
@@ -287,7 +265,11 @@ class DecoderReader {
       check_json_keys(value, {"type", "prefix", "cleanup"});
       return std::make_shared<WordPiece>(value.at("prefix").as_string(), value.at("cleanup").as_boolean());
     }
-    if (type == "Metaspace") return read_metaspace(value);
+    if (type == "Metaspace") {
+      const MetaspaceFields fields = read_metaspace(value);
+      return std::make_shared<Metaspace>(fields.replacement,
+                                         fields.prepend != MetaspaceFields::Prepend::never);
+    }
     if (type == "Replace") return read_replace(value);
     if (type == "ByteFallback" || type == "Fuse") {
       check_json_keys(value, {"type"});
@@ -314,35 +296,14 @@ class DecoderReader {
     refuse_json(value.at("type"), "a known decoder");
   }
 
-  static std::shared_ptr<const Step> read_metaspace(const Json& value) {
-    check_json_keys(value, {"type", "replacement", "prepend_scheme", "add_prefix_space", "split", "str_rep"});
-    boolean_or(value, "split", true);
-    const Json* scheme = value.find("prepend_scheme");
-    bool prepended = true;
-    if (scheme != nullptr) {
-      const std::string& name = scheme->as_string();
-      if (name != "first" && name != "never" && name != "always") {
-        refuse_json(*scheme, "\"first\", \"never\" or \"always\"");
-      }
-      prepended = name != "never";
-    }
-    // Older files have only this; newer ones repeat in it what the scheme says.
-    const Json* prefix = value.find("add_prefix_space");
-    if (prefix != nullptr && !prefix->is_null() && !prefix->as_boolean()) {
-      if (scheme != nullptr && prepended) refuse_json(*prefix, "true where prepend_scheme is not \"never\"");
-      prepended = false;
-    }
-    return std::make_shared<Metaspace>(one_character(value.at("replacement")), prepended);
-  }
-
   std::shared_ptr<const Step> read_replace(const Json& value) {
     check_json_keys(value, {"type", "pattern", "content"});
-    const Json& pattern = value.at("pattern");
-    check_json_keys(pattern, {"String", "Regex"});
-    const Json* regex = pattern.find("Regex");
-    if (regex != nullptr)
-      refuse_json(*regex, "a pattern of the kind String, as decoders replace only strings");
-    const std::string& from = some_text(pattern.at("String"));
+    const JsonPattern pattern = read_pattern(value.at("pattern"));
+    if (pattern.is_regex) {
+      refuse_json(value.at("pattern").at("Regex"),
+                  "a pattern of the kind String, as decoders replace only strings");
+    }
+    const std::string& from = some_text(value.at("pattern").at("String"));
     const std::string& to = value.at("content").as_string();
     growth_ *= std::max<size_t>(1, (to.size() + from.size() - 1) / from.size());
     check_world(growth_ <= kMostGrowth, value.path(), ": a decoder may make tokens at most ", kMostGrowth,
@@ -356,7 +317,7 @@ class DecoderReader {
   }
 
   // Goes through the steps to see whether tokens other than the first are ever changed but one by one.
-  void find_pieces() {
+  void find_inside_steps() {
     enum { apart, merged, fused, trimmed } state = apart;
     bool first_stays = true;
     for (size_t i = 0; i < made_.steps_.size(); ++i) {
@@ -371,9 +332,9 @@ class DecoderReader {
       if (step.kind == Step::Kind::merges) state = merged;
       if (step.kind == Step::Kind::fuse || step.kind == Step::Kind::bytes) state = fused;
       first_stays = first_stays && step.keeps_first;
-      made_.piece_steps_ = i + 1;
+      made_.inside_steps_ = i + 1;
     }
-    made_.has_pieces_ = true;
+    made_.has_inside_ = true;
   }
 
   Decoder made_;

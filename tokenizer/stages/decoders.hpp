@@ -27,9 +27,9 @@ class Decoder {
   virtual std::string decode(std::vector<std::string> tokens, InvalidUtf8 invalid = InvalidUtf8::keep) const;
 
   /// What a token adds to the text whenever it is not the first, its bytes kept; nothing where that depends on the
-  /// tokens around it. y: decode({a, b, c}) == decode({a}) + *piece(b) + *piece(c)
+  /// tokens around it. y: decode({a, b, c}) == decode({a}) + *text_inside(b) + *text_inside(c)
   /// note: for tables by token id, and for text that is shown token by token. Tokens must not be empty.
-  virtual std::optional<std::string> piece(std::string_view token) const;
+  virtual std::optional<std::string> text_inside(std::string_view token) const;
 
   /// The step as a tokenizer.json says it.
   virtual Json to_json() const { return json_; }
@@ -40,8 +40,8 @@ class Decoder {
   friend class DecoderReader;
 
   std::vector<std::shared_ptr<const Step>> steps_;
-  size_t piece_steps_ = 0;  // how many of them change tokens other than the first
-  bool has_pieces_ = false;
+  size_t inside_steps_ = 0;  // how many of them change tokens other than the first
+  bool has_inside_ = false;
   Json json_;
 };
 

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "tokenizer/stages/normalizers.hpp"
-#include "tokenizer/text/json_parts.hpp"
+#include "tokenizer/text/json_fields.hpp"
 #include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
@@ -23,9 +23,6 @@ bool is_newer_than_unicode_9(char32_t c);
 bool is_mark_to_strip_accents(char32_t c);
 /// Whether BertNormalizer takes a character, of category `kind`, for a nonspacing mark: Mn of Unicode 8.
 bool is_nonspacing_mark_to_bert(char32_t c, Category kind);
-
-/// How many bytes a character has in UTF-8.
-inline size_t utf8_length(char32_t c) { return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4; }
 
 /// What stands for nothing in the maps of ascii_map().
 inline constexpr char32_t kDroppedChar = 0x80;

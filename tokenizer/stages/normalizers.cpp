@@ -189,9 +189,7 @@ class Prepend final : public Normalizer {
   void apply(AlignedText& text) const override {
     const std::string_view source = text.text();
     if (source.empty() || text_.empty()) return;
-    char32_t c;
-    const auto length =
-        static_cast<size_t>(std::max(1, decode_utf8(source.data(), source.data() + source.size(), c)));
+    const size_t length = char_length(source, 0);
     AlignedText::Rewriter to(text);
     to.replace(length, text_ + std::string(source.substr(0, length)));
     to.finish();
@@ -213,15 +211,6 @@ class Strip final : public Normalizer {
   bool right_;
 };
 
-// The character that ends a text; its length, 0 where the last byte is not the end of one.
-int last_char(std::string_view text, char32_t& c) {
-  const char* const end = text.data() + text.size();
-  for (int length = 1; length <= 4 && static_cast<size_t>(length) <= text.size(); ++length) {
-    if (decode_utf8(end - length, end, c) == length) return length;
-  }
-  return 0;
-}
-
 void Strip::apply(AlignedText& text) const {
   std::string_view rest = text.text();
   char32_t c;
@@ -235,7 +224,8 @@ void Strip::apply(AlignedText& text) const {
           [&](size_t length) { rest.remove_prefix(length); });
   }
   const size_t begin = static_cast<size_t>(rest.data() - text.text().data());
-  if (right_) strip([&] { return last_char(rest, c); }, [&](size_t length) { rest.remove_suffix(length); });
+  if (right_)
+    strip([&] { return decode_last_utf8(rest, c); }, [&](size_t length) { rest.remove_suffix(length); });
   if (rest.size() == text.text().size()) return;
   AlignedText::Rewriter to(text);
   to.replace(begin, {});

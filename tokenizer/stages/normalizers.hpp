@@ -13,7 +13,7 @@ class Normalizer {
  public:
   virtual ~Normalizer() = default;
   virtual void apply(AlignedText& text) const = 0;
-  /// Whether a text may be parted as part_at_space does: both sides become what they do in the whole, and the space stays.
+  /// Whether a text may be split as split_at_space does: both sides become what they do in the whole, and the space stays.
   virtual bool is_local() const { return false; }
   /// Whether, besides, nothing is dropped and nothing else begins or ends in white space afterwards.
   virtual bool keeps_spaces() const { return false; }

@@ -6,8 +6,8 @@
 #include <unordered_map>
 
 #include "tensor/error.hpp"
-#include "tokenizer/text/json_parts.hpp"
-#include "tokenizer/text/shown_text.hpp"
+#include "tokenizer/text/json_fields.hpp"
+#include "tokenizer/text/strings.hpp"
 #include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
@@ -17,13 +17,11 @@ constexpr char32_t kByteLevelSpace = 0x120;  // a space in the alphabet of byte-
 
 bool is_space(char32_t c) { return c == kByteLevelSpace || char_class(c) == CharClass::space; }
 
-bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
-
 // The byte `count` characters after `at`, or `end` where there are fewer.
 int64_t forward(std::string_view text, int64_t at, int64_t end, uint32_t count) {
   for (; count > 0 && at < end; --count) {
     ++at;
-    while (at < end && continues_character(text[static_cast<size_t>(at)])) ++at;
+    while (at < end && is_continuation(text[static_cast<size_t>(at)])) ++at;
   }
   return at;
 }
@@ -33,7 +31,7 @@ int64_t backward(std::string_view text, int64_t at, uint32_t count) {
   for (; count > 0; --count) {
     if (at == 0) return -1;
     --at;
-    while (at > 0 && continues_character(text[static_cast<size_t>(at)])) --at;
+    while (at > 0 && is_continuation(text[static_cast<size_t>(at)])) --at;
   }
   return at;
 }
@@ -95,12 +93,12 @@ Encoding PostProcessor::process(Encoding first, std::optional<Encoding> pair, bo
 
   const Layout& layout = pair ? pair_ : single_;
   size_t total = 0;
-  for (const Piece& piece : layout) {
+  for (const Item& item : layout) {
     // A template for pairs that has no second text is only wrong once there is one.
-    total += piece.source < 0 ? piece.ids.size() : sources[piece.source]->ids.size();
+    total += item.source < 0 ? item.ids.size() : sources[item.source]->ids.size();
   }
   check_world(
-      !pair || std::any_of(layout.begin(), layout.end(), [](const Piece& p) { return p.source == 1; }),
+      !pair || std::any_of(layout.begin(), layout.end(), [](const Item& p) { return p.source == 1; }),
       "PostProcessor: the template for pairs must have a place for the second text ($B); it has none; "
       "encode the texts one by one");
   Encoding result;
@@ -109,19 +107,19 @@ Encoding PostProcessor::process(Encoding first, std::optional<Encoding> pair, bo
   result.type_ids.reserve(total);
   result.special.reserve(total);
   result.sequence.reserve(total);
-  for (const Piece& piece : layout) {
-    const bool added = piece.source < 0;
+  for (const Item& item : layout) {
+    const bool added = item.source < 0;
     if (added && !add_special) continue;
-    const std::vector<int32_t>& ids = added ? piece.ids : sources[piece.source]->ids;
+    const std::vector<int32_t>& ids = added ? item.ids : sources[item.source]->ids;
     result.ids.insert(result.ids.end(), ids.begin(), ids.end());
     if (has_offsets && added) result.offsets.insert(result.offsets.end(), ids.size(), {0, 0});
     if (has_offsets && !added) {
-      const auto& offsets = sources[piece.source]->offsets;
+      const auto& offsets = sources[item.source]->offsets;
       result.offsets.insert(result.offsets.end(), offsets.begin(), offsets.end());
     }
-    result.type_ids.insert(result.type_ids.end(), ids.size(), piece.type_id);
+    result.type_ids.insert(result.type_ids.end(), ids.size(), item.type_id);
     result.special.insert(result.special.end(), ids.size(), added);
-    result.sequence.insert(result.sequence.end(), ids.size(), static_cast<int8_t>(piece.source));
+    result.sequence.insert(result.sequence.end(), ids.size(), static_cast<int8_t>(item.source));
   }
   return result;
 }
@@ -129,17 +127,17 @@ Encoding PostProcessor::process(Encoding first, std::optional<Encoding> pair, bo
 AddedAround PostProcessor::added_around() const {
   AddedAround added;
   bool behind = false;
-  for (const Piece& piece : single_) {
+  for (const Item& item : single_) {
     std::vector<int32_t>& to = behind ? added.after : added.before;
-    to.insert(to.end(), piece.ids.begin(), piece.ids.end());
-    behind = behind || piece.source == 0;
+    to.insert(to.end(), item.ids.begin(), item.ids.end());
+    behind = behind || item.source == 0;
   }
   return added;
 }
 
 int64_t PostProcessor::added_tokens(bool pair) const {
   int64_t count = 0;
-  for (const Piece& piece : pair ? pair_ : single_) count += static_cast<int64_t>(piece.ids.size());
+  for (const Item& item : pair ? pair_ : single_) count += static_cast<int64_t>(item.ids.size());
   return count;
 }
 
@@ -176,11 +174,11 @@ class PostProcessorReader {
   }
 
  private:
-  using Piece = PostProcessor::Piece;
+  using Item = PostProcessor::Item;
   using Layout = PostProcessor::Layout;
 
   // More than any template needs, and little enough that a short file cannot ask for much memory.
-  static constexpr size_t kMostPieces = 1000;
+  static constexpr size_t kMostItems = 1000;
 
   static int32_t read_id(const Json& value) {
     return static_cast<int32_t>(integer_within(value, 0, std::numeric_limits<int32_t>::max()));
@@ -224,66 +222,68 @@ class PostProcessorReader {
   // One of the two tokens of the Bert processors: ["[SEP]", 102].
   int32_t read_named_token(const Json& value) {
     if (value.as_array().size() != 2) refuse_json(value, "a token and its id");
-    const int32_t id = read_id(value.as_array()[1]);
-    made_.special_tokens_.emplace_back(value.as_array()[0].as_string(), id);
-    return id;
+    value.as_array()[0].as_string();  // an error where it is none
+    return read_id(value.as_array()[1]);
+  }
+
+  // cls A sep; a pair goes on with B sep, for RoBERTa behind another sep.
+  void surround(const Json& value, bool roberta) {
+    adds_tokens(value);
+    const int32_t sep = read_named_token(value.at("sep"));
+    const int32_t cls = read_named_token(value.at("cls"));
+    const uint8_t second = roberta ? 0 : 1;
+    made_.single_ = {{-1, 0, {cls}}, {0, 0, {}}, {-1, 0, {sep}}};
+    made_.pair_ = made_.single_;
+    if (roberta) made_.pair_.push_back({-1, 0, {sep}});
+    made_.pair_.insert(made_.pair_.end(), {{1, second, {}}, {-1, second, {sep}}});
   }
 
   Json read_bert(const Json& value) {
     check_json_keys(value, {"type", "sep", "cls"});
-    adds_tokens(value);
-    const int32_t sep = read_named_token(value.at("sep"));
-    const int32_t cls = read_named_token(value.at("cls"));
-    made_.single_ = {{-1, 0, {cls}}, {0, 0, {}}, {-1, 0, {sep}}};
-    made_.pair_ = made_.single_;
-    made_.pair_.insert(made_.pair_.end(), {{1, 1, {}}, {-1, 1, {sep}}});
+    surround(value, false);
     closed_ = true;
-    Json json;
-    return json.set("type", "BertProcessing").set("sep", value.at("sep")).set("cls", value.at("cls"));
+    return Json::object({{"type", "BertProcessing"}, {"sep", value.at("sep")}, {"cls", value.at("cls")}});
   }
 
   Json read_roberta(const Json& value) {
     check_json_keys(value, {"type", "sep", "cls", "trim_offsets", "add_prefix_space"});
-    adds_tokens(value);
-    const int32_t sep = read_named_token(value.at("sep"));
-    const int32_t cls = read_named_token(value.at("cls"));
+    surround(value, true);
     const bool trim_offsets = value.at("trim_offsets").as_boolean();
     const bool add_prefix_space = value.at("add_prefix_space").as_boolean();
     if (trim_offsets) add_trim(value, add_prefix_space);
-    made_.single_ = {{-1, 0, {cls}}, {0, 0, {}}, {-1, 0, {sep}}};
-    made_.pair_ = made_.single_;
-    made_.pair_.insert(made_.pair_.end(), {{-1, 0, {sep}}, {1, 0, {}}, {-1, 0, {sep}}});
     closed_ = true;
-    Json json;
-    json.set("type", "RobertaProcessing").set("sep", value.at("sep")).set("cls", value.at("cls"));
-    return json.set("trim_offsets", trim_offsets).set("add_prefix_space", add_prefix_space);
+    return Json::object({{"type", "RobertaProcessing"},
+                         {"sep", value.at("sep")},
+                         {"cls", value.at("cls")},
+                         {"trim_offsets", trim_offsets},
+                         {"add_prefix_space", add_prefix_space}});
   }
 
   // ---- TemplateProcessing ----
 
-  struct NamedPiece {
+  struct NamedItem {
     std::string name;  // "A", "B" or a special token's
-    Piece piece;
+    Item item;
   };
 
   Json read_template_token(const std::string& name, const Json& value) {
     check_json_keys(value, {"id", "ids", "tokens"});
     const Json::Array& ids = value.at("ids").as_array();
     const Json::Array& texts = value.at("tokens").as_array();
-    check_world(ids.size() == texts.size() && ids.size() <= kMostPieces, value.path(),
-                ": there must be as many tokens as ids, at most ", kMostPieces, "; there are ", texts.size(),
+    check_world(ids.size() == texts.size() && ids.size() <= kMostItems, value.path(),
+                ": there must be as many tokens as ids, at most ", kMostItems, "; there are ", texts.size(),
                 " and ", ids.size());
     std::vector<int32_t>& token = template_tokens_[name];
     for (size_t i = 0; i < ids.size(); ++i) {
       token.push_back(read_id(ids[i]));
-      made_.special_tokens_.emplace_back(texts[i].as_string(), token.back());
+      texts[i].as_string();  // an error where it is none
     }
     Json json;
     json.set("id", value.at("id").as_string()).set("ids", value.at("ids"));
     return json.set("tokens", value.at("tokens"));
   }
 
-  NamedPiece token_piece(const Json& at, std::string_view name, uint8_t type_id) const {
+  NamedItem token_item(const Json& at, std::string_view name, uint8_t type_id) const {
     const auto token = template_tokens_.find(std::string(name));
     check_world(token != template_tokens_.end(), at.path(),
                 ": each token of a template must be among its special_tokens; ", shown_text(name),
@@ -291,7 +291,7 @@ class PostProcessorReader {
     return {token->first, {-1, type_id, token->second}};
   }
 
-  static NamedPiece text_piece(const Json& at, std::string_view id, uint8_t type_id) {
+  static NamedItem text_item(const Json& at, std::string_view id, uint8_t type_id) {
     if (id == "A" || id == "a") return {"A", {0, type_id, {}}};
     if (id == "B" || id == "b") return {"B", {1, type_id, {}}};
     refuse_json(at, "A or B");
@@ -301,69 +301,68 @@ class PostProcessorReader {
     uint8_t value = 0;
     const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
     if (error != std::errc() || stop != digits.data() + digits.size()) {
-      refuse_json(at, "pieces with type ids from 0 to 255");
+      refuse_json(at, "items with type ids from 0 to 255");
     }
     return value;
   }
 
   // "$A:1", "$B", "[SEP]:1"; "$" is "$A" and "$1" is "$A:1".
-  NamedPiece read_piece_text(const Json& at, std::string_view text) const {
+  NamedItem read_item_text(const Json& at, std::string_view text) const {
     const size_t colon = text.find(':');
     const std::string_view name = text.substr(0, colon);
     const bool typed = colon != std::string_view::npos;
     const uint8_t type_id = typed ? read_type_id(at, text.substr(colon + 1)) : uint8_t{0};
-    if (!name.starts_with('$')) return token_piece(at, name, type_id);
+    if (!name.starts_with('$')) return token_item(at, name, type_id);
     const std::string_view id = name.substr(1);
-    if (id.empty()) return text_piece(at, "A", type_id);
-    if (id[0] < '0' || id[0] > '9') return text_piece(at, id, type_id);
+    if (id.empty()) return text_item(at, "A", type_id);
+    if (id[0] < '0' || id[0] > '9') return text_item(at, id, type_id);
     const uint8_t short_type_id = read_type_id(at, id);
-    return text_piece(at, "A", typed ? type_id : short_type_id);
+    return text_item(at, "A", typed ? type_id : short_type_id);
   }
 
-  NamedPiece read_piece(const Json& value) const {
-    if (value.kind() == Json::Kind::string) return read_piece_text(value, value.as_string());
+  NamedItem read_item(const Json& value) const {
+    if (value.kind() == Json::Kind::string) return read_item_text(value, value.as_string());
     const Json::Object& members = value.as_object();
     if (members.size() != 1) refuse_json(value, "a SpecialToken or a Sequence");
-    const auto& [kind, piece] = members[0];
+    const auto& [kind, item] = members[0];
     if (kind != "SpecialToken" && kind != "Sequence") refuse_json(value, "a SpecialToken or a Sequence");
-    check_json_keys(piece, {"id", "type_id"});
-    const auto type_id = static_cast<uint8_t>(integer_within(piece.at("type_id"), 0, 255));
-    const Json& id = piece.at("id");
-    return kind == "Sequence" ? text_piece(id, id.as_string(), type_id)
-                              : token_piece(id, id.as_string(), type_id);
+    check_json_keys(item, {"id", "type_id"});
+    const uint8_t type_id = read_type_id(item.at("type_id"));
+    const Json& id = item.at("id");
+    return kind == "Sequence" ? text_item(id, id.as_string(), type_id)
+                              : token_item(id, id.as_string(), type_id);
   }
 
-  std::vector<NamedPiece> read_pieces(const Json& value) const {
-    std::vector<NamedPiece> pieces;
+  std::vector<NamedItem> read_items(const Json& value) const {
+    std::vector<NamedItem> items;
     if (value.kind() == Json::Kind::string) {
       std::string_view rest = value.as_string();
       for (size_t space = 0; space != std::string_view::npos;) {
         space = rest.find(' ');
-        pieces.push_back(read_piece_text(value, rest.substr(0, space)));
+        items.push_back(read_item_text(value, rest.substr(0, space)));
         rest.remove_prefix(space == std::string_view::npos ? 0 : space + 1);
-        check_size(value, pieces.size());
+        check_size(value, items.size());
       }
-      return pieces;
+      return items;
     }
     check_size(value, value.as_array().size());
-    for (const Json& piece : value.as_array()) pieces.push_back(read_piece(piece));
-    return pieces;
+    for (const Json& item : value.as_array()) items.push_back(read_item(item));
+    return items;
   }
 
-  static void check_size(const Json& at, size_t pieces) {
-    check_world(pieces <= kMostPieces, at.path(), ": a template may have ", kMostPieces,
-                " pieces; it has more");
+  static void check_size(const Json& at, size_t items) {
+    check_world(items <= kMostItems, at.path(), ": a template may have ", kMostItems, " items; it has more");
   }
 
   // Reads a template; what comes back is its form in objects, which every reader knows.
   Json read_layout(const Json& value, Layout& layout) const {
     layout.clear();
     Json json = Json::array();
-    for (NamedPiece& named : read_pieces(value)) {
+    for (NamedItem& named : read_items(value)) {
       Json inner;
-      inner.set("id", named.name).set("type_id", static_cast<int>(named.piece.type_id));
-      json.push(Json().set(named.piece.source < 0 ? "SpecialToken" : "Sequence", std::move(inner)));
-      layout.push_back(std::move(named.piece));
+      inner.set("id", named.name).set("type_id", static_cast<int>(named.item.type_id));
+      json.push(Json().set(named.item.source < 0 ? "SpecialToken" : "Sequence", std::move(inner)));
+      layout.push_back(std::move(named.item));
     }
     return json;
   }
@@ -378,7 +377,7 @@ class PostProcessorReader {
     Json single = read_layout(value.at("single"), made_.single_);
     Json pair = read_layout(value.at("pair"), made_.pair_);
     const auto has = [](const Layout& layout, int source) {
-      return std::any_of(layout.begin(), layout.end(), [&](const Piece& p) { return p.source == source; });
+      return std::any_of(layout.begin(), layout.end(), [&](const Item& p) { return p.source == source; });
     };
     check_world(has(made_.single_, 0) && !has(made_.single_, 1), value.at("single").path(),
                 ": must have a place for the text ($A) and none for a second one ($B)");

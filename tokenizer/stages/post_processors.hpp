@@ -39,9 +39,6 @@ class PostProcessor {
   /// Those added to a single text.
   AddedAround added_around() const;
 
-  /// The tokens that may be added, as the file gives them: text and id.
-  const std::vector<std::pair<std::string, int32_t>>& special_tokens() const { return special_tokens_; }
-
   /// The step as a tokenizer.json says it.
   const Json& to_json() const { return json_; }
 
@@ -49,12 +46,12 @@ class PostProcessor {
   friend class PostProcessorReader;
 
   // Some of the tokens of the result: a text's, or those added at one place.
-  struct Piece {
+  struct Item {
     int source;  // 0 the first text, 1 the second, -1 neither
     uint8_t type_id;
     std::vector<int32_t> ids;
   };
-  using Layout = std::vector<Piece>;
+  using Layout = std::vector<Item>;
   // How many of a token's characters are spaces, at its beginning and end.
   struct Spaces {
     uint32_t leading;
@@ -72,7 +69,6 @@ class PostProcessor {
   Layout pair_ = {{0, 0, {}}, {1, 1, {}}};
   std::vector<bool> trims_;  // one for each time offsets are trimmed: whether a space was put before the text
   std::vector<Spaces> spaces_;  // by token id; empty where nothing is trimmed
-  std::vector<std::pair<std::string, int32_t>> special_tokens_;
   Json json_;
 };
 

@@ -9,9 +9,10 @@
 
 #include "tensor/error.hpp"
 #include "tokenizer/lookup/char_table.hpp"
+#include "tokenizer/stages/metaspace.hpp"
 #include "tokenizer/stages/splitters.hpp"
 #include "tokenizer/stages/word_cutter.hpp"
-#include "tokenizer/text/json_parts.hpp"
+#include "tokenizer/text/json_fields.hpp"
 #include "tokenizer/text/pattern.hpp"
 
 namespace gradus {
@@ -69,12 +70,12 @@ void cut_at_string(PreTokenized& text, CutBehavior behavior, bool inverted, std:
   });
 }
 
-void cut_by_pieces(PreTokenized& text, PieceEnd piece_end) {
+void cut_by_words(PreTokenized& text, WordEnd word_end) {
   const char* const bytes = text.text.text().data();
   cut_words(text, [&](ByteSpan word, std::vector<ByteSpan>& words) {
     const char* const end = bytes + word.end;
     for (const char* at = bytes + word.begin; at < end;) {
-      const char* const next = piece_end(at, end);
+      const char* const next = word_end(at, end);
       words.push_back({static_cast<uint32_t>(at - bytes), static_cast<uint32_t>(next - bytes)});
       at = next;
     }
@@ -133,7 +134,7 @@ class ByteLevel final : public PreTokenizer {
 
   void apply(PreTokenized& text) const override {
     if (add_prefix_space_) add_spaces(text);
-    if (use_regex_) cut_by_pieces(text, gpt2_piece_end);
+    if (use_regex_) cut_by_words(text, gpt2_word_end);
   }
   Json to_json() const override {
     return Json::object({{"type", "ByteLevel"},
@@ -142,7 +143,7 @@ class ByteLevel final : public PreTokenizer {
                          {"use_regex", use_regex_}});
   }
   bool rewrites() const override { return add_prefix_space_; }
-  PieceEnd piece_end() const override { return use_regex_ && !add_prefix_space_ ? gpt2_piece_end : nullptr; }
+  WordEnd word_end() const override { return use_regex_ && !add_prefix_space_ ? gpt2_word_end : nullptr; }
   bool byte_level() const override { return true; }
   bool keeps_words() const { return !add_prefix_space_ && !use_regex_; }
 
@@ -166,10 +167,7 @@ class ByteLevel final : public PreTokenizer {
 
 class Metaspace final : public PreTokenizer {
  public:
-  enum class Prepend { always, first, never };
-
-  Metaspace(std::string replacement, Prepend prepend, bool split)
-      : replacement_(std::move(replacement)), prepend_(prepend), split_(split) {}
+  explicit Metaspace(MetaspaceFields fields) : fields_(std::move(fields)) {}
 
   void apply(PreTokenized& text) const override {
     const std::string_view bytes = text.text.text();
@@ -179,43 +177,38 @@ class Metaspace final : public PreTokenizer {
       size_t at = word.begin;
       if (prepends(text.text, word)) {
         const std::string_view first = first_char(bytes.substr(word.begin, word.end - word.begin));
-        rewriter.prepend(replacement_, first);
+        rewriter.prepend(fields_.replacement, first);
         at += first.size();
       }
       for (; at < word.end; ++at) {
         const size_t space = std::min<size_t>(bytes.find(' ', at), word.end);
         rewriter.keep(space - at);
         at = space;
-        if (at < word.end) rewriter.replace(1, replacement_);
+        if (at < word.end) rewriter.replace(1, fields_.replacement);
       }
       rewriter.end_word(word);
     }
     rewriter.finish();
-    if (split_) cut_at_string(text, CutBehavior::merged_with_next, false, replacement_);
+    if (fields_.split) cut_at_string(text, CutBehavior::merged_with_next, false, fields_.replacement);
   }
 
   bool rewrites() const override { return true; }
   Json to_json() const override {
-    const char* const scheme = prepend_ == Prepend::always  ? "always"
-                               : prepend_ == Prepend::first ? "first"
-                                                            : "never";
     return Json::object({{"type", "Metaspace"},
-                         {"replacement", replacement_},
-                         {"prepend_scheme", scheme},
-                         {"split", split_}});
+                         {"replacement", fields_.replacement},
+                         {"prepend_scheme", fields_.prepend_name()},
+                         {"split", fields_.split}});
   }
 
  private:
   bool prepends(const AlignedText& text, ByteSpan word) const {
-    if (prepend_ == Prepend::never) return false;
+    if (fields_.prepend == MetaspaceFields::Prepend::never) return false;
     const std::string_view bytes = text.text().substr(word.begin, word.end - word.begin);
-    if (bytes[0] == ' ' || bytes.substr(0, replacement_.size()) == replacement_) return false;
-    return prepend_ == Prepend::always || text.slice(word).at_start();
+    if (bytes[0] == ' ' || bytes.starts_with(fields_.replacement)) return false;
+    return fields_.prepend == MetaspaceFields::Prepend::always || text.slice(word).at_start();
   }
 
-  std::string replacement_;
-  Prepend prepend_;
-  bool split_;
+  MetaspaceFields fields_;
 };
 
 constexpr std::array<std::pair<std::string_view, CutBehavior>, 5> kBehaviors = {{
@@ -234,16 +227,16 @@ Json behavior_json(CutBehavior behavior) {
 
 class Split final : public PreTokenizer {
  public:
-  Split(std::string pattern, bool is_regex, CutBehavior behavior, bool inverted, const std::string& where)
-      : pattern_(std::move(pattern)), is_regex_(is_regex), behavior_(behavior), inverted_(inverted) {
-    if (!is_regex_) return;
-    splitter_ = find_splitter(pattern_, RegexDialect::hugging_face);
-    if (splitter_ == nullptr) regex_.emplace(pattern_, where);
+  Split(JsonPattern pattern, CutBehavior behavior, bool inverted)
+      : pattern_(std::move(pattern)), behavior_(behavior), inverted_(inverted) {
+    if (!pattern_.is_regex) return;
+    splitter_ = find_splitter(pattern_.text);
+    if (splitter_ == nullptr) regex_.emplace(pattern_.text, pattern_.where);
   }
 
   void apply(PreTokenized& text) const override {
-    if (!is_regex_) return cut_at_string(text, behavior_, inverted_, pattern_);
-    if (const PieceEnd pieces = piece_end()) return cut_by_pieces(text, pieces);
+    if (!pattern_.is_regex) return cut_at_string(text, behavior_, inverted_, pattern_.text);
+    if (const WordEnd end = word_end()) return cut_by_words(text, end);
     cut_at_matches(text, behavior_, inverted_, [&](std::string_view word, size_t offset, WordCutter& cutter) {
       if (splitter_ != nullptr) {
         const char* const end = word.data() + word.size();
@@ -262,24 +255,23 @@ class Split final : public PreTokenizer {
 
   Json to_json() const override {
     return Json::object({{"type", "Split"},
-                         {"pattern", Json::object({{is_regex_ ? "Regex" : "String", pattern_}})},
+                         {"pattern", Json::object({{pattern_.is_regex ? "Regex" : "String", pattern_.text}})},
                          {"behavior", behavior_json(behavior_)},
                          {"invert", inverted_}});
   }
 
   // The matches of the known expressions leave nothing between them, so most behaviors keep each as a word.
-  PieceEnd piece_end() const override {
+  WordEnd word_end() const override {
     const bool joined = behavior_ == CutBehavior::contiguous;
     const bool dropped = behavior_ == CutBehavior::removed && !inverted_;
     return joined || dropped ? nullptr : splitter_;
   }
 
  private:
-  std::string pattern_;
-  bool is_regex_;
+  JsonPattern pattern_;
   CutBehavior behavior_;
   bool inverted_;
-  PieceEnd splitter_ = nullptr;
+  WordEnd splitter_ = nullptr;
   std::optional<Pattern> regex_;
 };
 
@@ -403,7 +395,7 @@ class Sequence final : public PreTokenizer {
     return Json::object({{"type", "Sequence"}, {"pretokenizers", Json::array(std::move(steps))}});
   }
   // That of the only step that does anything.
-  PieceEnd piece_end() const override {
+  WordEnd word_end() const override {
     const PreTokenizer* only = nullptr;
     for (const auto& step : steps_) {
       const auto* bytes = dynamic_cast<const ByteLevel*>(step.get());
@@ -411,7 +403,7 @@ class Sequence final : public PreTokenizer {
       if (only != nullptr) return nullptr;
       only = step.get();
     }
-    return only != nullptr ? only->piece_end() : nullptr;
+    return only != nullptr ? only->word_end() : nullptr;
   }
   // The steps after the first see only words, which have no more to do with each other.
   bool drops_spaces() const override { return !steps_.empty() && steps_.front()->drops_spaces(); }
@@ -435,38 +427,10 @@ CutBehavior read_behavior(const Json& value) {
              name, "\"");
 }
 
-std::shared_ptr<const PreTokenizer> read_metaspace(const Json& value) {
-  check_json_keys(value, {"type", "replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep"});
-  const auto flag = [&](std::string_view key) {
-    const Json* given = value.find(key);
-    return given == nullptr || given->is_null() || given->as_boolean();
-  };
-  const Json* scheme = value.find("prepend_scheme");
-  const bool adds = flag("add_prefix_space");
-  Metaspace::Prepend prepend = adds ? Metaspace::Prepend::always : Metaspace::Prepend::never;
-  if (scheme != nullptr) {
-    const std::string& name = scheme->as_string();
-    check_world(name == "always" || name == "first" || name == "never", scheme->path(),
-                ": the prepend_scheme must be always, first or never; found \"", name, "\"");
-    check_world(adds || name == "never", scheme->path(),
-                ": the prepend_scheme must be never where add_prefix_space is false; found \"", name, "\"");
-    prepend = name == "always"  ? Metaspace::Prepend::always
-              : name == "first" ? Metaspace::Prepend::first
-                                : Metaspace::Prepend::never;
-  }
-  return std::make_shared<Metaspace>(one_character(value.at("replacement")), prepend, flag("split"));
-}
-
 std::shared_ptr<const PreTokenizer> read_split(const Json& value) {
   check_json_keys(value, {"type", "pattern", "behavior", "invert"});
-  const Json& pattern = value.at("pattern");
-  const Json::Object& entries = pattern.as_object();
-  check_world(entries.size() == 1 && (entries[0].first == "Regex" || entries[0].first == "String"),
-              pattern.path(), ": the pattern must have one key, Regex or String; found ", pattern.dump());
-  const Json& text = entries[0].second;
-  return std::make_shared<Split>(text.as_string(), entries[0].first == "Regex",
-                                 read_behavior(value.at("behavior")), value.at("invert").as_boolean(),
-                                 text.path());
+  return std::make_shared<Split>(read_pattern(value.at("pattern")), read_behavior(value.at("behavior")),
+                                 value.at("invert").as_boolean());
 }
 
 std::shared_ptr<const PreTokenizer> read_sequence(const Json& value) {
@@ -489,23 +453,17 @@ std::shared_ptr<const PreTokenizer> read_pre_tokenizer(const Json& value) {
   const std::string& type = value.at("type").as_string();
   if (type == "Sequence") return read_sequence(value);
   if (type == "Split") return read_split(value);
-  if (type == "Metaspace") return read_metaspace(value);
+  if (type == "Metaspace") return std::make_shared<Metaspace>(read_metaspace(value));
   if (type == "ByteLevel") {
     check_json_keys(value, {"type", "add_prefix_space", "trim_offsets", "use_regex"});
     return std::make_shared<ByteLevel>(value.at("add_prefix_space").as_boolean(),
                                        value.at("trim_offsets").as_boolean(),
                                        boolean_or(value, "use_regex", true));
   }
-  if (type == "BertPreTokenizer") {
+  if (type == "BertPreTokenizer" || type == "Whitespace" || type == "WhitespaceSplit") {
     check_json_keys(value, {"type"});
-    return std::make_shared<BertPreTokenizer>();
-  }
-  if (type == "Whitespace") {
-    check_json_keys(value, {"type"});
-    return std::make_shared<Whitespace>();
-  }
-  if (type == "WhitespaceSplit") {
-    check_json_keys(value, {"type"});
+    if (type == "BertPreTokenizer") return std::make_shared<BertPreTokenizer>();
+    if (type == "Whitespace") return std::make_shared<Whitespace>();
     return std::make_shared<KindSplit>(kSpaces, CutBehavior::removed, Json::object({{"type", type}}));
   }
   if (type == "Digits") {

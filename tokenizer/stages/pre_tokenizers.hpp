@@ -24,11 +24,10 @@ class PreTokenizer {
   virtual void apply(PreTokenized& text) const = 0;
   virtual Json to_json() const = 0;
 
-  /// Where every word can be cut by going through it once, from its first byte: the end of the piece that begins at
+  /// Where every word can be cut by going through it once, from its first byte: the end of the smaller one that begins at
   /// `at` (at < end). Otherwise nullptr. note: such a step neither drops nor rewrites, so long texts need no list.
-  using PieceEnd = gradus::PieceEnd;
-  virtual PieceEnd piece_end() const { return nullptr; }
-  /// Whether white space ends every word and is dropped, so that a text may be parted beside it.
+  virtual WordEnd word_end() const { return nullptr; }
+  /// Whether white space ends every word and is dropped, so that a text may be split beside it.
   virtual bool drops_spaces() const { return false; }
   /// Whether it may rewrite the text.
   virtual bool rewrites() const { return false; }

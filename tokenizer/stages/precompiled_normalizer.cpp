@@ -1,4 +1,4 @@
-#include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,16 +11,6 @@
 namespace gradus {
 
 namespace {
-
-size_t count_chars(std::string_view text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char byte) { return (byte & '\xC0') != '\x80'; }));
-}
-
-size_t char_length(std::string_view text, size_t at) {
-  char32_t c;
-  return static_cast<size_t>(std::max(1, decode_utf8(text.data() + at, text.data() + text.size(), c)));
-}
 
 // Writes characters in the place of others as the Hugging Face library counts them: one by one; those left over in the
 // new text are insertions, those left over in the old text go with the last character written.

@@ -4,8 +4,8 @@
 #include <string_view>
 #include <utility>
 
-#include "tensor/error.hpp"
 #include "tokenizer/stages/normalizer_steps.hpp"
+#include "tokenizer/stages/presets.hpp"
 #include "tokenizer/text/pattern.hpp"
 
 namespace gradus {
@@ -79,31 +79,28 @@ bool find_run(const RunPattern& run, std::string_view text, size_t from, size_t&
 
 class Replace final : public Normalizer {
  public:
-  Replace(std::string pattern, bool is_regex, std::string content, const std::string& where)
-      : pattern_(std::move(pattern)), is_regex_(is_regex), content_(std::move(content)) {
-    if (!is_regex_) return;
-    run_ = as_run(pattern_);
-    if (!run_) regex_.emplace(pattern_, where);
+  Replace(JsonPattern pattern, std::string content)
+      : pattern_(std::move(pattern)), content_(std::move(content)) {
+    if (!pattern_.is_regex) return;
+    run_ = as_run(pattern_.text);
+    if (!run_) regex_.emplace(pattern_.text, pattern_.where);
   }
 
   void apply(AlignedText& text) const override;
   Json to_json() const override {
-    return Json::object({{"type", "Replace"},
-                         {"pattern", Json::object({{is_regex_ ? "Regex" : "String", pattern_}})},
-                         {"content", content_}});
+    return replace_json(pattern_.is_regex ? "Regex" : "String", pattern_.text, content_);
   }
 
  private:
   bool find(std::string_view text, size_t from, size_t& begin, size_t& end) const {
     if (run_) return find_run(*run_, text, from, begin, end);
     if (regex_) return regex_->find(text, from, begin, end);
-    begin = text.find(pattern_, from);
-    end = begin + pattern_.size();
+    begin = text.find(pattern_.text, from);
+    end = begin + pattern_.text.size();
     return begin != std::string_view::npos;
   }
 
-  std::string pattern_;
-  bool is_regex_;
+  JsonPattern pattern_;
   std::string content_;
   std::optional<RunPattern> run_;
   std::optional<Pattern> regex_;
@@ -119,11 +116,7 @@ void Replace::apply(AlignedText& text) const {
   for (size_t from = 0; from <= source.size() && find(source, from, begin, end);) {
     if (begin == end) {
       // An empty match where the last one ended would be found for ever.
-      from = begin;
-      char32_t c;
-      const int length =
-          from < source.size() ? decode_utf8(source.data() + from, source.data() + source.size(), c) : 0;
-      from += static_cast<size_t>(std::max(1, length));
+      from = begin + char_length(source, begin);
       if (found_before && begin == to.read()) continue;
     } else {
       from = end;
@@ -140,14 +133,7 @@ void Replace::apply(AlignedText& text) const {
 
 std::shared_ptr<const Normalizer> read_replace(const Json& value) {
   check_json_keys(value, {"type", "pattern", "content"});
-  const Json& pattern = value.at("pattern");
-  check_json_keys(pattern, {"String", "Regex"});
-  check_world(pattern.as_object().size() == 1, pattern.path(),
-              ": must hold either String or Regex; it holds ", pattern.as_object().size(),
-              " of them; keep one");
-  const auto& [kind, text] = pattern.as_object()[0];
-  return std::make_shared<Replace>(text.as_string(), kind == "Regex", value.at("content").as_string(),
-                                   text.path());
+  return std::make_shared<Replace>(read_pattern(value.at("pattern")), value.at("content").as_string());
 }
 
 }  // namespace gradus

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "tokenizer/stages/components.hpp"
+#include "tokenizer/stages/presets.hpp"
 #include "tokenizer/text/byte_alphabet.hpp"
 #include "tokenizer/text/space_mark.hpp"
 #include "tokenizer/text/unicode.hpp"

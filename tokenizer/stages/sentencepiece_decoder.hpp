@@ -24,7 +24,7 @@ class SentencePieceDecoder final : public Decoder {
   /// note: the steps of the Hugging Face library that come nearest.
   Json to_json() const override;
   std::string decode(std::vector<std::string> tokens, InvalidUtf8 invalid = InvalidUtf8::keep) const override;
-  std::optional<std::string> piece(std::string_view) const override { return std::nullopt; }
+  std::optional<std::string> text_inside(std::string_view) const override { return std::nullopt; }
 
  private:
   Settings settings_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "tensor/error.hpp"
+#include "tokenizer/stages/presets.hpp"
 #include "tokenizer/text/base64.hpp"
 #include "tokenizer/text/space_mark.hpp"
 #include "tokenizer/text/unicode.hpp"
@@ -25,7 +26,7 @@ class Output {
     const auto place = static_cast<uint32_t>(at);
     for (size_t i = 0; i < with.size();) {
       size_t next = i + 1;
-      while (next < with.size() && (with[next] & '\xC0') == '\x80') ++next;
+      while (next < with.size() && is_continuation(with[next])) ++next;
       const std::string_view character = with.substr(i, next - i);
       i = next;
       if (character == space_) {
@@ -83,41 +84,21 @@ class Output {
 }  // namespace
 
 SentencePieceNormalizer::SentencePieceNormalizer(Settings settings, const std::string& where)
-    : settings_(std::move(settings)) {
+    : settings_(std::move(settings)),
+      symbols_(std::vector<std::string_view>(settings_.user_defined_symbols.begin(),
+                                             settings_.user_defined_symbols.end())) {
   if (!settings_.precompiled_charsmap.empty()) charsmap_.emplace(settings_.precompiled_charsmap, where);
-  std::sort(settings_.user_defined_symbols.begin(), settings_.user_defined_symbols.end());
-  for (const std::string& symbol : settings_.user_defined_symbols) {
-    if (!symbol.empty()) starts_symbol_[static_cast<unsigned char>(symbol[0])] = true;
+  for (unsigned char byte = 0; byte < 0x80; ++byte) {
+    Trie::Node node = Trie::kRoot;
+    stays_[byte] = !symbols_.step(node, byte) && (!charsmap_ || charsmap_->is_plain(static_cast<char>(byte)));
   }
-  for (size_t byte = 0; byte < 0x80; ++byte) {
-    stays_[byte] = !starts_symbol_[byte] && (!charsmap_ || charsmap_->is_plain(static_cast<char>(byte)));
-  }
-}
-
-// The longest user-defined symbol that a text begins with; 0 where there is none. The symbols are sorted, so those that
-// agree with the text so far stand together.
-size_t SentencePieceNormalizer::symbol_length(std::string_view text) const {
-  auto first = settings_.user_defined_symbols.begin();
-  auto last = settings_.user_defined_symbols.end();
-  size_t longest = 0;
-  for (size_t i = 0; i < text.size() && first != last; ++i) {
-    const auto byte_of = [&](const std::string& symbol) {
-      return symbol.size() > i ? static_cast<int>(static_cast<unsigned char>(symbol[i])) : -1;
-    };
-    const int byte = static_cast<unsigned char>(text[i]);
-    first = std::lower_bound(first, last, byte, [&](const std::string& s, int b) { return byte_of(s) < b; });
-    last = std::upper_bound(first, last, byte, [&](int b, const std::string& s) { return b < byte_of(s); });
-    if (first != last && first->size() == i + 1) longest = i + 1;
-  }
-  return longest;
 }
 
 // What the text from `at` on begins with, after the rules.
 SentencePieceNormalizer::Prefix SentencePieceNormalizer::prefix(const AlignedText& text, size_t at) const {
   const std::string_view rest = text.text().substr(at);
-  if (starts_symbol_[static_cast<unsigned char>(rest[0])]) {
-    if (const size_t length = symbol_length(rest)) return {length, rest.substr(0, length)};
-  }
+  if (const size_t length = symbols_.longest(Trie::kRoot, rest).length)
+    return {length, rest.substr(0, length)};
   if (charsmap_) {
     if (const Charsmap::Rule rule = charsmap_->longest(rest); rule.length > 0)
       return {rule.length, rule.with};
@@ -183,8 +164,7 @@ void SentencePieceNormalizer::apply(AlignedText& text) const {
 Json SentencePieceNormalizer::to_json() const {
   Json steps = Json::array();
   const auto replace = [&](const char* kind, const std::string& pattern, const std::string& content) {
-    steps.push(Json::object(
-        {{"type", "Replace"}, {"pattern", Json::object({{kind, pattern}})}, {"content", content}}));
+    steps.push(replace_json(kind, pattern, content));
   };
   if (charsmap_) {
     steps.push(

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tokenizer/lookup/charsmap.hpp"
+#include "tokenizer/lookup/trie.hpp"
 #include "tokenizer/stages/normalizers.hpp"
 
 namespace gradus {
@@ -40,11 +41,10 @@ class SentencePieceNormalizer final : public Normalizer {
     std::string_view with;
   };
   Prefix prefix(const AlignedText& text, size_t at) const;
-  size_t symbol_length(std::string_view text) const;
 
   Settings settings_;
   std::optional<Charsmap> charsmap_;
-  std::array<bool, 256> starts_symbol_{};
+  Trie symbols_;
   // ASCII that begins neither a symbol nor, where ASCII is behind it, a rule.
   std::array<bool, 256> stays_{};
 };

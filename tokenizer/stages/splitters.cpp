@@ -1,12 +1,12 @@
 #include "tokenizer/stages/splitters.hpp"
 
-#include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
 #include <string>
 
 #include "tokenizer/lookup/char_table.hpp"
+#include "tokenizer/text/strings.hpp"
 
 namespace gradus {
 namespace {
@@ -74,7 +74,7 @@ inline int caseless_contraction_length(const char* at, const char* end) {
   return end - at > 2 && at[1] == '\xC5' && at[2] == '\xBF' ? 3 : 0;
 }
 
-// The end of the piece that white space at `at` begins. `\s+(?!\S)` takes the whole run at the end of the text, else all
+// The end of the word that white space at `at` begins. `\s+(?!\S)` takes the whole run at the end of the text, else all
 // but its last character, which may lead a word; where that leaves nothing, `\s+` takes the one character there is.
 // With line ends, `\s*[\r\n]+` comes before: everything up to the last of them.
 enum class SpaceRule { plain, newlines, newlines_unless_last };
@@ -177,17 +177,17 @@ inline const char* o200k_family(const char* at, const char* end) {
   return spaces_end<SpaceRule::newlines>(at, end);
 }
 
-const char* cl100k_any_digits_piece_end(const char* at, const char* end) {
+const char* cl100k_any_digits_word_end(const char* at, const char* end) {
   return cl100k_family<kLetters, kAnyLength, SpaceRule::newlines>(at, end);
 }
 
-const char* tiktoken_cl100k_any_digits_piece_end(const char* at, const char* end) {
+const char* possessive_cl100k_word_end(const char* at, const char* end) {
   return cl100k_family<kLetters, kAnyLength, SpaceRule::newlines_unless_last>(at, end);
 }
 
 }  // namespace
 
-const char* gpt2_piece_end(const char* at, const char* end) {
+const char* gpt2_word_end(const char* at, const char* end) {
   if (*at == '\'') {
     if (const int length = contraction_length(at, end)) return at + length;
   }
@@ -200,95 +200,73 @@ const char* gpt2_piece_end(const char* at, const char* end) {
   return spaces_end<SpaceRule::plain>(at, end);
 }
 
-const char* cl100k_piece_end(const char* at, const char* end) {
+const char* cl100k_word_end(const char* at, const char* end) {
   return cl100k_family<kLetters, 3, SpaceRule::newlines>(at, end);
 }
 
-const char* tiktoken_cl100k_piece_end(const char* at, const char* end) {
-  return cl100k_family<kLetters, 3, SpaceRule::newlines_unless_last>(at, end);
-}
-
-const char* qwen2_piece_end(const char* at, const char* end) {
+const char* qwen2_word_end(const char* at, const char* end) {
   return cl100k_family<kLetters, 1, SpaceRule::newlines>(at, end);
 }
 
-const char* qwen35_piece_end(const char* at, const char* end) {
+const char* qwen35_word_end(const char* at, const char* end) {
   return cl100k_family<kLetters | kMarks, 1, SpaceRule::newlines>(at, end);
 }
 
-const char* o200k_piece_end(const char* at, const char* end) { return o200k_family<3, true>(at, end); }
+const char* o200k_word_end(const char* at, const char* end) { return o200k_family<3, true>(at, end); }
 
-const char* tekken_piece_end(const char* at, const char* end) { return o200k_family<1, false>(at, end); }
+const char* tekken_word_end(const char* at, const char* end) { return o200k_family<1, false>(at, end); }
 
 namespace {
 
 struct KnownRegex {
   std::string_view text;
-  PieceEnd splitter;
-  PieceEnd tiktoken_splitter;
+  WordEnd splitter;
 };
 
-constexpr KnownRegex same(std::string_view text, PieceEnd splitter) { return {text, splitter, splitter}; }
+constexpr KnownRegex kKnownRegexes[] = {
+    {kGpt2Regex, gpt2_word_end},
+    {R"('s|'t|'re|'ve|'m|'ll|'d| ?[\p{L}]+| ?[\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)", gpt2_word_end},
+    {R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)", gpt2_word_end},
+    {R"('(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s)", gpt2_word_end},
 
-constexpr std::array kKnownRegexes = {
-    same(R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)", gpt2_piece_end),
-    same(R"('s|'t|'re|'ve|'m|'ll|'d| ?[\p{L}]+| ?[\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)", gpt2_piece_end),
-    same(R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)", gpt2_piece_end),
-    same(R"('(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s)",
-         gpt2_piece_end),
+    {kCl100kRegex, cl100k_word_end},
+    {R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*)"
+     R"(|\s*[\r\n]|\s+(?!\S)|\s+)",
+     cl100k_word_end},
+    {R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*)"
+     R"(|\s*[\r\n]|\s+(?!\S)|\s)",
+     cl100k_word_end},
+    {R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+)"
+     R"(|\s++$|\s*[\r\n]|\s+(?!\S)|\s)",
+     possessive_cl100k_word_end},
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+     R"(|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     cl100k_any_digits_word_end},
 
-    same(R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
-         R"(|\s*[\r\n]+|\s+(?!\S)|\s+)",
-         cl100k_piece_end),
-    same(R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*)"
-         R"(|\s*[\r\n]|\s+(?!\S)|\s+)",
-         cl100k_piece_end),
-    same(R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*)"
-         R"(|\s*[\r\n]|\s+(?!\S)|\s)",
-         cl100k_piece_end),
-    KnownRegex{R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+)"
-               R"(|\s++$|\s*[\r\n]|\s+(?!\S)|\s)",
-               tiktoken_cl100k_any_digits_piece_end, tiktoken_cl100k_piece_end},
-    same(R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*)"
-         R"(|\s*[\r\n]+|\s+(?!\S)|\s+)",
-         cl100k_any_digits_piece_end),
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+     R"(|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     qwen2_word_end},
+    {R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*)"
+     R"(|\s*[\r\n]|\s+(?!\S)|\s+)",
+     qwen2_word_end},
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*)"
+     R"(|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     qwen35_word_end},
 
-    same(R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
-         R"(|\s*[\r\n]+|\s+(?!\S)|\s+)",
-         qwen2_piece_end),
-    same(R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*)"
-         R"(|\s*[\r\n]|\s+(?!\S)|\s+)",
-         qwen2_piece_end),
-    same(
-        R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*)"
-        R"(|\s*[\r\n]+|\s+(?!\S)|\s+)",
-        qwen35_piece_end),
-
-    same(
-        R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
-        R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
-        R"(|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
-        o200k_piece_end),
-    same(R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
-         R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
-         R"(|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
-         tekken_piece_end),
+    {kO200kRegex, o200k_word_end},
+    {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
+     R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
+     R"(|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     tekken_word_end},
 };
 
 }  // namespace
 
-PieceEnd find_splitter(std::string_view regex, RegexDialect dialect) {
-  std::string text;  // some files have line ends themselves where others have their escapes
-  for (const char c : regex) {
-    if (c == '\n' || c == '\r') {
-      text += c == '\n' ? "\\n" : "\\r";
-    } else {
-      text += c;
-    }
-  }
+WordEnd find_splitter(std::string_view regex) {
+  // Some files have line ends themselves where others have their escapes.
+  const std::string text = replace_all(replace_all(regex, "\n", R"(\n)"), "\r", R"(\r)");
   for (const KnownRegex& known : kKnownRegexes) {
-    if (text == known.text)
-      return dialect == RegexDialect::tiktoken ? known.tiktoken_splitter : known.splitter;
+    if (text == known.text) return known.splitter;
   }
   return nullptr;
 }

@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "tensor/error.hpp"
-#include "tokenizer/text/json_parts.hpp"
+#include "tokenizer/text/json_fields.hpp"
 
 namespace gradus {
 namespace {
@@ -23,18 +23,12 @@ void keep_side(std::vector<T>& values, size_t count, Side cut) {
   }
 }
 
-// Cuts one encoding; says into how many further parts what was cut off would go.
-int64_t cut(Encoding& encoding, int64_t length, const Truncation& truncation) {
-  const auto present = static_cast<int64_t>(encoding.ids.size());
-  if (length >= present) return 0;
-  int64_t parts = 1;
-  if (length > 0) {
-    check(truncation.stride < length,
-          "truncate: the stride must be smaller than the length left to a text; they are ", truncation.stride,
-          " and ", length, "; make max_length greater or the stride smaller");
-    const int64_t step = length - truncation.stride;
-    parts = (present - length + step - 1) / step;
-  }
+// Cuts one encoding.
+void cut(Encoding& encoding, int64_t length, const Truncation& truncation) {
+  if (length >= static_cast<int64_t>(encoding.ids.size())) return;
+  check(length == 0 || truncation.stride < length,
+        "truncate: the stride must be smaller than the length left to a text; they are ", truncation.stride,
+        " and ", length, "; make max_length greater or the stride smaller");
   const auto kept = static_cast<size_t>(length);
   keep_side(encoding.ids, kept, truncation.side);
   keep_side(encoding.offsets, kept, truncation.side);
@@ -42,7 +36,6 @@ int64_t cut(Encoding& encoding, int64_t length, const Truncation& truncation) {
   keep_side(encoding.special, kept, truncation.side);
   keep_side(encoding.sequence, kept, truncation.side);
   keep_side(encoding.attention, kept, truncation.side);
-  return parts;
 }
 
 struct Lengths {
@@ -84,7 +77,7 @@ constexpr StrategyName kStrategies[] = {{Truncation::Strategy::longest_first, "L
 
 }  // namespace
 
-Overflow truncate(Encoding& first, Encoding* pair, const Truncation& truncation, int64_t added_tokens) {
+void truncate(Encoding& first, Encoding* pair, const Truncation& truncation, int64_t added_tokens) {
   check(truncation.stride >= 0, "truncate: the stride must not be negative; it is ", truncation.stride);
   check(truncation.max_length >= added_tokens, "truncate: max_length must leave room for the ", added_tokens,
         " tokens that post-processing adds; it is ", truncation.max_length);
@@ -92,19 +85,13 @@ Overflow truncate(Encoding& first, Encoding* pair, const Truncation& truncation,
   const auto first_length = static_cast<int64_t>(first.ids.size());
   const auto pair_length = pair == nullptr ? 0 : static_cast<int64_t>(pair->ids.size());
   const int64_t excess = first_length + pair_length - length;
-  if (excess <= 0) return {};
-  Overflow overflow;
-  if (length == 0) {
-    overflow.first = cut(first, 0, truncation);
-    if (pair != nullptr) overflow.pair = cut(*pair, 0, truncation);
-    return overflow;
-  }
-  if (truncation.strategy == Truncation::Strategy::longest_first) {
+  if (excess <= 0) return;
+  if (length == 0 || truncation.strategy == Truncation::Strategy::longest_first) {
     const Lengths lengths =
         pair == nullptr ? Lengths{length, 0} : share_length(first_length, pair_length, length);
-    overflow.first = cut(first, lengths.first, truncation);
-    if (pair != nullptr) overflow.pair = cut(*pair, lengths.pair, truncation);
-    return overflow;
+    cut(first, lengths.first, truncation);
+    if (pair != nullptr) cut(*pair, lengths.pair, truncation);
+    return;
   }
   const bool second = truncation.strategy == Truncation::Strategy::only_second;
   check(!second || pair != nullptr,
@@ -114,8 +101,7 @@ Overflow truncate(Encoding& first, Encoding* pair, const Truncation& truncation,
   check(target_length > excess, "truncate: the ", second ? "second" : "first",
         " text must be longer than what is to be cut off, ", excess, " tokens; it has ", target_length,
         "; use LongestFirst or a greater max_length");
-  (second ? overflow.pair : overflow.first) = cut(second ? *pair : first, target_length - excess, truncation);
-  return overflow;
+  cut(second ? *pair : first, target_length - excess, truncation);
 }
 
 void pad(std::span<Encoding> batch, const Padding& padding) {
@@ -169,8 +155,8 @@ std::optional<Padding> read_padding(const Json& value) {
   } else if (strategy.as_string() != "BatchLongest") {
     refuse_json(strategy, "\"BatchLongest\" or {\"Fixed\": length}");
   }
-  const Json* multiple = value.find("pad_to_multiple_of");
-  if (multiple != nullptr && !multiple->is_null()) padding.multiple = integer_within(*multiple, 0, kLongest);
+  if (const Json* multiple = find_value(value, "pad_to_multiple_of"))
+    padding.multiple = integer_within(*multiple, 0, kLongest);
   padding.side = read_side(value.at("direction"));
   padding.id =
       static_cast<int32_t>(integer_within(value.at("pad_id"), 0, std::numeric_limits<int32_t>::max()));

@@ -26,16 +26,9 @@ struct Truncation {
   Side side = Side::right;
 };
 
-/// Into how many further parts the tokens that were cut off would have gone: an encoding of its own each in the Hugging
-/// Face library. 0 where nothing was cut off.
-struct Overflow {
-  int64_t first = 0;
-  int64_t pair = 0;
-};
-
 /// Makes a text, or a pair, short enough that `added_tokens` more tokens fit; `pair` may be nullptr.
 /// note: an error where that cannot be done as the strategy says, as in the Hugging Face library.
-Overflow truncate(Encoding& first, Encoding* pair, const Truncation& truncation, int64_t added_tokens);
+void truncate(Encoding& first, Encoding* pair, const Truncation& truncation, int64_t added_tokens);
 
 /// How encodings are made equally long; the `padding` of a tokenizer.json.
 struct Padding {

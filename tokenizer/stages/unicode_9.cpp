@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "tokenizer/stages/normalizer_steps.hpp"
 
 // The Hugging Face library carries tables of Unicode 8 (BertNormalizer) and 9 (normal forms, StripAccents). What a
@@ -9,18 +7,6 @@
 namespace gradus {
 
 namespace {
-
-struct CharRange {
-  char32_t first;
-  char32_t last;
-};
-
-template <size_t N>
-bool is_in(const CharRange (&ranges)[N], char32_t c) {
-  const auto* found = std::lower_bound(ranges, ranges + N, c,
-                                       [](const CharRange& range, char32_t x) { return range.last < x; });
-  return found != ranges + N && c >= found->first;
-}
 
 // All marks newer than Unicode 9, and none that was a mark before.
 constexpr CharRange kMarksSince9[] = {
@@ -44,17 +30,17 @@ constexpr CharRange kComposedSince9[] = {{0x32FF, 0x32FF},   {0xA7F2, 0xA7F4},  
 }  // namespace
 
 bool is_newer_than_unicode_9(char32_t c) {
-  return c >= kMarksSince9[0].first && (is_in(kMarksSince9, c) || is_in(kComposedSince9, c));
+  return c >= kMarksSince9[0].first && (in_ranges(kMarksSince9, c) || in_ranges(kComposedSince9, c));
 }
 
 bool is_mark_to_strip_accents(char32_t c) {
   const bool was_one = c == 0x1CF2 || c == 0x1CF3;
-  return was_one || (char_class(c) == CharClass::mark && !is_in(kMarksSince9, c));
+  return was_one || (char_class(c) == CharClass::mark && !in_ranges(kMarksSince9, c));
 }
 
 bool is_nonspacing_mark_to_bert(char32_t c, Category kind) {
   const bool was_one = c == 0x1734;
-  return was_one || (kind == Category::Mn && !is_in(kMarksSince9, c) && !is_in(kNonspacingOf9, c));
+  return was_one || (kind == Category::Mn && !in_ranges(kMarksSince9, c) && !in_ranges(kNonspacingOf9, c));
 }
 
 }  // namespace gradus

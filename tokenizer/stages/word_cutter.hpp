@@ -30,13 +30,13 @@ class WordCutter {
   }
   /// The next match. note: matches may be empty, and then still separate what is before and behind.
   void match(size_t begin, size_t end) {
-    if (begin_ != begin) piece({static_cast<uint32_t>(begin_), static_cast<uint32_t>(begin)}, inverted_);
-    piece({static_cast<uint32_t>(begin), static_cast<uint32_t>(end)}, !inverted_);
+    if (begin_ != begin) take({static_cast<uint32_t>(begin_), static_cast<uint32_t>(begin)}, inverted_);
+    take({static_cast<uint32_t>(begin), static_cast<uint32_t>(end)}, !inverted_);
     begin_ = end;
   }
   /// The word ends at byte `end`.
   void finish(size_t end) {
-    if (begin_ != end) piece({static_cast<uint32_t>(begin_), static_cast<uint32_t>(end)}, inverted_);
+    if (begin_ != end) take({static_cast<uint32_t>(begin_), static_cast<uint32_t>(end)}, inverted_);
     if (has_open_) add(open_);
   }
 
@@ -45,8 +45,8 @@ class WordCutter {
     if (word.begin != word.end) words_.push_back(word);
   }
 
-  void piece(ByteSpan span, bool is_match) {
-    bool joins = false;  // the piece before, which is still open
+  void take(ByteSpan span, bool is_match) {
+    bool joins = false;  // the span before, which is still open
     switch (behavior_) {
       case CutBehavior::removed:
         if (!is_match) add(span);
@@ -69,8 +69,8 @@ class WordCutter {
   CutBehavior behavior_;
   bool inverted_;
   std::vector<ByteSpan>& words_;
-  size_t begin_ = 0;       // of what has not become pieces yet
-  bool previous_ = false;  // whether the piece before was a match
+  size_t begin_ = 0;       // of what has not been taken yet
+  bool previous_ = false;  // whether the span before was a match
   ByteSpan open_ = {0, 0};
   bool has_open_ = false;
 };

@@ -8,7 +8,7 @@
 #include "tokenizer/lookup/pair_map.hpp"
 #include "tokenizer/subword/bpe_model.hpp"
 #include "tokenizer/text/byte_alphabet.hpp"
-#include "tokenizer/text/json_parts.hpp"
+#include "tokenizer/text/json_fields.hpp"
 
 namespace gradus {
 namespace {
@@ -50,7 +50,7 @@ struct MergeIds {
 }
 
 std::vector<BpeMerge> read_merges(const Json& list, const BpeParts& parts) {
-  PieceTable table(parts.tokens.size());
+  TokenTable table(parts.tokens.size());
   table.insert_all(parts.tokens, [](size_t) { return true; });
   const Json::Array& items = list.as_array();
   const auto count = static_cast<int64_t>(items.size());
@@ -97,13 +97,13 @@ std::vector<BpeMerge> read_merges(const Json& list, const BpeParts& parts) {
 }
 
 std::string optional_text(const Json& model, std::string_view key) {
-  const Json* value = model.find(key);
-  return value == nullptr || value->is_null() ? std::string() : value->as_string();
+  const Json* value = find_value(model, key);
+  return value == nullptr ? std::string() : value->as_string();
 }
 
 bool optional_flag(const Json& model, std::string_view key) {
-  const Json* value = model.find(key);
-  return value != nullptr && !value->is_null() && value->as_boolean();
+  const Json* value = find_value(model, key);
+  return value != nullptr && value->as_boolean();
 }
 
 Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
@@ -113,10 +113,8 @@ Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr)
 std::shared_ptr<const BpeModel> BpeModel::read(const Json& model, bool byte_level) {
   check_json_keys(model, {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
                           "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"});
-  if (const Json* dropout = model.find("dropout"); dropout != nullptr && !dropout->is_null()) {
-    if (dropout->as_number() != 0)
-      refuse_json(*dropout, "null or 0: with dropout a text has no one encoding");
-  }
+  if (const Json* dropout = find_value(model, "dropout"); dropout != nullptr && dropout->as_number() != 0)
+    refuse_json(*dropout, "null or 0: with dropout a text has no one encoding");
   BpeParts parts;
   parts.byte_level = byte_level;
   parts.unk_token = optional_text(model, "unk_token");
@@ -154,10 +152,8 @@ std::vector<std::pair<int32_t, int32_t>> BpeModel::merge_list() const {
   for (size_t id = 0; id < parts_.tokens.size(); ++id) {
     const std::string& token = bytes_[id];
     if (token.size() < 2) continue;
-    symbols.clear();
-    for (size_t i = 0; i < token.size(); ++i) {
-      symbols.push_back({byte_ids_[static_cast<unsigned char>(token[i])], static_cast<uint32_t>(i)});
-    }
+    symbols.resize(token.size());
+    spell_bytes(token, 0, symbols.data());
     if (merges_->apply(symbols.data(), symbols.size(), static_cast<uint32_t>(id)) == 2) {
       list.emplace_back(symbols[0].id, symbols[1].id);
     }

@@ -1,7 +1,6 @@
 #include "tokenizer/subword/bpe_model.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <numeric>
 
 #include "tensor/error.hpp"
@@ -17,9 +16,14 @@ namespace {
 std::string describe_bytes(std::string_view bytes) {
   char32_t c = 0;
   if (decode_utf8(bytes.data(), bytes.data() + bytes.size(), c) > 0) return describe_char(c);
-  char name[16];
-  std::snprintf(name, sizeof name, "byte 0x%02X", static_cast<unsigned char>(bytes[0]));
-  return name;
+  return "byte " + hex_byte(bytes[0]);
+}
+
+// Appends the symbols of a word that ends at `end` as tokens.
+void append(std::span<const BpeSymbol> symbols, uint32_t end, std::vector<Token>& tokens) {
+  for (size_t i = 0; i < symbols.size(); ++i) {
+    tokens.push_back({symbols[i].id, symbols[i].begin, i + 1 < symbols.size() ? symbols[i + 1].begin : end});
+  }
 }
 
 int length_of(std::string_view text, size_t at) {
@@ -52,7 +56,7 @@ BpeModel::BpeModel(BpeParts parts)
             " is missing; add it");
     }
   } else {
-    names_ = PieceTable(parts_.tokens.size());
+    names_ = TokenTable(parts_.tokens.size());
     names_.insert_all(parts_.tokens, [](size_t) { return true; });
     symbols_.insert_all(parts_.tokens, merges);
     if (!parts_.unk_token.empty()) {
@@ -162,9 +166,8 @@ std::vector<bool> BpeModel::makeable_tokens() const {
       if (token.empty()) continue;
       symbols.clear();
       if (as_bytes_) {
-        for (size_t i = 0; i < token.size(); ++i) {
-          symbols.push_back({byte_ids_[static_cast<unsigned char>(token[i])], static_cast<uint32_t>(i)});
-        }
+        symbols.resize(token.size());
+        spell_bytes(token, 0, symbols.data());
       } else {
         bool known = true;
         for (size_t at = 0; at < token.size() && known;) {
@@ -191,7 +194,7 @@ void BpeModel::index_whole_words() {
   const std::vector<std::string>& tokens = as_bytes_ ? bytes_ : parts_.tokens;
   if (parts_.ignore_merges) return;
   const std::vector<bool> makeable = makeable_tokens();
-  whole_ = PieceTable(tokens.size());
+  whole_ = TokenTable(tokens.size());
   whole_.insert_all(tokens, [&](size_t id) { return makeable[id]; });
 }
 
@@ -204,9 +207,9 @@ void BpeModel::find_word_starts() {
   });
 }
 
-size_t BpeModel::part_at(std::string_view word, size_t at) const {
+size_t BpeModel::split_at(std::string_view word, size_t at) const {
   if (!cuts_at_space_) return word.size();
-  while (at > 0 && at < word.size() && (word[at] & '\xC0') == '\x80') --at;  // a mark is not to be cut
+  while (at > 0 && at < word.size() && is_continuation(word[at])) --at;  // a mark is not to be cut
   return marked_word_end(word, at, word.size());
 }
 
@@ -234,20 +237,21 @@ void BpeModel::encode_words(std::string_view text, std::span<const ByteSpan> wor
   constexpr size_t kAtOnce = 16;
   const char* const text_end = text.data() + text.size();
   WordCache& cache = WordCache::local();
-  PieceKey keys[kAtOnce];
+  WordKey keys[kAtOnce];
   for (size_t first = 0; first < words.size(); first += kAtOnce) {
     const size_t count = std::min(kAtOnce, words.size() - first);
     for (size_t i = 0; i < count; ++i) {
       const ByteSpan word = words[first + i];
       const size_t size = word.end - word.begin;
-      if (size > PieceKey::kLongest) continue;
-      keys[i] = PieceKey::of(text.substr(word.begin, size), text_end);
+      if (size > WordKey::kLongest) continue;
+      keys[i] = WordKey::of(text.substr(word.begin, size), text_end);
       cache.prefetch(keys[i]);
     }
     for (size_t i = 0; i < count; ++i) {
       const ByteSpan word = words[first + i];
-      if (word.end - word.begin > PieceKey::kLongest) {
-        encode_long(text, word, tokens);
+      const std::string_view bytes = text.substr(word.begin, word.end - word.begin);
+      if (bytes.size() > WordKey::kLongest) {
+        encode_word(text, word, whole_words().find(bytes), tokens);
         continue;
       }
       WordCache::Entry& entry = cache.at(keys[i]);
@@ -256,27 +260,19 @@ void BpeModel::encode_words(std::string_view text, std::span<const ByteSpan> wor
         continue;
       }
       const size_t before = tokens.size();
-      if (const int32_t id = whole_words().find(keys[i]); id >= 0) {
-        tokens.push_back({id, word.begin, word.end});
-      } else {
-        encode_merging(text, word, tokens);
-      }
+      encode_word(text, word, whole_words().find(keys[i]), tokens);
       // The ends in a cached word tell where its tokens begin, unless affixes made tokens of no bytes.
       if (!affixed_) entry.keep(keys[i], serial_, tokens, before, word.begin);
     }
   }
 }
 
-void BpeModel::encode_long(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const {
-  if (const int32_t id = whole_words().find(text.substr(word.begin, word.end - word.begin)); id >= 0) {
-    tokens.push_back({id, word.begin, word.end});
-  } else {
-    encode_merging(text, word, tokens);
-  }
-}
-
-void BpeModel::encode_merging(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const {
-  if (as_bytes_) {
+// `whole` is the token that all of the word becomes, or -1.
+void BpeModel::encode_word(std::string_view text, ByteSpan word, int32_t whole,
+                           std::vector<Token>& tokens) const {
+  if (whole >= 0) {
+    tokens.push_back({whole, word.begin, word.end});
+  } else if (as_bytes_) {
     encode_bytes(text, word, tokens);
   } else {
     encode_characters(text, word, tokens);
@@ -292,13 +288,9 @@ void BpeModel::encode_bytes(std::string_view text, ByteSpan word, std::vector<To
     many.resize(size);
     symbols = many.data();
   }
-  for (uint32_t at = word.begin; at < word.end; ++at) {
-    symbols[at - word.begin] = {byte_ids_[static_cast<unsigned char>(text[at])], at};
-  }
+  spell_bytes(text.substr(word.begin, size), word.begin, symbols);
   const size_t count = merges_->apply(symbols, size);
-  for (size_t i = 0; i < count; ++i) {
-    tokens.push_back({symbols[i].id, symbols[i].begin, i + 1 < count ? symbols[i + 1].begin : word.end});
-  }
+  append({symbols, count}, word.end, tokens);
 }
 
 // The symbols that merging begins with: characters, bytes of characters that are no token, unknowns.
@@ -348,9 +340,7 @@ void BpeModel::encode_characters(std::string_view text, ByteSpan word, std::vect
   symbols.clear();
   spell(text, word, symbols);
   const size_t count = merges_->apply(symbols.data(), symbols.size());
-  for (size_t i = 0; i < count; ++i) {
-    tokens.push_back({symbols[i].id, symbols[i].begin, i + 1 < count ? symbols[i + 1].begin : word.end});
-  }
+  append({symbols.data(), count}, word.end, tokens);
 }
 
 }  // namespace gradus

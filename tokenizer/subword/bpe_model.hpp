@@ -4,7 +4,7 @@
 #include <memory>
 #include <optional>
 
-#include "tokenizer/lookup/piece_table.hpp"
+#include "tokenizer/lookup/token_table.hpp"
 #include "tokenizer/subword/bpe_merges.hpp"
 #include "tokenizer/subword/subword_model.hpp"
 #include "tokenizer/text/space_mark.hpp"
@@ -46,9 +46,10 @@ class BpeModel final : public SubwordModel {
   static std::shared_ptr<const BpeModel> read(const Json& model, bool byte_level);
 
   std::string type() const override { return "BPE"; }
+  std::string kind() const override { return parts_.byte_level ? "bpe" : "spm-bpe"; }
   void encode(std::string_view text, std::span<const ByteSpan> words,
               std::vector<Token>& tokens) const override;
-  size_t part_at(std::string_view word, size_t at) const override;
+  size_t split_at(std::string_view word, size_t at) const override;
   const std::vector<std::string>& tokens() const override { return parts_.tokens; }
   std::optional<int32_t> find(std::string_view token) const override;
   std::string unknown_token() const override { return parts_.unk_token; }
@@ -66,13 +67,16 @@ class BpeModel final : public SubwordModel {
   void index_whole_words();
   void find_word_starts();
   // The tokens that a word equal to them becomes.
-  const PieceTable& whole_words() const { return parts_.ignore_merges && !affixed_ ? symbols_ : whole_; }
+  const TokenTable& whole_words() const { return parts_.ignore_merges && !affixed_ ? symbols_ : whole_; }
   std::vector<bool> makeable_tokens() const;
   void encode_words(std::string_view text, std::span<const ByteSpan> words, std::vector<Token>& tokens) const;
-  void encode_long(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
-  void encode_merging(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
+  void encode_word(std::string_view text, ByteSpan word, int32_t whole, std::vector<Token>& tokens) const;
   void encode_bytes(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
   void encode_characters(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
+  // Writes a symbol for each byte; the first one begins at `begin`.
+  void spell_bytes(std::string_view bytes, uint32_t begin, BpeSymbol* symbols) const {
+    for (const char byte : bytes) *symbols++ = {byte_ids_[static_cast<unsigned char>(byte)], begin++};
+  }
   void spell(std::string_view text, ByteSpan word, std::vector<BpeSymbol>& symbols) const;
 
   BpeParts parts_;
@@ -84,9 +88,9 @@ class BpeModel final : public SubwordModel {
   int32_t unk_id_ = -1;
   std::array<int32_t, 256> fallback_ids_{};
   std::optional<BpeMerges> merges_;
-  PieceTable names_;    // of tokens that are not bytes
-  PieceTable symbols_;  // the tokens that words can come to
-  PieceTable whole_;    // the tokens that the merges make of a word equal to them; see whole_words()
+  TokenTable names_;    // of tokens that are not bytes
+  TokenTable symbols_;  // the tokens that words can come to
+  TokenTable whole_;    // the tokens that the merges make of a word equal to them; see whole_words()
   // Whether no merge joins a token that does not end in U+2581 to one that begins with it; then a long text without
   // words can be cut there, as nothing can merge across.
   bool cuts_at_space_ = false;

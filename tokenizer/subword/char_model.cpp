@@ -1,10 +1,10 @@
 #include "tokenizer/subword/char_model.hpp"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "tensor/error.hpp"
-#include "tokenizer/text/json_parts.hpp"
+#include "tokenizer/text/byte_alphabet.hpp"
+#include "tokenizer/text/json_fields.hpp"
 #include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
@@ -17,10 +17,8 @@ constexpr std::string_view kNoSuchToken = "<unk>";
 int read_char(const char* op, std::string_view text, size_t at, char32_t& c) {
   const int length = decode_utf8(text.data() + at, text.data() + text.size(), c);
   if (length == 0) [[unlikely]] {
-    char byte[8];
-    std::snprintf(byte, sizeof byte, "0x%02X", static_cast<unsigned>(static_cast<unsigned char>(text[at])));
-    fail_world(op, ": a tokenizer of characters needs text in UTF-8; byte ", byte, " at offset ", at,
-               " begins no character; convert the text, or use byte or bpe:N");
+    fail_world(op, ": a tokenizer of characters needs text in UTF-8; byte ", hex_byte(text[at]),
+               " at offset ", at, " begins no character; convert the text, or use byte or bpe:N");
   }
   return length;
 }
@@ -37,7 +35,7 @@ CharModel::CharModel(const std::vector<char32_t>& alphabet) : tokens_(alphabet.s
 }
 
 std::shared_ptr<const CharModel> CharModel::train(std::string_view text) {
-  std::vector<bool> seen(0x110000, false);
+  std::vector<bool> seen(kCodePoints, false);
   for (size_t at = 0; at < text.size();) {
     char32_t c = 0;
     at += static_cast<size_t>(read_char("train_char", text, at, c));
@@ -57,11 +55,9 @@ std::shared_ptr<const CharModel> CharModel::read(const Json& model) {
   const std::vector<std::string> tokens = read_json_vocabulary(model.at("vocab"));
   std::vector<char32_t> alphabet;
   for (const std::string& token : tokens) {
-    char32_t c = 0;
-    const int length = decode_utf8(token.data(), token.data() + token.size(), c);
-    if (length == 0 || static_cast<size_t>(length) != token.size()) return nullptr;
-    if (token == model.at("unk_token").as_string()) return nullptr;
-    alphabet.push_back(c);
+    const std::optional<char32_t> c = single_char(token);
+    if (!c || token == model.at("unk_token").as_string()) return nullptr;
+    alphabet.push_back(*c);
   }
   return std::make_shared<const CharModel>(alphabet);
 }
@@ -84,11 +80,8 @@ void CharModel::encode(std::string_view text, std::span<const ByteSpan> words,
 }
 
 std::optional<int32_t> CharModel::find(std::string_view token) const {
-  char32_t c = 0;
-  const int length = decode_utf8(token.data(), token.data() + token.size(), c);
-  if (length == 0 || static_cast<size_t>(length) != token.size() || c >= ids_.size() || ids_[c] < 0)
-    return std::nullopt;
-  return ids_[c];
+  const std::optional<char32_t> c = single_char(token);
+  return c && *c < ids_.size() && ids_[*c] >= 0 ? std::optional(ids_[*c]) : std::nullopt;
 }
 
 Json CharModel::to_json() const {

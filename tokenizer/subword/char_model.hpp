@@ -23,6 +23,7 @@ class CharModel final : public SubwordModel {
   static std::shared_ptr<const CharModel> read(const Json& model);
 
   std::string type() const override { return "WordLevel"; }
+  std::string kind() const override { return "char"; }
   void encode(std::string_view text, std::span<const ByteSpan> words,
               std::vector<Token>& tokens) const override;
   const std::vector<std::string>& tokens() const override { return tokens_; }

@@ -30,15 +30,18 @@ class SubwordModel {
   /// The type as a tokenizer.json names it: "BPE", "Unigram", "WordPiece" or "WordLevel".
   virtual std::string type() const = 0;
 
+  /// What Tokenizer::kind() calls it, without its size: "bpe".
+  virtual std::string kind() const = 0;
+
   /// Appends the tokens of some words of a text, word by word; no token reaches over a word's ends.
   /// note: a word that the model cannot represent is an error (std::runtime_error) that says which character and at
   ///       which byte of `text`. May be called from any number of threads. Called with many words at once.
   virtual void encode(std::string_view text, std::span<const ByteSpan> words,
                       std::vector<Token>& tokens) const = 0;
 
-  /// Where a long word may be parted: a place at or after `at` where encoding the two sides apart from each other gives the
+  /// Where a long word may be split: a place at or after `at` where encoding the two sides apart from each other gives the
   /// tokens of the whole; the word's size where none is known.
-  virtual size_t part_at(std::string_view word, [[maybe_unused]] size_t at) const { return word.size(); }
+  virtual size_t split_at(std::string_view word, [[maybe_unused]] size_t at) const { return word.size(); }
 
   /// The tokens by id, as the file writes them ("\u0120king", "##ing"). note: added tokens are not among them.
   virtual const std::vector<std::string>& tokens() const = 0;

@@ -83,7 +83,7 @@ size_t UnigramModel::search(std::string_view word, double before, std::vector<Be
 std::optional<UnigramModel::Outlook> UnigramModel::look_out(std::string_view word,
                                                             std::vector<Best>& best) const {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  double leads[PieceKey::kLongest + kSpaceText.size() + 1];
+  double leads[WordKey::kLongest + kSpaceText.size() + 1];
   Outlook outlook = {kInfinity, 0, 0};
   best[0] = {0, 0, Trie::kNone};
   leads[0] = kInfinity;
@@ -143,7 +143,7 @@ class UnigramModel::Encoder {
 
   struct Part {
     ByteSpan span;
-    PieceKey key;
+    WordKey key;
     bool begins_word;
     bool is_short;
   };
@@ -153,9 +153,9 @@ class UnigramModel::Encoder {
     const bool after_space = all.starts_with(kSpaceText);
     const std::string_view rest = all.substr(after_space ? kSpaceText.size() : 0);
     Part& part = parts_[count_++];
-    part = {span, {}, begins_word, rest.size() <= PieceKey::kLongest};
+    part = {span, {}, begins_word, rest.size() <= WordKey::kLongest};
     if (part.is_short) {
-      part.key = PieceKey::of(rest, text_.data() + text_.size());
+      part.key = WordKey::of(rest, text_.data() + text_.size());
       if (after_space) part.key.high |= kAfterSpace;
       cache_.prefetch(part.key);
     }

@@ -9,6 +9,7 @@
 #include "tensor/error.hpp"
 #include "tokenizer/subword/word_cache.hpp"
 #include "tokenizer/text/byte_alphabet.hpp"
+#include "tokenizer/text/json_fields.hpp"
 #include "tokenizer/text/space_mark.hpp"
 #include "tokenizer/text/unicode.hpp"
 
@@ -21,17 +22,6 @@ using PieceType = UnigramModel::PieceType;
 
 // Sums of 2^32 such scores are still finite, in floats too.
 constexpr double kLargestScore = 1e28;
-constexpr float kUnknownPenalty = 10;
-
-bool is_utf8(std::string_view text) {
-  char32_t c;
-  for (const char *at = text.data(), *end = at + text.size(); at < end;) {
-    const int bytes = decode_utf8(at, end, c);
-    if (bytes == 0) return false;
-    at += bytes;
-  }
-  return true;
-}
 
 constexpr int kLargestPower = 308;
 
@@ -104,7 +94,7 @@ void UnigramModel::check_pieces() const {
   check(types_.empty() || types_.size() == tokens_.size(), "Unigram: there must be a type for each of the ",
         tokens_.size(), " pieces; there are ", types_.size());
   for (size_t id = 0; id < tokens_.size(); ++id) {
-    check(is_utf8(tokens_[id]), "Unigram: pieces must be UTF-8; piece ", id, " is not");
+    check(all_utf8(tokens_[id]), "Unigram: pieces must be UTF-8; piece ", id, " is not");
     check(std::abs(scores_[id]) <= kLargestScore, "Unigram: scores must be numbers from ", -kLargestScore,
           " to ", kLargestScore, "; piece ", id, " has ", scores_[id]);
   }
@@ -188,40 +178,29 @@ std::shared_ptr<const SubwordModel> UnigramModel::without(std::span<const int32_
 }
 
 std::shared_ptr<const UnigramModel> UnigramModel::read(const Json& model) {
+  check_json_keys(model, {"type", "unk_id", "vocab", "byte_fallback"});
+  const Json::Array& vocab = model.at("vocab").as_array();
   std::vector<std::pair<std::string, double>> pieces;
-  std::optional<int32_t> unk_id;
-  bool byte_fallback = false;
-  model.at("vocab");
-  for (const auto& [key, value] : model.as_object()) {
-    if (key == "type") {
-      check_world(value.as_string() == "Unigram", value.path(), ": must be \"Unigram\"; it is \"",
-                  value.as_string(), "\"");
-    } else if (key == "unk_id") {
-      if (value.is_null()) continue;
-      const int64_t id = value.as_integer();
-      check_world(id >= 0 && id < std::ssize(model.at("vocab").as_array()), value.path(),
-                  ": must be the id of a piece of vocab; it is ", id, ", and vocab has ",
-                  model.at("vocab").as_array().size(), " pieces");
-      unk_id = static_cast<int32_t>(id);
-    } else if (key == "byte_fallback") {
-      byte_fallback = value.as_boolean();
-    } else if (key == "vocab") {
-      pieces.reserve(value.as_array().size());
-      for (const Json& entry : value.as_array()) {
-        const Json::Array& pair = entry.as_array();
-        check_world(pair.size() == 2, entry.path(), ": must be a piece and its score; it has ", pair.size(),
-                    " values");
-        const double score = pair[1].as_number();
-        check_world(std::abs(score) <= kLargestScore, pair[1].path(), ": must be from ", -kLargestScore,
-                    " to ", kLargestScore, "; it is ", score);
-        pieces.emplace_back(pair[0].as_string(), score);
-      }
-    } else {
-      fail_world(value.path(),
-                 ": no such key of a Unigram model is known; use a newer version, or take it out");
-    }
+  pieces.reserve(vocab.size());
+  for (const Json& entry : vocab) {
+    const Json::Array& pair = entry.as_array();
+    check_world(pair.size() == 2, entry.path(), ": must be a piece and its score; it has ", pair.size(),
+                " values");
+    const double score = pair[1].as_number();
+    check_world(std::abs(score) <= kLargestScore, pair[1].path(), ": must be from ", -kLargestScore, " to ",
+                kLargestScore, "; it is ", score);
+    pieces.emplace_back(pair[0].as_string(), score);
   }
-  return std::make_shared<const UnigramModel>(std::move(pieces), unk_id, byte_fallback);
+  std::optional<int32_t> unk_id;
+  if (const Json* value = find_value(model, "unk_id")) {
+    const int64_t id = value->as_integer();
+    check_world(id >= 0 && id < std::ssize(vocab), value->path(),
+                ": must be the id of a piece of vocab; it is ", id, ", and vocab has ", vocab.size(),
+                " pieces");
+    unk_id = static_cast<int32_t>(id);
+  }
+  return std::make_shared<const UnigramModel>(std::move(pieces), unk_id,
+                                              boolean_or(model, "byte_fallback", false));
 }
 
 Json UnigramModel::to_json() const {

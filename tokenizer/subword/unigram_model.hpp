@@ -31,8 +31,11 @@ class UnigramModel final : public SubwordModel {
   ///       gives user-defined pieces (length in bytes · largest score − 0.1).
   enum class Arithmetic { float64, float32 };
 
-  /// What a piece is, as a SentencePiece model says it. Only normal and user-defined pieces are found in texts.
-  enum class PieceType : uint8_t { normal, unknown, control, user_defined, unused, byte };
+  /// What a piece is, by the numbers of a SentencePiece model. Only normal and user-defined pieces are found in texts.
+  enum class PieceType : uint8_t { normal = 1, unknown, control, user_defined, unused, byte };
+
+  /// How much less than the least likely piece a character without a piece of its own scores.
+  static constexpr float kUnknownPenalty = 10;
 
   /// The pieces by id, each with its score.
   /// note: with `byte_fallback` what is unknown becomes the pieces <0x00> to <0xFF> of its bytes, if there are such for all
@@ -47,6 +50,7 @@ class UnigramModel final : public SubwordModel {
   static std::shared_ptr<const UnigramModel> read(const Json& model);
 
   std::string type() const override { return "Unigram"; }
+  std::string kind() const override { return "unigram"; }
   void encode(std::string_view text, std::span<const ByteSpan> words,
               std::vector<Token>& tokens) const override;
   const std::vector<std::string>& tokens() const override { return tokens_; }
@@ -61,11 +65,8 @@ class UnigramModel final : public SubwordModel {
   std::shared_ptr<const SubwordModel> without(std::span<const int32_t> tokens) const override;
 
   const std::vector<double>& scores() const { return scores_; }
-  /// Empty where all are normal.
-  const std::vector<PieceType>& types() const { return types_; }
   std::optional<int32_t> unk_id() const { return unk_id_; }
   bool byte_fallback() const { return byte_fallback_; }
-  Arithmetic arithmetic() const { return arithmetic_; }
 
  private:
   // A piece as the search meets it.

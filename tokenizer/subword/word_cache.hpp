@@ -5,25 +5,25 @@
 #include <cstdint>
 #include <vector>
 
-#include "tokenizer/lookup/piece_table.hpp"
+#include "tokenizer/lookup/token_table.hpp"
 #include "tokenizer/subword/subword_model.hpp"
 
 namespace gradus {
 
-/// Words of at most PieceKey::kLongest bytes with their tokens: one a cache line, the newest of its place. Most words of a
+/// Words of at most WordKey::kLongest bytes with their tokens: one a cache line, the newest of its place. Most words of a
 /// text are few words again and again, whose entries stay near the processor, where no vocabulary would.
 class WordCache {
  public:
   static constexpr size_t kMostTokens = 7;
 
   struct alignas(64) Entry {
-    PieceKey key;
+    WordKey key;
     uint64_t owner = 0;  // a model's serial, see new_serial()
     float note = 0;      // whatever the owner must know to use the entry
     int32_t ids[kMostTokens];
     uint8_t ends[kMostTokens];  // in the word; the last is its length
 
-    bool is(const PieceKey& word, uint64_t serial) const { return key == word && owner == serial; }
+    bool is(const WordKey& word, uint64_t serial) const { return key == word && owner == serial; }
 
     /// Appends the tokens of the word, which stands at `begin` to `end` now.
     void append_to(std::vector<Token>& tokens, uint32_t begin, uint32_t end) const {
@@ -37,7 +37,7 @@ class WordCache {
 
     /// Keeps the tokens from `from` on, which must be those of the word at `begin`, side by side; where they are too many
     /// everything stays as it is.
-    void keep(const PieceKey& word, uint64_t serial, const std::vector<Token>& tokens, size_t from,
+    void keep(const WordKey& word, uint64_t serial, const std::vector<Token>& tokens, size_t from,
               uint32_t begin, float what_to_know = 0) {
       if (tokens.size() - from > kMostTokens) return;
       note = what_to_know;
@@ -62,8 +62,8 @@ class WordCache {
     return ++last;
   }
 
-  Entry& at(const PieceKey& key) { return entries_[key.hash() >> (64 - kBits)]; }
-  void prefetch(const PieceKey& key) { __builtin_prefetch(&at(key)); }
+  Entry& at(const WordKey& key) { return entries_[key.hash() >> (64 - kBits)]; }
+  void prefetch(const WordKey& key) { __builtin_prefetch(&at(key)); }
 
  private:
   static constexpr int kBits = 15;

@@ -1,41 +1,16 @@
 #include "tokenizer/subword/word_level_model.hpp"
 
-#include <algorithm>
-
 #include "tensor/error.hpp"
-#include "tokenizer/text/json_parts.hpp"
+#include "tokenizer/text/json_fields.hpp"
+#include "tokenizer/text/strings.hpp"
 #include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
 
-namespace {
-
-// The first byte of a text that begins no character, or its size.
-size_t utf8_end(std::string_view text) {
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  char32_t c;
-  while (at < end) {
-    const int bytes = decode_utf8(at, end, c);
-    if (bytes == 0) break;
-    at += bytes;
-  }
-  return static_cast<size_t>(at - text.data());
-}
-
-}  // namespace
-
 void detail::check_utf8_word(std::string_view model, std::string_view text, ByteSpan word) {
-  const size_t valid = utf8_end(text.substr(word.begin, word.end - word.begin));
+  const size_t valid = utf8_prefix(text.substr(word.begin, word.end - word.begin));
   check_world(valid == word.end - word.begin, model, ": the text must be UTF-8; byte ", word.begin + valid,
               " begins no character; convert it first");
-}
-
-std::string detail::quoted(std::string_view word) {
-  constexpr size_t kShown = 40;
-  if (word.size() <= kShown) return '"' + std::string(word) + '"';
-  const size_t cut = kShown - static_cast<size_t>(incomplete_utf8_tail(word.substr(0, kShown)));
-  return '"' + std::string(word.substr(0, cut)) + "…\" (" + std::to_string(word.size()) + " bytes)";
 }
 
 WordVocabulary::WordVocabulary(std::vector<std::string> tokens)
@@ -43,9 +18,9 @@ WordVocabulary::WordVocabulary(std::vector<std::string> tokens)
   for (size_t id = 0; id < tokens_.size(); ++id) {
     const std::string& token = tokens_[id];
     if (token.empty()) continue;
-    check(utf8_end(token) == token.size(), "vocabulary: tokens must be UTF-8; token ", id, " is not");
+    check(all_utf8(token), "vocabulary: tokens must be UTF-8; token ", id, " is not");
     check(trie_.find(token) == static_cast<int32_t>(id), "vocabulary: tokens must differ; ",
-          detail::quoted(token), " has the ids ", id, " and ", trie_.find(token));
+          shown_text(token), " has the ids ", id, " and ", trie_.find(token));
   }
 }
 
@@ -57,13 +32,7 @@ WordVocabulary WordVocabulary::read(const Json& vocab) {
 }
 
 Json WordVocabulary::to_json() const {
-  Json::Object members;
-  members.reserve(tokens_.size());
-  for (size_t id = 0; id < tokens_.size(); ++id) {
-    if (tokens_[id].empty() && static_cast<int32_t>(id) != empty_id_) continue;
-    members.emplace_back(tokens_[id], Json(static_cast<int64_t>(id)));
-  }
-  return Json::object(std::move(members));
+  return json_vocabulary(tokens_, empty_id_ == Trie::kNone ? std::nullopt : std::optional(empty_id_));
 }
 
 std::optional<WordVocabulary> WordVocabulary::without(std::span<const int32_t> ids) const {
@@ -102,9 +71,8 @@ void WordLevelModel::encode(std::string_view text, std::span<const ByteSpan> wor
     if (id == Trie::kNone) {
       detail::check_utf8_word("WordLevel", text, word);
       check_world(unk_id_.has_value(),
-                  "WordLevel: every word must be a token, as there is no unknown token; ",
-                  detail::quoted(bytes), " at byte ", word.begin,
-                  " is none; remove it, or use a tokenizer that knows it");
+                  "WordLevel: every word must be a token, as there is no unknown token; ", shown_text(bytes),
+                  " at byte ", word.begin, " is none; remove it, or use a tokenizer that knows it");
       id = *unk_id_;
     }
     tokens.push_back({id, word.begin, word.end});
@@ -112,13 +80,7 @@ void WordLevelModel::encode(std::string_view text, std::span<const ByteSpan> wor
 }
 
 std::shared_ptr<const WordLevelModel> WordLevelModel::read(const Json& model) {
-  for (const auto& [key, value] : model.as_object()) {
-    if (key == "vocab" || key == "unk_token") continue;
-    check_world(key == "type", value.path(),
-                ": no such key of a WordLevel model is known; use a newer version, or take it out");
-    check_world(value.as_string() == "WordLevel", value.path(), ": must be \"WordLevel\"; it is ",
-                detail::quoted(value.as_string()));
-  }
+  check_json_keys(model, {"type", "vocab", "unk_token"});
   return std::make_shared<const WordLevelModel>(WordVocabulary::read(model.at("vocab")),
                                                 model.at("unk_token").as_string());
 }

@@ -50,6 +50,7 @@ class WordLevelModel final : public SubwordModel {
   static std::shared_ptr<const WordLevelModel> read(const Json& model);
 
   std::string type() const override { return "WordLevel"; }
+  std::string kind() const override { return "words"; }
   void encode(std::string_view text, std::span<const ByteSpan> words,
               std::vector<Token>& tokens) const override;
   const std::vector<std::string>& tokens() const override { return vocabulary_.tokens(); }
@@ -59,7 +60,6 @@ class WordLevelModel final : public SubwordModel {
 
   /// The id of a token, or nothing where there is none.
   std::optional<int32_t> find(std::string_view token) const override { return vocabulary_.find(token); }
-  const std::string& unk_token() const { return unk_token_; }
 
  private:
   WordVocabulary vocabulary_;
@@ -70,8 +70,6 @@ class WordLevelModel final : public SubwordModel {
 namespace detail {
 /// An error (std::runtime_error) that names the byte of `text` at which a word is not UTF-8, if it is not.
 void check_utf8_word(std::string_view model, std::string_view text, ByteSpan word);
-/// A word for an error message: shortened, in quotation marks.
-std::string quoted(std::string_view word);
 }  // namespace detail
 
 }  // namespace gradus

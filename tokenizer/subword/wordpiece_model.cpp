@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include "tensor/error.hpp"
+#include "tokenizer/text/json_fields.hpp"
+#include "tokenizer/text/strings.hpp"
+#include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
 
@@ -10,12 +13,6 @@ namespace {
 
 // Tokens of more bytes make it worth finding them in one pass: reading on in vain could cost as much for every byte.
 constexpr size_t kLongToken = 256;
-
-size_t count_chars(std::string_view text) {
-  size_t chars = 0;
-  for (const char byte : text) chars += (static_cast<unsigned char>(byte) & 0xC0) != 0x80;
-  return chars;
-}
 
 }  // namespace
 
@@ -98,8 +95,8 @@ bool WordPieceModel::append_long(std::string_view text, ByteSpan word, std::vect
 void WordPieceModel::append_unknown(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const {
   detail::check_utf8_word("WordPiece", text, word);
   check_world(unk_id_.has_value(), "WordPiece: every word must be made of tokens, as the unknown token ",
-              detail::quoted(options_.unk_token), " has no id; ",
-              detail::quoted(text.substr(word.begin, word.end - word.begin)), " at byte ", word.begin,
+              shown_text(options_.unk_token), " has no id; ",
+              shown_text(text.substr(word.begin, word.end - word.begin)), " at byte ", word.begin,
               " is not; remove it, or use a tokenizer that knows it");
   tokens.push_back({*unk_id_, word.begin, word.end});
 }
@@ -117,26 +114,10 @@ void WordPieceModel::encode(std::string_view text, std::span<const ByteSpan> wor
 }
 
 std::shared_ptr<const WordPieceModel> WordPieceModel::read(const Json& model) {
-  Options options;
-  for (const auto& [key, value] : model.as_object()) {
-    if (key == "type") {
-      check_world(value.as_string() == "WordPiece", value.path(), ": must be \"WordPiece\"; it is ",
-                  detail::quoted(value.as_string()));
-    } else if (key == "unk_token") {
-      options.unk_token = value.as_string();
-    } else if (key == "continuing_subword_prefix") {
-      options.continuing_subword_prefix = value.as_string();
-    } else if (key == "max_input_chars_per_word") {
-      options.max_input_chars_per_word = value.as_integer();
-      check_world(options.max_input_chars_per_word >= 0, value.path(), ": must not be negative; it is ",
-                  options.max_input_chars_per_word);
-    } else {
-      check_world(key == "vocab", value.path(),
-                  ": no such key of a WordPiece model is known; use a newer version, or take it out");
-    }
-  }
-  for (const char* key : {"unk_token", "continuing_subword_prefix", "max_input_chars_per_word"})
-    model.at(key);
+  check_json_keys(model,
+                  {"type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"});
+  Options options{model.at("unk_token").as_string(), model.at("continuing_subword_prefix").as_string(),
+                  integer_within(model.at("max_input_chars_per_word"), 0, INT64_MAX)};
   return std::make_shared<const WordPieceModel>(WordVocabulary::read(model.at("vocab")), std::move(options));
 }
 

@@ -33,6 +33,7 @@ class WordPieceModel final : public SubwordModel {
   static std::shared_ptr<const WordPieceModel> read(const Json& model);
 
   std::string type() const override { return "WordPiece"; }
+  std::string kind() const override { return "wordpiece"; }
   /// note: where the unknown token itself has no id, an unknown word is an error.
   void encode(std::string_view text, std::span<const ByteSpan> words,
               std::vector<Token>& tokens) const override;
@@ -43,7 +44,6 @@ class WordPieceModel final : public SubwordModel {
 
   /// The id of a token, or nothing where there is none.
   std::optional<int32_t> find(std::string_view token) const override { return vocabulary_.find(token); }
-  const Options& options() const { return options_; }
 
  private:
   bool append_pieces(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;

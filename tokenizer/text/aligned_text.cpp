@@ -11,14 +11,6 @@ namespace gradus {
 
 namespace {
 
-bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
-
-// How long the character at `at` is; what is not UTF-8 counts as characters of one byte.
-size_t char_length(std::string_view text, size_t at) {
-  char32_t c;
-  return static_cast<size_t>(std::max(1, decode_utf8(text.data() + at, text.data() + text.size(), c)));
-}
-
 // The character that a byte is in.
 ByteSpan char_around(std::string_view text, size_t byte) {
   for (size_t back = 0; back <= std::min<size_t>(3, byte); ++back) {

@@ -59,11 +59,13 @@ std::optional<std::string> text_to_bytes(std::string_view text) {
   return bytes;
 }
 
-std::string byte_token(int byte) {
+std::string hex_byte(char byte) {
   char text[8];
-  std::snprintf(text, sizeof text, "<0x%02X>", static_cast<unsigned>(byte));
+  std::snprintf(text, sizeof text, "0x%02X", static_cast<unsigned>(static_cast<unsigned char>(byte)));
   return text;
 }
+
+std::string byte_token(int byte) { return "<" + hex_byte(static_cast<char>(byte)) + ">"; }
 
 std::optional<char> byte_of_token(std::string_view token) {
   if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>') return std::nullopt;
@@ -71,6 +73,11 @@ std::optional<char> byte_of_token(std::string_view token) {
   const auto [end, error] = std::from_chars(token.data() + 3, token.data() + 5, value, 16);
   if (error != std::errc() || end != token.data() + 5) return std::nullopt;
   return static_cast<char>(value);
+}
+
+bool is_byte_token(std::string_view text) {
+  const std::optional<char> byte = byte_of_token(text);
+  return byte && byte_token(*byte) == text;
 }
 
 }  // namespace gradus

@@ -20,9 +20,14 @@ std::string bytes_to_text(std::string_view bytes);
 /// The inverse of bytes_to_text; nothing where a character is outside the alphabet or the text is not UTF-8.
 std::optional<std::string> text_to_bytes(std::string_view text);
 
+/// A byte as errors show it: "0x0A".
+std::string hex_byte(char byte);
+
 /// What vocabularies of characters call a byte, which spells what has no token: "<0x0A>".
 std::string byte_token(int byte);
 /// The byte that is called so, in capital or small digits; nothing for any other text.
 std::optional<char> byte_of_token(std::string_view token);
+/// Whether a text is what byte_token() gives for some byte.
+bool is_byte_token(std::string_view text);
 
 }  // namespace gradus

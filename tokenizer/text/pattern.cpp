@@ -1,7 +1,5 @@
 #include "tokenizer/text/pattern.hpp"
 
-#include <algorithm>
-
 #include "tensor/error.hpp"
 #include "tokenizer/text/pattern_syntax.hpp"
 #include "tokenizer/text/unicode.hpp"
@@ -18,9 +16,7 @@ bool PatternMatches::next(size_t& begin, size_t& end) {
       last_end_ = end;
       return true;
     }
-    char32_t c = 0;
-    from_ +=
-        static_cast<size_t>(std::max(1, decode_utf8(text_.data() + end, text_.data() + text_.size(), c)));
+    from_ += char_length(text_, end);
   }
   from_ = text_.size() + 1;
   return false;

@@ -1,8 +1,8 @@
 #include "tokenizer/text/pattern_syntax.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -21,11 +21,30 @@ constexpr std::string_view kWordMembers =
     R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{24B6}-\x{24E9}\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189})";
 constexpr std::string_view kLatinNumberMembers = R"(\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE})";
 constexpr std::string_view kHexMembers = "0-9a-fA-F";
-constexpr std::string_view kAlphaMembers = R"(\p{Alphabetic})";
-constexpr std::string_view kAlnumMembers = R"(\p{Alphabetic}\p{Nd})";
 
 constexpr size_t kLongest = 65536;  // bytes of a regular expression: larger ones are attacks
 constexpr int kDeepest = 100;       // classes inside classes
+
+// What both \p{name} and [[:name:]] know, then what only the former does.
+struct NamedSet {
+  std::string_view name;
+  std::string_view members;
+};
+constexpr NamedSet kNamedSets[] = {
+    {"alpha", R"(\p{Alphabetic})"}, {"alnum", R"(\p{Alphabetic}\p{Nd})"},
+    {"digit", R"(\p{Nd})"},         {"space", kSpaceMembers},
+    {"word", kWordMembers},         {"xdigit", kHexMembers},
+    {"upper", R"(\p{Uppercase})"},  {"lower", R"(\p{Lowercase})"},
+    {"any", R"(\x{0}-\x{10FFFF})"}, {"ascii", R"(\x{0}-\x{7F})"},
+};
+constexpr size_t kPosixSets = 8;
+
+// nullptr where none of the first `count` is called so.
+const NamedSet* find_set(std::string_view name, size_t count) {
+  const auto* end = kNamedSets + count;
+  const auto* found = std::find_if(kNamedSets, end, [&](const NamedSet& set) { return set.name == name; });
+  return found == end ? nullptr : found;
+}
 
 bool is_ascii_letter(char32_t c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_ascii_digit(char32_t c) { return c >= '0' && c <= '9'; }
@@ -312,24 +331,10 @@ CharSet Translator::property(bool negated) {
   });
   if (!plain) refuse("the property " + std::string(name));
   const std::string key = comparable(name);
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 10> named = {{
-      {"any", R"(\x{0}-\x{10FFFF})"},
-      {"ascii", R"(\x{0}-\x{7F})"},
-      {"word", kWordMembers},
-      {"space", kSpaceMembers},
-      {"digit", R"(\p{Nd})"},
-      {"xdigit", kHexMembers},
-      {"alpha", kAlphaMembers},
-      {"alnum", kAlnumMembers},
-      {"upper", R"(\p{Uppercase})"},
-      {"lower", R"(\p{Lowercase})"},
-  }};
-  const auto* known =
-      std::find_if(named.begin(), named.end(), [&](const auto& entry) { return entry.first == key; });
   CharSet set;
   set.negated = negated;
-  if (known != named.end()) {
-    set.members = known->second;
+  if (const NamedSet* known = find_set(key, std::size(kNamedSets))) {
+    set.members = known->members;
   } else if (key.size() <= 2) {  // a general category
     set.members = R"(\p{)" + std::string(1, static_cast<char>(key[0] - 'a' + 'A')) + key.substr(1) + "}";
   } else {  // a script; without sc: PCRE2 would also match characters that scripts share
@@ -415,21 +420,10 @@ void Translator::escape() {
 CharSet Translator::posix_class() {
   const size_t close = regex_.find(":]", at_);
   const std::string name(regex_.substr(at_ + 2, close - at_ - 2));
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 8> named = {{
-      {"alpha", kAlphaMembers},
-      {"alnum", kAlnumMembers},
-      {"digit", R"(\p{Nd})"},
-      {"space", kSpaceMembers},
-      {"word", kWordMembers},
-      {"xdigit", kHexMembers},
-      {"upper", R"(\p{Uppercase})"},
-      {"lower", R"(\p{Lowercase})"},
-  }};
-  const auto* known =
-      std::find_if(named.begin(), named.end(), [&](const auto& entry) { return entry.first == name; });
-  if (known == named.end()) refuse("the class [:" + name + ":]");
+  const NamedSet* known = find_set(name, kPosixSets);
+  if (known == nullptr) refuse("the class [:" + name + ":]");
   at_ = close + 2;
-  return {std::string(known->second), false};
+  return {std::string(known->members), false};
 }
 
 // What follows a [ up to its ]: an expression that matches one character. `simple` gets its members where the class is

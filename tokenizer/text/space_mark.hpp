@@ -8,6 +8,7 @@ namespace gradus {
 
 /// What SentencePiece writes for a space: U+2581.
 /// note: an array, as each file may have a copy of a literal of its own, and a view that begins in one and ends in another.
+inline constexpr char32_t kSpaceMark = 0x2581;
 inline constexpr char kSpaceBytes[] = "\xE2\x96\x81";
 inline constexpr std::string_view kSpaceText(kSpaceBytes, sizeof kSpaceBytes - 1);
 

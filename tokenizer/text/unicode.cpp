@@ -14,7 +14,7 @@ namespace gradus {
 CharClass char_class(char32_t c) {
   // The controls that are White_Space: their category is Cc like that of any other control.
   if ((c >= 0x09 && c <= 0x0D) || c == 0x85) return CharClass::space;
-  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+  switch (static_cast<int>(utf8proc_category(static_cast<utf8proc_int32_t>(c)))) {
     case UTF8PROC_CATEGORY_LU:
     case UTF8PROC_CATEGORY_LL:
     case UTF8PROC_CATEGORY_LT:
@@ -60,8 +60,6 @@ Lead lead_of(unsigned char byte) {
   return {};
 }
 
-bool is_continuation(unsigned char byte) { return (byte & 0xC0) == 0x80; }
-
 }  // namespace
 
 int decode_utf8(const char* at, const char* end, char32_t& c) {
@@ -76,11 +74,34 @@ int decode_utf8(const char* at, const char* end, char32_t& c) {
   if (byte(1) < lead.low || byte(1) > lead.high) return 0;
   char32_t value = (byte(0) & (0x7Fu >> lead.length)) << 6 | (byte(1) & 0x3Fu);
   for (int i = 2; i < lead.length; ++i) {
-    if (!is_continuation(byte(i))) return 0;
+    if (!is_continuation(at[i])) return 0;
     value = value << 6 | (byte(i) & 0x3Fu);
   }
   c = value;
   return lead.length;
+}
+
+int decode_last_utf8(std::string_view text, char32_t& c) {
+  if (text.empty()) return 0;
+  const char* const end = text.data() + text.size();
+  const char* at = end - 1;
+  while (at > text.data() && end - at < 4 && is_continuation(*at)) --at;
+  char32_t last = 0;
+  const int length = decode_utf8(at, end, last);
+  if (length == 0 || at + length != end) return 0;
+  c = last;
+  return length;
+}
+
+size_t char_length(std::string_view text, size_t at) {
+  char32_t c = 0;
+  return static_cast<size_t>(std::max(1, decode_utf8(text.data() + at, text.data() + text.size(), c)));
+}
+
+std::optional<char32_t> single_char(std::string_view text) {
+  char32_t c = 0;
+  const int length = decode_utf8(text.data(), text.data() + text.size(), c);
+  return length > 0 && static_cast<size_t>(length) == text.size() ? std::optional(c) : std::nullopt;
 }
 
 void append_utf8(char32_t c, std::string& out) {
@@ -104,9 +125,9 @@ void append_utf8(char32_t c, std::string& out) {
 
 int64_t incomplete_utf8_tail(std::string_view bytes) {
   for (size_t back = 1; back <= 3 && back <= bytes.size(); ++back) {
-    const auto byte = static_cast<unsigned char>(bytes[bytes.size() - back]);
+    const char byte = bytes[bytes.size() - back];
     if (is_continuation(byte)) continue;
-    const Lead lead = lead_of(byte);
+    const Lead lead = lead_of(static_cast<unsigned char>(byte));
     if (static_cast<size_t>(lead.length) <= back) return 0;
     if (back >= 2) {
       const auto second = static_cast<unsigned char>(bytes[bytes.size() - back + 1]);
@@ -163,6 +184,18 @@ size_t ascii_prefix(std::string_view text) {
     if ((eight & 0x8080808080808080u) != 0) break;
   }
   while (at < text.size() && static_cast<unsigned char>(text[at]) < 0x80) ++at;
+  return at;
+}
+
+size_t utf8_prefix(std::string_view text) {
+  size_t at = ascii_prefix(text);
+  while (at < text.size()) {
+    char32_t c;
+    const int length = decode_utf8(text.data() + at, text.data() + text.size(), c);
+    if (length == 0) break;
+    at += static_cast<size_t>(length);
+    at += ascii_prefix(text.substr(at));
+  }
   return at;
 }
 
@@ -233,7 +266,6 @@ constexpr char32_t kHangulLCount = 19, kHangulVCount = 21, kHangulTCount = 28;
 constexpr char32_t kHangulSCount = kHangulLCount * kHangulVCount * kHangulTCount;
 bool is_hangul(char32_t c) { return c - kHangulS < kHangulSCount; }
 
-constexpr char32_t kCodePoints = 0x110000;
 constexpr size_t kPage = 256;
 
 bool is_compatible(NormalForm form) { return form == NormalForm::nfkc || form == NormalForm::nfkd; }

@@ -1,11 +1,17 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace gradus {
+
+/// Code points are below it.
+inline constexpr char32_t kCodePoints = 0x110000;
 
 /// What the tokenizers need to know about a character.
 /// note: Unicode general categories: letter is L, mark is M, digit is Nd, number is Nl and No; space is White_Space
@@ -54,6 +60,26 @@ Category category(char32_t c);
 /// note: strict: overlong forms, surrogates, values above U+10FFFF and characters cut by `end` are not UTF-8.
 int decode_utf8(const char* at, const char* end, char32_t& c);
 
+/// The same of the character that ends where a text does.
+int decode_last_utf8(std::string_view text, char32_t& c);
+
+/// How many bytes the character at text[at] has; what is not UTF-8 counts as characters of one byte.
+size_t char_length(std::string_view text, size_t at);
+
+/// The one character that a text is; nothing where it is none, several or not UTF-8.
+std::optional<char32_t> single_char(std::string_view text);
+
+/// Whether a byte of UTF-8 goes on with a character that one before it begins.
+inline bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+/// How many characters a text in UTF-8 has.
+inline size_t count_chars(std::string_view text) {
+  return text.size() - static_cast<size_t>(std::count_if(text.begin(), text.end(), is_continuation));
+}
+
+/// How many bytes a code point has in UTF-8.
+inline size_t utf8_length(char32_t c) { return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4; }
+
 /// Appends a code point as UTF-8.
 void append_utf8(char32_t c, std::string& out);
 
@@ -72,6 +98,23 @@ std::string unicode_version();
 
 /// How many bytes at the beginning of a text are ASCII.
 size_t ascii_prefix(std::string_view text);
+
+/// How many bytes at the beginning of a text are UTF-8.
+size_t utf8_prefix(std::string_view text);
+inline bool all_utf8(std::string_view text) { return utf8_prefix(text) == text.size(); }
+
+/// Code points from the first to the last.
+struct CharRange {
+  char32_t first;
+  char32_t last;
+};
+
+/// Whether one of some ranges, which must ascend, holds a code point.
+inline bool in_ranges(std::span<const CharRange> ranges, char32_t c) {
+  const auto found = std::lower_bound(ranges.begin(), ranges.end(), c,
+                                      [](const CharRange& range, char32_t x) { return range.last < x; });
+  return found != ranges.end() && c >= found->first;
+}
 
 /// The character as small letters: one, or two for U+0130, the only such one; the number of them is returned.
 /// note: a character at a time, so a capital sigma at the end of a word becomes the same letter as elsewhere.

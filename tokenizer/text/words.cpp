@@ -5,19 +5,19 @@
 namespace gradus {
 namespace {
 
-enum class Part { space, inside, alone };
+enum class Place { space, inside, alone };
 
-Part part_of(char32_t c) {
-  if (c == U'\'' || c == U'\u2019') return Part::inside;
+Place place_of(char32_t c) {
+  if (c == U'\'' || c == U'\u2019') return Place::inside;
   switch (char_class(c)) {
     case CharClass::letter:
     case CharClass::mark:
-    case CharClass::digit: return Part::inside;
-    case CharClass::space: return Part::space;
+    case CharClass::digit: return Place::inside;
+    case CharClass::space: return Place::space;
     case CharClass::number:
     case CharClass::other: break;
   }
-  return Part::alone;
+  return Place::alone;
 }
 
 }  // namespace
@@ -29,14 +29,14 @@ std::vector<WordSpan> find_words(std::string_view text) {
   for (int64_t at = 0; at < size;) {
     char32_t c = 0;
     const int length = decode_utf8(text.data() + at, text.data() + size, c);
-    const Part part = length == 0 ? Part::alone : part_of(c);
+    const Place place = length == 0 ? Place::alone : place_of(c);
     const int64_t next = at + (length == 0 ? 1 : length);
-    if (part == Part::inside && growing) {
+    if (place == Place::inside && growing) {
       words.back().end = next;
-    } else if (part != Part::space) {
+    } else if (place != Place::space) {
       words.push_back({at, next});
     }
-    growing = part == Part::inside;
+    growing = place == Place::inside;
     at = next;
   }
   return words;

@@ -8,7 +8,7 @@ namespace gradus {
 
 /// A word's bytes in its text; the end is exclusive.
 struct WordSpan {
-  int64_t start;
+  int64_t begin;
   int64_t end;
   bool operator==(const WordSpan&) const = default;
 };

@@ -81,9 +81,7 @@ BpeTraining train_byte_bpe(std::span<const CountedWord> words, const BpeTraining
     ids[byte_order()[id]] = static_cast<int32_t>(id);
     training.tokens.emplace_back(1, static_cast<char>(byte_order()[id]));
   }
-  int64_t bytes = 0;
-  for (const CountedWord& word : words) bytes += static_cast<int64_t>(word.bytes.size());
-  bpe::PairMerger merger(bpe::lay_out(words, bytes, options,
+  bpe::PairMerger merger(bpe::lay_out(words, total_bytes(words), options,
                                       [&](const CountedWord& word, std::vector<int32_t>& places) {
                                         for (const char byte : word.bytes)
                                           places.push_back(ids[static_cast<uint8_t>(byte)]);
@@ -108,8 +106,6 @@ BpeTraining train_byte_bpe(std::span<const CountedWord> words, const BpeTraining
 }
 
 namespace {
-
-constexpr size_t kCodePoints = 0x110000;
 
 // Calls visit(character, whether it is the last) for each character of a word.
 template <class Visit>
@@ -155,7 +151,7 @@ class Vocabulary {
 
 // The characters of the words and the initial ones, less the rarest ones beyond the limit, which go to `dropped`; sorted.
 std::u32string alphabet_of(std::span<const CountedWord> words, const CharBpeOptions& options,
-                           std::vector<DroppedCharacter>& dropped) {
+                           std::vector<DroppedChar>& dropped) {
   constexpr int64_t kAbsent = -1;
   constexpr int64_t kKept = std::numeric_limits<int64_t>::max();
   std::vector<int64_t> counts(kCodePoints, kAbsent);
@@ -169,8 +165,8 @@ std::u32string alphabet_of(std::span<const CountedWord> words, const CharBpeOpti
     counts[c] = kKept;
   }
   std::u32string alphabet;
-  for (size_t c = 0; c < kCodePoints; ++c) {
-    if (counts[c] != kAbsent) alphabet.push_back(static_cast<char32_t>(c));
+  for (char32_t c = 0; c < kCodePoints; ++c) {
+    if (counts[c] != kAbsent) alphabet.push_back(c);
   }
   const auto limit = static_cast<size_t>(options.alphabet_limit);
   if (limit == 0 || alphabet.size() <= limit) return alphabet;
@@ -195,10 +191,8 @@ class CharacterForms {
     // A special token of one character keeps it, whatever the limit.
     for (const char32_t c : alphabet) add(c);
     for (const std::string& token : options.special_tokens) {
-      char32_t c = 0;
-      const char* const end = token.data() + token.size();
-      const int length = decode_utf8(token.data(), end, c);
-      if (length > 0 && token.data() + length == end && slots_[c] < 0) add(c);
+      const std::optional<char32_t> c = single_char(token);
+      if (c && slots_[*c] < 0) add(*c);
     }
   }
 
@@ -226,11 +220,11 @@ class CharacterForms {
 };
 
 void erase_repeated(std::vector<BpeTraining::Merge>& merges) {
-  bpe::PairIndex seen;
+  PairMap seen;
+  int32_t count = 0;
   std::erase_if(merges, [&](const BpeTraining::Merge& merge) {
-    if (seen.find(merge.left, merge.right) >= 0) return true;
-    seen.insert(merge.left, merge.right, merge.result);
-    return false;
+    const int32_t number = count++;
+    return seen.find_or_insert(merge.left, merge.right, number) != number;
   });
 }
 
@@ -285,9 +279,8 @@ TrainingMemory bpe_training_memory(const BpeTrainingOptions& options) {
 
 int64_t bpe_training_bytes(std::span<const CountedWord> words, const BpeTrainingOptions& options) {
   const TrainingMemory memory = bpe_training_memory(options);
-  int64_t bytes = memory.fixed + memory.per_word * static_cast<int64_t>(words.size());
-  for (const CountedWord& word : words) bytes += memory.per_byte * static_cast<int64_t>(word.bytes.size());
-  return bytes;
+  return memory.fixed + memory.per_word * static_cast<int64_t>(words.size()) +
+         memory.per_byte * total_bytes(words);
 }
 
 }  // namespace gradus

@@ -62,18 +62,11 @@ struct CharBpeOptions : BpeTrainingOptions {
   std::string end_of_word_suffix;
 };
 
-/// A character that was dropped, and how often it occurs.
-struct DroppedCharacter {
-  char32_t character;
-  int64_t count;
-  bool operator==(const DroppedCharacter&) const = default;
-};
-
 /// What training a BPE over characters gives.
 struct CharBpeTraining {
   std::vector<std::string> tokens;  // special tokens; the alphabet; its forms within words; one a merge
   std::vector<BpeTraining::Merge> merges;
-  std::vector<DroppedCharacter> dropped;  // by code point
+  std::vector<DroppedChar> dropped;  // by code point
 };
 
 /// Learns the merges of a BPE whose first tokens are the characters of the words, as train_byte_bpe does.

@@ -81,7 +81,7 @@ int32_t PairMerger::add(Pair pair, uint32_t places) {
   if (index_.full()) growth += 2 * index_.bytes();
   if (growth > 0) check_memory(growth);
   const auto index = static_cast<int32_t>(pairs_.size());
-  index_.insert(pair.left, pair.right, index);
+  index_.find_or_insert(pair.left, pair.right, index);
   listed_bytes_ += list_bytes(places);
   queue_.push_back({pair.count, pair.left, pair.right});
   pairs_.push_back(std::move(pair));

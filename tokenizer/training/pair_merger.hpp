@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tensor/error.hpp"
+#include "tokenizer/lookup/pair_map.hpp"
 #include "tokenizer/training/bpe_trainer.hpp"
 
 // The core of the BPE trainers: merges of symbols, whatever their text. Nobody else needs it.
@@ -65,59 +66,6 @@ Layout lay_out(std::span<const CountedWord> words, int64_t symbols, const BpeTra
   }
   return layout;
 }
-
-/// From two symbols to the pair's index: open addressing, no removal.
-class PairIndex {
- public:
-  /// The index, or -1.
-  int32_t find(int32_t left, int32_t right) const {
-    const uint64_t key = key_of(left, right);
-    for (size_t at = home(key);; at = (at + 1) & mask_) {
-      if (slots_[at].key == key) return slots_[at].pair;
-      if (slots_[at].pair < 0) return -1;
-    }
-  }
-  /// Enters a pair that is not yet there.
-  void insert(int32_t left, int32_t right, int32_t pair) {
-    if (full()) grow();
-    ++size_;
-    enter({key_of(left, right), pair});
-  }
-  /// Whether the next pair makes it grow.
-  bool full() const { return 3 * (size_ + 1) > 2 * slots_.size(); }
-  int64_t bytes() const { return static_cast<int64_t>(slots_.size() * sizeof(Slot)); }
-
- private:
-  struct Slot {
-    uint64_t key = ~uint64_t{0};  // of no pair
-    int32_t pair = -1;
-  };
-
-  static uint64_t key_of(int32_t left, int32_t right) {
-    return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
-  }
-  size_t home(uint64_t key) const { return static_cast<size_t>(key * 0x9E3779B97F4A7C15u >> shift_); }
-  void enter(Slot slot) {
-    size_t at = home(slot.key);
-    while (slots_[at].pair >= 0) at = (at + 1) & mask_;
-    slots_[at] = slot;
-  }
-  void grow() {
-    std::vector<Slot> old(2 * slots_.size());
-    old.swap(slots_);
-    mask_ = slots_.size() - 1;
-    --shift_;
-    for (const Slot& slot : old) {
-      if (slot.pair >= 0) enter(slot);
-    }
-  }
-
-  static constexpr int kFirstBits = 12;
-  std::vector<Slot> slots_ = std::vector<Slot>(size_t{1} << kFirstBits);
-  size_t size_ = 0;
-  size_t mask_ = slots_.size() - 1;
-  int shift_ = 64 - kFirstBits;
-};
 
 /// Merges pairs of symbols in all words, and knows which pair is the most frequent one.
 class PairMerger {
@@ -214,7 +162,7 @@ class PairMerger {
   Neighbours before_;
   Neighbours after_;
   std::vector<Pair> pairs_;
-  PairIndex index_;
+  PairMap index_;
   std::vector<Candidate> queue_;  // a heap
   int64_t listed_bytes_ = 0;
 };

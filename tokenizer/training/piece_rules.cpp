@@ -52,13 +52,9 @@ bool PieceChecker::valid(std::span<const int32_t> codes) const {
     const Traits& traits = traits_[static_cast<size_t>(codes[at])];
     if (traits.reserved) return false;
     if (traits.space) {
-      // Where spaces are split off, one stands at the outer end only; else it may also be inside, never at
-      // the other.
-      const bool first = at == 0;
+      // Where spaces are split off, one stands at the beginning only; else it may also be inside, never at the end.
       const bool last = at + 1 == length;
-      const bool inner_end = rules_.whitespace_as_suffix ? first && !last : last && !first;
-      const bool outer_end = rules_.whitespace_as_suffix ? last : first;
-      if (!spaces_anywhere && (rules_.split_by_whitespace ? !outer_end : inner_end)) return false;
+      if (!spaces_anywhere && at > 0 && (rules_.split_by_whitespace || last)) return false;
       continue;
     }
     if (traits.digit && rules_.split_digits && length > 1) return false;
@@ -79,9 +75,7 @@ bool PieceChecker::cuts(int32_t left, int32_t right) const {
   const Traits& r = traits_[static_cast<size_t>(right)];
   if (l.reserved || r.reserved) return true;
   if (rules_.split_digits && (l.digit || r.digit)) return true;
-  if (rules_.split_by_whitespace && (rules_.whitespace_as_suffix ? l.space : r.space)) {
-    return !(rules_.whitespace_only_pieces && l.space && r.space);
-  }
+  if (rules_.split_by_whitespace && r.space) return !(rules_.whitespace_only_pieces && l.space);
   const auto definite = [](const Traits& t) {
     return t.script != kAnyScript && t.script != kScriptInherited;
   };

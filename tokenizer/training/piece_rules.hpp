@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "tokenizer/text/space_mark.hpp"
+
 namespace gradus {
 
 /// What a piece may look like; the defaults are SentencePiece's.
@@ -15,13 +17,9 @@ struct PieceRules {
   bool split_by_number = true;          // digits count as a script's characters; else they go with any
   bool split_by_whitespace = true;      // U+2581 only at a piece's beginning; else also inside
   bool split_digits = false;            // each digit stands alone
-  bool whitespace_as_suffix = false;    // U+2581 at the end instead of the beginning
   bool whitespace_only_pieces = false;  // pieces of nothing but U+2581
   std::vector<std::string> excluded;    // texts that no piece of several characters may be
 };
-
-/// U+2581, which stands for a space.
-inline constexpr char32_t kSpaceMark = 0x2581;
 
 /// Whether no piece may ever hold the character: the space, U+0000, the tab, and U+2585, SentencePiece's mark
 /// of an unknown character.

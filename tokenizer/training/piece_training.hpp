@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tokenizer/progress.hpp"
+#include "tokenizer/training/word_counts.hpp"
 
 namespace gradus {
 
@@ -14,13 +15,6 @@ struct ScoredPiece {
   std::string text;  // UTF-8, U+2581 for a space
   float score = 0;
   bool operator==(const ScoredPiece&) const = default;
-};
-
-/// A character of the training text that no piece holds, and how often it occurs there.
-struct DroppedChar {
-  char32_t c = 0;
-  int64_t count = 0;
-  bool operator==(const DroppedChar&) const = default;
 };
 
 /// What the SentencePiece-style trainers give.

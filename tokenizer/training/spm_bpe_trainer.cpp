@@ -188,12 +188,10 @@ PieceTraining train_spm_bpe(std::span<const CountedWord> words, const SpmBpeTrai
 }
 
 int64_t spm_bpe_training_bytes(std::span<const CountedWord> words, const SpmBpeTrainingOptions& options) {
-  int64_t bytes = 0;
-  for (const CountedWord& word : words) bytes += static_cast<int64_t>(word.bytes.size());
   // A character holds codes, a symbol and a count, and its pairs' places, of which a merge adds two for each
   // it uses up; a piece brings some hundred pairs with their hash and queue entries.
   constexpr int64_t kPair = 56 + 2 * 2 * 16 + 2 * 16 + 32;
-  return training_text_bytes(words) + bytes * (4 + 8 + 4 * 4) + options.places * 100 * kPair;
+  return training_text_bytes(words) + total_bytes(words) * (4 + 8 + 4 * 4) + options.places * 100 * kPair;
 }
 
 }  // namespace gradus

@@ -4,16 +4,16 @@
 
 #include "tensor/error.hpp"
 #include "tokenizer/pipeline.hpp"
-#include "tokenizer/stages/components.hpp"
+#include "tokenizer/stages/presets.hpp"
 #include "tokenizer/stages/splitters.hpp"
 #include "tokenizer/subword/bpe_model.hpp"
 #include "tokenizer/subword/char_model.hpp"
 #include "tokenizer/subword/unigram_model.hpp"
 #include "tokenizer/subword/wordpiece_model.hpp"
 #include "tokenizer/text/byte_alphabet.hpp"
-#include "tokenizer/text/shown_text.hpp"
 #include "tokenizer/text/space_mark.hpp"
-#include "tokenizer/text/text_parts.hpp"
+#include "tokenizer/text/split_text.hpp"
+#include "tokenizer/text/strings.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tokenizer/training/bpe_trainer.hpp"
 #include "tokenizer/training/spm_bpe_trainer.hpp"
@@ -50,10 +50,10 @@ class Stages {
   int64_t bytes_ = 0;
 };
 
-WordCounts count_words(std::span<const std::string_view> documents, const CutFn& cut, const PartFn& part,
+WordCounts count_words(std::span<const std::string_view> documents, const CutFn& cut, const SplitFn& split,
                        const TokenizerTraining& options, const TrainingMemory& memory, Stages& stages) {
   constexpr size_t kBatchBytes = size_t{32} << 20;
-  WordCounter counter(cut, {part, options.memory_bytes, memory});
+  WordCounter counter(cut, {split, options.memory_bytes, memory});
   int64_t done = 0;
   stages.read(0);
   for (size_t first = 0; first < documents.size();) {
@@ -95,27 +95,28 @@ std::string size_note(const char* name, int64_t size, int64_t asked, const char*
                       "; give more text or ask for less");
 }
 
-std::string characters_note(const std::vector<std::pair<char32_t, int64_t>>& dropped) {
+std::string characters_note(std::span<const DroppedChar> dropped) {
   if (dropped.empty()) return {};
   int64_t occurrences = 0;
-  for (const auto& [c, count] : dropped) occurrences += count;
+  for (const DroppedChar& one : dropped) occurrences += one.count;
   return detail::join("train_tokenizer: ", dropped.size(), " rare characters with ", occurrences,
                       " occurrences are not in the vocabulary, the most frequent of them ",
-                      describe_char(dropped.front().first));
+                      describe_char(dropped.front().c));
 }
 
-// The parts of a tokenizer whose model and added tokens are known; the rest is said as in a file.
-TokenizerParts assemble(std::shared_ptr<const SubwordModel> model, std::vector<AddedToken> added,
-                        const Json& normalizer, const Json& pre_tokenizer, const Json& post_processor,
-                        const Json& decoder) {
-  TokenizerParts parts;
-  parts.model = std::move(model);
-  parts.added_tokens = std::move(added);
-  parts.normalizer = read_normalizer(normalizer);
-  parts.pre_tokenizer = read_pre_tokenizer(pre_tokenizer);
-  set_post_processor(parts, post_processor);
-  parts.decoder = read_decoder(decoder);
-  return parts;
+// The vocabulary must hold what it begins with, and more.
+void check_vocab_size(const TokenizerTraining& options, size_t fixed, const char* what) {
+  check(options.vocab_size > static_cast<int64_t>(fixed) && options.vocab_size <= INT32_MAX,
+        "train_tokenizer: the vocabulary must have more than ", fixed, " entries, ", what, "; ",
+        options.vocab_size, " was asked for; give a larger number, such as 8000");
+}
+
+// Where a special token stands that the kind cannot do without.
+size_t needed_token(const TokenizerTraining& options, std::string_view name) {
+  const auto found = std::find(options.special.begin(), options.special.end(), name);
+  check(found != options.special.end(), "train_tokenizer: the kind ", options.kind, " needs ", name,
+        " among its special tokens; name it");
+  return static_cast<size_t>(found - options.special.begin());
 }
 
 // ---- Byte-level BPE ----
@@ -123,7 +124,7 @@ TokenizerParts assemble(std::shared_ptr<const SubwordModel> model, std::vector<A
 void cut_gpt2(std::string_view text, WordCountTable& words) {
   const char* const end = text.data() + text.size();
   for (const char* at = text.data(); at < end;) {
-    const char* next = gpt2_piece_end(at, end);
+    const char* next = gpt2_word_end(at, end);
     words.add({at, static_cast<size_t>(next - at)});
     at = next;
   }
@@ -144,7 +145,7 @@ Tokenizer train_bpe(std::span<const std::string_view> documents, const Tokenizer
     if (auto bytes = text_to_bytes(name)) training_options.excluded.push_back(std::move(*bytes));
   }
   const WordCounts counts =
-      count_words(documents, cut_gpt2, part_at_line, options, bpe_training_memory(training_options), stages);
+      count_words(documents, cut_gpt2, split_at_line, options, bpe_training_memory(training_options), stages);
   training_options.memory_bytes = memory_left(options, counts);
   BpeTraining training = train_byte_bpe(counts.words, training_options);
   const auto size = static_cast<int64_t>(training.tokens.size()) + specials;
@@ -158,10 +159,9 @@ Tokenizer train_bpe(std::span<const std::string_view> documents, const Tokenizer
   std::vector<AddedToken> added = special_tokens(options.special, static_cast<int32_t>(bpe.tokens.size()));
   // Other libraries look for them in the vocabulary too.
   for (const AddedToken& token : added) bpe.tokens.push_back(token.content);
-  return Tokenizer(
-      assemble(std::make_shared<const BpeModel>(std::move(bpe)), std::move(added), {},
-               component(kByteLevelWords), component(kByteLevelPost), component(kByteLevelDecoder)),
-      join_notes(note, dropped_note(counts)));
+  return Tokenizer(assemble(std::make_shared<const BpeModel>(std::move(bpe)), std::move(added), {},
+                            preset(kByteLevelWords), preset(kByteLevelPost), preset(kByteLevelDecoder)),
+                   join_notes(note, dropped_note(counts)));
 }
 
 // ---- The SentencePiece kinds ----
@@ -216,22 +216,16 @@ PieceVocabulary lay_out_pieces(const TokenizerTraining& options, const PieceTrai
 }
 
 int64_t piece_places(const TokenizerTraining& options) {
-  const auto fixed = static_cast<int64_t>(options.special.size()) + 256;
-  check(options.vocab_size > fixed && options.vocab_size <= INT32_MAX,
-        "train_tokenizer: the vocabulary must have more than ", fixed, " entries, the 256 bytes and ",
-        options.special.size(), " special tokens; ", options.vocab_size,
-        " was asked for; give a larger number, such as 8000");
-  check(std::find(options.special.begin(), options.special.end(), "<unk>") != options.special.end(),
-        "train_tokenizer: a tokenizer of this kind needs <unk> among its special tokens; name it");
-  return options.vocab_size - fixed;
+  const size_t fixed = options.special.size() + 256;
+  check_vocab_size(options, fixed, "the 256 bytes and the special tokens");
+  needed_token(options, "<unk>");
+  return options.vocab_size - static_cast<int64_t>(fixed);
 }
 
 std::string piece_notes(const std::string& kind, const PieceTraining& training, const WordCounts& counts) {
-  std::vector<std::pair<char32_t, int64_t>> dropped;
-  for (const DroppedChar& one : training.dropped) dropped.emplace_back(one.c, one.count);
   const std::string name = kind == "unigram" ? "train_unigram: " : "train_spm_bpe: ";
   const std::string note = training.note.empty() ? "" : name + training.note;
-  return join_notes(join_notes(note, characters_note(dropped)), dropped_note(counts));
+  return join_notes(join_notes(note, characters_note(training.dropped)), dropped_note(counts));
 }
 
 void check_memory(int64_t needed, const TokenizerTraining& options) {
@@ -262,7 +256,7 @@ TrainedPieces train_pieces(std::span<const std::string_view> documents, const To
   }
   const CutFn cut = [exact](std::string_view text, WordCountTable& words) { cut_marked(text, exact, words); };
   const TrainingMemory memory{bytes_needed({}, training_options), per_word, per_byte};
-  const WordCounts counts = count_words(documents, cut, part_at_space, options, memory, stages);
+  const WordCounts counts = count_words(documents, cut, split_at_space, options, memory, stages);
   check_memory(bytes_needed(counts.words, training_options), options);
   const PieceTraining training = train(counts.words, training_options, stages.training());
   return {lay_out_pieces(options, training), piece_notes(options.kind, training, counts)};
@@ -271,11 +265,11 @@ TrainedPieces train_pieces(std::span<const std::string_view> documents, const To
 Tokenizer assemble_pieces(std::shared_ptr<const SubwordModel> model, std::vector<AddedToken> added,
                           const Json& post, const TokenizerTraining& options, const std::string& note) {
   if (is_exact(options)) {
-    return Tokenizer(assemble(std::move(model), std::move(added), {}, component(kSpacedWords), post,
-                              component(kByteFallbackDecoder)),
+    return Tokenizer(assemble(std::move(model), std::move(added), {}, preset(kSpacedWords), post,
+                              preset(kByteFallbackDecoder)),
                      note);
   }
-  return Tokenizer(assemble(std::move(model), std::move(added), marked_spaces(), {}, post,
+  return Tokenizer(assemble(std::move(model), std::move(added), preset(kMarkedSpaces), {}, post,
                             sentencepiece_decoder("", "", true)),
                    note);
 }
@@ -296,7 +290,7 @@ Tokenizer train_spm_bpe_kind(std::span<const std::string_view> documents, const 
   bpe.byte_fallback = true;
   // A tokenizer.json holds a list of merges, so that is what the tokenizer goes by from the beginning.
   const auto list = BpeModel(bpe).merge_list();
-  PieceTable ids(bpe.tokens.size());
+  TokenTable ids(bpe.tokens.size());
   ids.insert_all(bpe.tokens, [](size_t) { return true; });
   for (const auto& [left, right] : list) {
     const int32_t result =
@@ -321,19 +315,17 @@ Tokenizer train_unigram_kind(std::span<const std::string_view> documents, const 
     pieces.emplace_back(std::move(vocabulary.tokens[id]), vocabulary.scores[id]);
   }
   std::vector<AddedToken> added = special_tokens(options.special, 0);
-  const auto unknown =
-      std::find(options.special.begin(), options.special.end(), "<unk>") - options.special.begin();
+  const auto unknown = static_cast<int32_t>(needed_token(options, "<unk>"));
   const Json post = template_json(added, "", "</s>");
-  return assemble_pieces(
-      std::make_shared<const UnigramModel>(std::move(pieces), static_cast<int32_t>(unknown), true),
-      std::move(added), post, options, note);
+  return assemble_pieces(std::make_shared<const UnigramModel>(std::move(pieces), unknown, true),
+                         std::move(added), post, options, note);
 }
 
 // ---- WordPiece and words ----
 
 CutFn cutter(const Json& normalizer, const char* pre_tokenizer) {
   const auto normalize = read_normalizer(normalizer);
-  const auto cut = read_pre_tokenizer(component(pre_tokenizer));
+  const auto cut = read_pre_tokenizer(preset(pre_tokenizer));
   return [normalize, cut](std::string_view text, WordCountTable& words) {
     AlignedText aligned(text, 0, false);
     if (normalize != nullptr) normalize->apply(aligned);
@@ -348,23 +340,18 @@ CutFn cutter(const Json& normalizer, const char* pre_tokenizer) {
 
 Tokenizer train_wordpiece_kind(std::span<const std::string_view> documents, const TokenizerTraining& options,
                                Stages& stages) {
-  check(std::find(options.special.begin(), options.special.end(), "[UNK]") != options.special.end(),
-        "train_tokenizer: wordpiece needs [UNK] among its special tokens; name it");
-  check(options.vocab_size > static_cast<int64_t>(options.special.size()) && options.vocab_size <= INT32_MAX,
-        "train_tokenizer: the vocabulary must have more entries than the ", options.special.size(),
-        " special tokens; ", options.vocab_size, " was asked for; give a larger number, such as 8000");
+  needed_token(options, "[UNK]");
+  check_vocab_size(options, options.special.size(), "the special tokens");
   WordPieceTrainingOptions training_options;
   training_options.vocab_size = options.vocab_size;
   training_options.special_tokens = options.special;
-  training_options.name = "train_wordpiece";
   training_options.progress = stages.training();
-  const WordCounts counts = count_words(documents, cutter(bert_normalizer(true), kBertWords), part_at_line,
+  const WordCounts counts = count_words(documents, cutter(bert_normalizer(true), kBertWords), split_at_line,
                                         options, bpe_training_memory(training_options), stages);
   training_options.memory_bytes = memory_left(options, counts);
   WordPieceTraining training = train_wordpiece(counts.words, training_options);
-  std::vector<std::pair<char32_t, int64_t>> dropped;
-  for (const DroppedCharacter& one : training.dropped) dropped.emplace_back(one.character, one.count);
-  std::sort(dropped.begin(), dropped.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::vector<DroppedChar> dropped = std::move(training.dropped);
+  std::sort(dropped.begin(), dropped.end(), [](const auto& a, const auto& b) { return a.count > b.count; });
   const auto size = static_cast<int64_t>(training.tokens.size());
   std::string note = size_note("train_wordpiece", size, options.vocab_size,
                                "no pair of neighbouring pieces occurs twice any more");
@@ -373,20 +360,17 @@ Tokenizer train_wordpiece_kind(std::span<const std::string_view> documents, cons
   const Json post = template_json(added, "[CLS]", "[SEP]");
   auto model = std::make_shared<const WordPieceModel>(WordVocabulary(std::move(training.tokens)),
                                                       WordPieceModel::Options{});
-  return Tokenizer(assemble(std::move(model), std::move(added), bert_normalizer(true), component(kBertWords),
-                            post, component(kWordPieceDecoder)),
+  return Tokenizer(assemble(std::move(model), std::move(added), bert_normalizer(true), preset(kBertWords),
+                            post, preset(kWordPieceDecoder)),
                    note);
 }
 
 Tokenizer train_words(std::span<const std::string_view> documents, const TokenizerTraining& options,
                       Stages& stages) {
-  check(std::find(options.special.begin(), options.special.end(), "<unk>") != options.special.end(),
-        "train_tokenizer: words needs <unk> among its special tokens; name it");
-  const auto specials = static_cast<int64_t>(options.special.size());
-  check(options.vocab_size > specials && options.vocab_size <= INT32_MAX,
-        "train_tokenizer: the vocabulary must have more than ", specials, " entries, the special tokens; ",
-        options.vocab_size, " was asked for; give a larger number, such as 8000");
-  WordCounts counts = count_words(documents, cutter({}, kWhitespaceWords), part_at_line, options, {}, stages);
+  needed_token(options, "<unk>");
+  check_vocab_size(options, options.special.size(), "the special tokens");
+  WordCounts counts =
+      count_words(documents, cutter({}, kWhitespaceWords), split_at_line, options, {}, stages);
   std::stable_sort(counts.words.begin(), counts.words.end(),
                    [](const CountedWord& a, const CountedWord& b) { return a.count > b.count; });
   std::vector<std::string> tokens = options.special;
@@ -408,18 +392,13 @@ Tokenizer train_words(std::span<const std::string_view> documents, const Tokeniz
   }
   auto model = std::make_shared<const WordLevelModel>(WordVocabulary(std::move(tokens)), "<unk>");
   return Tokenizer(
-      assemble(std::move(model), special_tokens(options.special, 0), {}, component(kWhitespaceWords), {}, {}),
+      assemble(std::move(model), special_tokens(options.special, 0), {}, preset(kWhitespaceWords), {}, {}),
       join_notes(note, dropped_note(counts)));
 }
 
 // What the vocabulary of a kind begins with cannot be a special token as well: text is made of it.
 void check_special(const TokenizerTraining& options, const std::string& name) {
   const std::string& kind = options.kind;
-  const auto is_character = [](std::string_view text) {
-    char32_t c = 0;
-    const int length = decode_utf8(text.data(), text.data() + text.size(), c);
-    return length > 0 && static_cast<size_t>(length) == text.size();
-  };
   const auto refuse = [&](const char* what) {
     fail("train_tokenizer: a special token must not be what text is made of; '", name, "' is ", what,
          " in a vocabulary of the kind ", kind, "; give it another text, such as <|", name, "|>");
@@ -428,32 +407,69 @@ void check_special(const TokenizerTraining& options, const std::string& name) {
   if (kind == "bpe" && text_to_bytes(name).value_or("").size() == 1) refuse("a byte");
   const bool pieces = kind == "spm-bpe" || kind == "unigram";
   if (pieces && byte_of_token(name)) refuse("a byte");
-  if (pieces && is_character(name)) refuse("a character");
+  if (pieces && single_char(name)) refuse("a character");
   // Where spaces are written so, ordinary words look like it.
   if (kind == "unigram" && !is_exact(options) && name.find(kSpaceText) != std::string::npos)
     refuse("a word with its space");
   if (kind != "wordpiece") return;
   const bool inside = name.starts_with("##") && name.size() > 2;
-  if (is_character(inside ? std::string_view(name).substr(2) : name)) refuse("a character");
+  if (single_char(inside ? std::string_view(name).substr(2) : name)) refuse("a character");
 }
+
+Tokenizer train_char_kind(std::span<const std::string_view> documents, const TokenizerTraining&, Stages&) {
+  std::string whole;
+  for (const std::string_view document : documents) whole += document;
+  return Tokenizer::train_char(whole);
+}
+
+// The kinds, one a row: the special tokens that each has where none are named, and how it is trained.
+struct Kind {
+  const char* name;
+  std::vector<std::string> (*special)();
+  Tokenizer (*train)(std::span<const std::string_view> documents, const TokenizerTraining& options,
+                     Stages& stages);
+};
+
+using Names = std::vector<std::string>;
+
+constexpr Kind kKinds[] = {
+    {"bpe", [] { return special_token_preset("gpt"); }, train_bpe},
+    {"spm-bpe", [] { return special_token_preset("llama"); }, train_spm_bpe_kind},
+    {"unigram", [] { return special_token_preset("llama"); }, train_unigram_kind},
+    {"wordpiece", [] { return special_token_preset("bert"); }, train_wordpiece_kind},
+    {"words", [] { return Names{"<unk>"}; }, train_words},
+    {"char", [] { return Names(); }, train_char_kind},
+    {"byte", [] { return Names(); }, [](auto, const auto&, auto&) { return Tokenizer::bytes(); }},
+};
 
 }  // namespace
 
+std::vector<std::string> tokenizer_kinds() {
+  std::vector<std::string> names;
+  for (const Kind& kind : kKinds) names.emplace_back(kind.name);
+  return names;
+}
+
 std::vector<std::string> special_token_preset(std::string_view name) {
   if (name == "gpt") return {std::string(kEndOfText)};
-  if (name == "bert") return {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+  if (name == "bert") return bert_special_tokens();
   if (name == "llama") return {"<unk>", "<s>", "</s>"};
   return {};
 }
 
 Tokenizer train_tokenizer(std::span<const std::string_view> documents, const TokenizerTraining& options,
                           const ProgressFn& progress) {
-  TokenizerTraining filled = options;
-  const std::string& kind = options.kind;
-  if (filled.special.empty()) {
-    filled.special = special_token_preset(kind == "bpe" ? "gpt" : kind == "wordpiece" ? "bert" : "llama");
-    if (kind == "words") filled.special = {"<unk>"};
+  const auto* known = std::find_if(std::begin(kKinds), std::end(kKinds),
+                                   [&](const Kind& kind) { return options.kind == kind.name; });
+  if (known == std::end(kKinds)) {
+    std::string names;
+    for (const std::string& name : tokenizer_kinds()) names += (names.empty() ? "" : ", ") + name;
+    fail("train_tokenizer: the kind must be one of ", names, "; it is '", options.kind, "'");
   }
+  TokenizerTraining filled = options;
+  if (filled.special.empty()) filled.special = known->special();
+  check(filled.special.empty() || !known->special().empty(), "train_tokenizer: a tokenizer of the kind ",
+        options.kind, " has no special tokens; leave them out");
   for (size_t i = 0; i < filled.special.size(); ++i) {
     const auto begin = filled.special.begin();
     check(!filled.special[i].empty() && std::find(begin, begin + static_cast<int64_t>(i),
@@ -463,36 +479,22 @@ Tokenizer train_tokenizer(std::span<const std::string_view> documents, const Tok
     check_special(filled, filled.special[i]);
   }
   Stages stages(progress, documents);
-  if (kind == "bpe") return train_bpe(documents, filled, stages);
-  if (kind == "spm-bpe") return train_spm_bpe_kind(documents, filled, stages);
-  if (kind == "unigram") return train_unigram_kind(documents, filled, stages);
-  if (kind == "wordpiece") return train_wordpiece_kind(documents, filled, stages);
-  if (kind == "words") return train_words(documents, filled, stages);
-  check(kind == "char" || kind == "byte",
-        "train_tokenizer: the kind must be bpe, spm-bpe, unigram, wordpiece, words, char or byte; it is '",
-        kind, "'");
-  check(options.special.empty(), "train_tokenizer: a tokenizer of the kind ", kind,
-        " has no special tokens; leave them out");
-  if (kind == "byte") return Tokenizer::bytes();
-  std::string whole;
-  for (const std::string_view document : documents) whole += document;
-  return Tokenizer::train_char(whole);
+  return known->train(documents, filled, stages);
 }
 
 // ---- What the handle offers by itself ----
 
 Tokenizer Tokenizer::train_char(std::string_view text) {
   return Tokenizer(
-      assemble(CharModel::train(text), {}, {}, component(kCharacterSplit), {}, component(kFuseDecoder)));
+      assemble(CharModel::train(text), {}, {}, preset(kCharacterSplit), {}, preset(kFuseDecoder)));
 }
 
 Tokenizer Tokenizer::bytes() {
   BpeParts bpe;
   for (int byte = 0; byte < 256; ++byte)
     bpe.tokens.push_back(bytes_to_text(std::string(1, static_cast<char>(byte))));
-  return Tokenizer(assemble(std::make_shared<const BpeModel>(std::move(bpe)), {}, {},
-                            component(kByteLevelWords), component(kByteLevelPost),
-                            component(kByteLevelDecoder)));
+  return Tokenizer(assemble(std::make_shared<const BpeModel>(std::move(bpe)), {}, {}, preset(kByteLevelWords),
+                            preset(kByteLevelPost), preset(kByteLevelDecoder)));
 }
 
 Tokenizer Tokenizer::train_bpe(std::span<const std::string_view> documents, int64_t vocab_size,

@@ -12,7 +12,7 @@ namespace gradus {
 
 /// What a tokenizer is to be.
 struct TokenizerTraining {
-  /// "bpe" (bytes, the GPT-2 rule for words), "spm-bpe" (characters, bytes for the rare ones, as Llama 2 has it),
+  /// One of tokenizer_kinds(): "bpe" (bytes, the GPT-2 rule for words), "spm-bpe" (characters, bytes for the rare ones, as Llama 2 has it),
   /// "unigram" (the same by probability, as T5 has it), "wordpiece" (as BERT has it), "words" (at white space), "char" or
   /// "byte".
   std::string kind = "bpe";
@@ -32,6 +32,9 @@ struct TokenizerTraining {
   };
   Spaces spaces = Spaces::exact;
 };
+
+/// What TokenizerTraining::kind can be.
+std::vector<std::string> tokenizer_kinds();
 
 /// The special tokens that go by the name "gpt", "bert" or "llama"; empty for any other name.
 std::vector<std::string> special_token_preset(std::string_view name);

@@ -10,7 +10,6 @@
 namespace gradus {
 namespace {
 
-constexpr size_t kCodePoints = 0x110000;
 constexpr int64_t kMostCounted = int64_t{1} << 53;  // beyond it doubles no longer count in ones
 
 // How often each code point occurs.
@@ -44,14 +43,13 @@ std::vector<int64_t> count_chars(std::span<const CountedWord> words, std::string
 void choose_alphabet(const std::vector<int64_t>& counts, double coverage, TrainingText& text) {
   std::vector<char32_t> usable;
   int64_t total = 0;
-  for (size_t point = 0; point < kCodePoints; ++point) {
-    if (counts[point] == 0) continue;
-    const auto c = static_cast<char32_t>(point);
+  for (char32_t c = 0; c < kCodePoints; ++c) {
+    if (counts[c] == 0) continue;
     if (is_reserved_char(c)) {
-      text.dropped.push_back({c, counts[point]});
+      text.dropped.push_back({c, counts[c]});
     } else {
       usable.push_back(c);
-      total += counts[point];
+      total += counts[c];
     }
   }
   std::stable_sort(usable.begin(), usable.end(),
@@ -157,12 +155,6 @@ class Cutter {
   std::vector<RawSegment> segments_;
 };
 
-size_t total_bytes(std::span<const CountedWord> words) {
-  size_t bytes = 0;
-  for (const CountedWord& word : words) bytes += word.bytes.size();
-  return bytes;
-}
-
 }  // namespace
 
 std::string TrainingText::utf8(std::span<const int32_t> some) const {
@@ -176,8 +168,8 @@ TrainingText make_training_text(std::span<const CountedWord> words, const PieceR
   check(coverage > 0 && coverage <= 1, name, ": character_coverage must be above 0 and at most 1; it is ",
         coverage, "; 0.9995 suits large alphabets, 1 small ones");
   // Every character takes a byte or more and may be a segment, with a separator.
-  const size_t bytes = total_bytes(words);
-  check_world(bytes < static_cast<size_t>(std::numeric_limits<int32_t>::max()) / 2, name,
+  const int64_t bytes = total_bytes(words);
+  check_world(bytes < std::numeric_limits<int32_t>::max() / 2, name,
               ": the different words must have fewer than 2^30 bytes in all; they have ", bytes,
               "; train on a sample of the text");
   TrainingText text;
@@ -185,7 +177,7 @@ TrainingText make_training_text(std::span<const CountedWord> words, const PieceR
   check_world(!text.alphabet.empty(), name, ": the text must hold at least one usable character; it has ",
               words.size(), " different words without any; give more text");
   Cutter cutter(text, rules);
-  cutter.reserve(bytes);
+  cutter.reserve(static_cast<size_t>(bytes));
   for (const CountedWord& word : words) cutter.add(word);
   cutter.finish(text);
   return text;
@@ -205,7 +197,7 @@ std::string shortfall_note(int64_t pieces, int64_t places) {
 int64_t training_text_bytes(std::span<const CountedWord> words) {
   // Raw and final codes, and the segments, of which running text has about one for every four bytes and
   // letters and digits in turn one for each; the vector may be twice as large.
-  const auto bytes = static_cast<int64_t>(total_bytes(words));
+  const int64_t bytes = total_bytes(words);
   constexpr auto kSegment =
       static_cast<int64_t>(2 * sizeof(RawSegment) + sizeof(int64_t) + 2 * sizeof(int32_t));
   constexpr auto kTables = static_cast<int64_t>(kCodePoints * (sizeof(int64_t) + sizeof(int32_t)));

@@ -6,6 +6,7 @@
 
 #include "tensor/math.hpp"
 #include "tensor/parallel.hpp"
+#include "tokenizer/subword/unigram_model.hpp"
 
 namespace gradus {
 namespace {
@@ -17,7 +18,7 @@ constexpr size_t kShares = 16;
 
 double unknown_score(std::span<const double> scores) {
   const auto least = std::min_element(scores.begin(), scores.end());
-  return (least == scores.end() ? 0.0 : *least) - kUnknownPenalty;
+  return (least == scores.end() ? 0.0 : *least) - double{UnigramModel::kUnknownPenalty};
 }
 
 // The segments of each share: about equally many characters.

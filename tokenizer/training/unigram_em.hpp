@@ -9,13 +9,10 @@
 
 namespace gradus {
 
-/// How much less than the least likely piece a character without a piece of its own scores.
-inline constexpr double kUnknownPenalty = 10;
-
 /// How often each piece is expected in the text: over all segmentations, weighted by their probability.
 /// y = sum over segments of count P(piece at place | segment), the segmentations being independent draws of
 ///     pieces
-/// note: a character that is no piece scores the least score - kUnknownPenalty. Sums are over fixed shares of
+/// note: a character that is no piece scores the least score - UnigramModel::kUnknownPenalty. Sums are over fixed shares of
 ///       the text, combined in order: the same at any thread count. Segments may be of any length.
 /// ref: Kudo 2018, equations 2 to 4 (forward-backward)
 std::vector<double> expected_counts(const TrainingText& text, const PieceTrie& trie,

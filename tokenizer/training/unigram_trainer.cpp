@@ -173,12 +173,9 @@ PieceTraining train_unigram(std::span<const CountedWord> words, const UnigramTra
 }
 
 int64_t unigram_training_bytes(std::span<const CountedWord> words, const UnigramTrainingOptions& options) {
-  int64_t bytes = 0;
+  const int64_t bytes = total_bytes(words);
   int64_t longest = 0;
-  for (const CountedWord& word : words) {
-    bytes += static_cast<int64_t>(word.bytes.size());
-    longest = std::max(longest, static_cast<int64_t>(word.bytes.size()));
-  }
+  for (const CountedWord& word : words) longest = std::max(longest, std::ssize(word.bytes));
   const int64_t seeds = std::min(options.seed_pieces, 2 * bytes) + 256;
   // Suffixes, how far their segments go, what they share, and the sorting's own; candidates in a vector that
   // has just doubled.

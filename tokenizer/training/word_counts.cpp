@@ -88,6 +88,12 @@ constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
 
 }  // namespace
 
+int64_t total_bytes(std::span<const CountedWord> words) {
+  int64_t bytes = 0;
+  for (const CountedWord& word : words) bytes += static_cast<int64_t>(word.bytes.size());
+  return bytes;
+}
+
 WordCountTable::WordCountTable(int64_t max_bytes, TrainingMemory training)
     : max_bytes_(max_bytes > 0 ? max_bytes : kNoLimit),
       training_(training),
@@ -321,10 +327,10 @@ void WordCounter::add(std::span<const std::string_view> documents) {
   };
   const auto chunk_size = static_cast<size_t>(chunk_bytes_);
   for (std::string_view document : documents) {
-    while (options_.part && document.size() > chunk_size) {
-      const size_t end = options_.part(document, chunk_size);
+    while (options_.split && document.size() > chunk_size) {
+      const size_t end = options_.split(document, chunk_size);
       check(end >= chunk_size && end <= document.size(),
-            "count_words: a document must be parted at or after byte ", chunk_size, " and not beyond its ",
+            "count_words: a document must be split at or after byte ", chunk_size, " and not beyond its ",
             document.size(), "; the rule gave ", end);
       take(document.substr(0, end));
       document.remove_prefix(end);

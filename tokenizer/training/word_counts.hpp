@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tokenizer/text/text_parts.hpp"
+#include "tokenizer/text/split_text.hpp"
 
 namespace gradus {
 
@@ -16,6 +16,16 @@ namespace gradus {
 struct CountedWord {
   std::string_view bytes;
   int64_t count = 0;
+};
+
+/// How many bytes the words have, each once.
+int64_t total_bytes(std::span<const CountedWord> words);
+
+/// A character of the training text that the vocabulary leaves out, and how often it occurs.
+struct DroppedChar {
+  char32_t c = 0;
+  int64_t count = 0;
+  bool operator==(const DroppedChar&) const = default;
 };
 
 /// The most memory that some training takes, by what it is given.
@@ -93,8 +103,8 @@ class WordCountTable {
 using CutFn = std::function<void(std::string_view text, WordCountTable& words)>;
 
 struct WordCounterOptions {
-  /// Without it documents are never parted, so that each is cut by one thread.
-  PartFn part;
+  /// Without it documents are never split, so that each is cut by one thread.
+  SplitFn split;
   /// The most that counting and then training may take (0: no limit); documents and what cutting needs are not in it.
   int64_t memory_bytes = 0;
   /// What training will take of the words, so that room is left for it.

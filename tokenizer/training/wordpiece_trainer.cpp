@@ -11,13 +11,7 @@ WordPieceTraining train_wordpiece(std::span<const CountedWord> words,
   check(!options.continuing_subword_prefix.empty(), options.name,
         ": continuing_subword_prefix must not be empty, else tokens inside words are lost; "
         "\"##\" is usual");
-  CharBpeOptions bpe;
-  static_cast<BpeTrainingOptions&>(bpe) = options;
-  bpe.special_tokens = options.special_tokens;
-  bpe.initial_alphabet = options.initial_alphabet;
-  bpe.alphabet_limit = options.alphabet_limit;
-  bpe.continuing_subword_prefix = options.continuing_subword_prefix;
-  CharBpeTraining training = train_char_bpe(words, bpe);
+  CharBpeTraining training = train_char_bpe(words, options);
   return {std::move(training.tokens), std::move(training.dropped)};
 }
 

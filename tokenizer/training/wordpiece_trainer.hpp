@@ -9,21 +9,21 @@
 
 namespace gradus {
 
-struct WordPieceTrainingOptions : BpeTrainingOptions {
-  /// The first tokens; the model that is trained needs its unknown token among them.
-  std::vector<std::string> special_tokens = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
-  /// Characters that are tokens whether they occur or not.
-  std::u32string initial_alphabet;
-  /// The most characters to keep: the rarest are dropped from the words; 0 is no limit.
-  int64_t alphabet_limit = 1000;
-  /// Before each token that continues a word.
-  std::string continuing_subword_prefix = "##";
+/// Those of a BPE over characters, with BERT's defaults. note: the model that is trained needs its unknown token among the
+/// special ones.
+struct WordPieceTrainingOptions : CharBpeOptions {
+  WordPieceTrainingOptions() {
+    special_tokens = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+    alphabet_limit = 1000;
+    continuing_subword_prefix = "##";
+    name = "train_wordpiece";
+  }
 };
 
 /// What training a WordPiece vocabulary gives.
 struct WordPieceTraining {
-  std::vector<std::string> tokens;        // by id
-  std::vector<DroppedCharacter> dropped;  // by code point
+  std::vector<std::string> tokens;   // by id
+  std::vector<DroppedChar> dropped;  // by code point
 };
 
 /// Learns a WordPiece vocabulary from words already normalised and cut: the tokens of a BPE over characters, of which

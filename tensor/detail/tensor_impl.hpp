@@ -32,8 +32,8 @@ struct Tensor::Impl {
   std::vector<SparseRows> sparse;  // of a leaf: in order of arrival, not yet in grad
   std::shared_ptr<Node> node;      // the op that made this tensor
 
-  std::shared_ptr<const std::function<Tensor()>> again;  // makes the same values; see recomputable()
-  uint64_t again_version = 0;                            // of the storage that holds them
+  std::shared_ptr<const std::function<Tensor()>> recompute;  // makes the same values; see recomputable()
+  uint64_t recompute_version = 0;                            // of the storage that holds them
 
   Impl() = default;
   Impl(const Impl&) = delete;
@@ -72,6 +72,9 @@ struct Node {
   /// Frees what the op saved and its edges.
   void consume();
 };
+
+/// Nodes alive in this process; a test holds it to zero after backward.
+int64_t live_nodes();
 
 /// Lets go of a node without recursion, however long the chain behind it is.
 void release_node(std::shared_ptr<Node>&& node);

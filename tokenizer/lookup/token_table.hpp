@@ -8,22 +8,22 @@
 
 namespace gradus {
 
-/// A piece of at most 15 bytes as two machine words: its bytes, zeros, and its length in the last one. Equal pieces, and
+/// A word of at most 15 bytes as two machine words: its bytes, zeros, and its length in the last one. Equal words, and
 /// only these, have equal keys.
-struct PieceKey {
+struct WordKey {
   static constexpr size_t kLongest = 15;
 
   uint64_t low = 0;
   uint64_t high = 0;
-  bool operator==(const PieceKey&) const = default;
+  bool operator==(const WordKey&) const = default;
 
-  /// `text_end`: where the text that holds the piece ends; reading whole words up to there is faster than copying.
-  static PieceKey of(std::string_view piece, const char* text_end) {
-    PieceKey key;
-    const size_t size = piece.size();
-    if (text_end - piece.data() >= 16) {
-      std::memcpy(&key.low, piece.data(), 8);
-      std::memcpy(&key.high, piece.data() + 8, 8);
+  /// `text_end`: where the text that holds the word ends; reading eight bytes at a time up to there is faster than copying.
+  static WordKey of(std::string_view word, const char* text_end) {
+    WordKey key;
+    const size_t size = word.size();
+    if (text_end - word.data() >= 16) {
+      std::memcpy(&key.low, word.data(), 8);
+      std::memcpy(&key.high, word.data() + 8, 8);
       if (size < 8) {
         key.low &= (uint64_t{1} << (8 * size)) - 1;
         key.high = 0;
@@ -32,7 +32,7 @@ struct PieceKey {
       }
     } else {
       char bytes[16] = {};
-      std::memcpy(bytes, piece.data(), size);
+      std::memcpy(bytes, word.data(), size);
       std::memcpy(&key.low, bytes, 8);
       std::memcpy(&key.high, bytes + 8, 8);
     }
@@ -50,12 +50,12 @@ struct PieceKey {
 /// From the bytes of a token to its id: open addressing; short tokens lie in the table itself, so that looking one up
 /// touches one cache line.
 /// note: little-endian machines only, as everything here that reads bytes as words.
-class PieceTable {
+class TokenTable {
  public:
-  explicit PieceTable(size_t expected = 0) { resize(expected); }
+  explicit TokenTable(size_t expected = 0) { resize(expected); }
 
-  /// The tokens must outlive the table; of equal ones the first stays.
-  void insert(const std::string& token, int32_t id);
+  /// The id that the token has now: of equal ones the first stays. note: its bytes must outlive the table; id >= 0.
+  int32_t insert(std::string_view token, int32_t id);
 
   /// Those of the tokens, by id, that are not empty and for which `wanted(id)` holds.
   template <class Wanted>
@@ -68,19 +68,19 @@ class PieceTable {
   }
 
   /// The id, or -1.
-  int32_t find(std::string_view piece, const char* text_end) const {
-    if (piece.size() > PieceKey::kLongest) return find_long(piece);
-    return find(PieceKey::of(piece, text_end));
+  int32_t find(std::string_view word, const char* text_end) const {
+    if (word.size() > WordKey::kLongest) return find_long(word);
+    return find(WordKey::of(word, text_end));
   }
-  int32_t find(std::string_view piece) const { return find(piece, piece.data() + piece.size()); }
+  int32_t find(std::string_view word) const { return find(word, word.data() + word.size()); }
 
   /// Asks for what find() will look at first.
-  void prefetch(const PieceKey& key) const { __builtin_prefetch(&slots_[key.hash() >> shift_]); }
-  void prefetch(std::string_view piece) const {
-    if (piece.size() <= PieceKey::kLongest) prefetch(PieceKey::of(piece, piece.data() + piece.size()));
+  void prefetch(const WordKey& key) const { __builtin_prefetch(&slots_[key.hash() >> shift_]); }
+  void prefetch(std::string_view word) const {
+    if (word.size() <= WordKey::kLongest) prefetch(WordKey::of(word, word.data() + word.size()));
   }
 
-  int32_t find(const PieceKey& key) const {
+  int32_t find(const WordKey& key) const {
     for (size_t at = key.hash() >> shift_;; at = (at + 1) & mask_) {
       const Slot& slot = slots_[at];
       if (slot.key == key) return slot.id;
@@ -90,18 +90,18 @@ class PieceTable {
 
  private:
   struct Slot {
-    PieceKey key;
+    WordKey key;
     int32_t id = -1;
   };
   struct LongSlot {
     uint64_t hash = 0;
-    const std::string* token = nullptr;
+    std::string_view token;
     int32_t id = -1;
   };
 
   void resize(size_t expected);
-  static uint64_t hash_long(std::string_view piece);
-  int32_t find_long(std::string_view piece) const;
+  static uint64_t hash_long(std::string_view word);
+  int32_t find_long(std::string_view word) const;
 
   std::vector<Slot> slots_;
   std::vector<LongSlot> long_slots_;

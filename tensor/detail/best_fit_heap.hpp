@@ -12,7 +12,7 @@ namespace gradus::detail {
 /// a walk without memory gives out the places that a real run will.
 /// note: the blocks of a training step come and go in nested lifetimes; placed like this they take 0.2 % more than what
 ///       is in use at the fullest moment (GPT-2 124M, 4 × 1024 tokens), where lists of freed blocks by size took 12 %.
-class PlaceHeap {
+class BestFitHeap {
  public:
   static constexpr std::size_t kUnit = 4096;  // places and sizes are multiples of this
   static constexpr std::size_t kNone = ~std::size_t{0};

@@ -8,7 +8,7 @@
 
 namespace gradus {
 
-/// The parts around the models in the combinations that are in use, as a tokenizer.json says them.
+/// What stands around the models in the combinations that are in use, as a tokenizer.json says it.
 
 inline constexpr const char* kCharacterSplit =
     R"({"type":"Split","pattern":{"Regex":"[\\s\\S]"},"behavior":"Isolated","invert":false})";
@@ -32,13 +32,18 @@ inline constexpr const char* kByteFallbackDecoder =
 inline constexpr const char* kMetaspaceWords =
     R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"always","split":true})";
 
+// Each space, and one before the text, as U+2581.
+inline constexpr const char* kMarkedSpaces =
+    R"({"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},)"
+    R"({"type":"Replace","pattern":{"String":" "},"content":"▁"}]})";
+
 /// One of the texts above as a value.
-Json component(const char* text);
+Json preset(const char* text);
 
 /// Words cut by a regular expression, then taken as bytes.
 Json byte_level_split(const std::string& regex);
-/// Each space, and one before the text, as U+2581.
-Json marked_spaces();
+/// `kind` is String or Regex, what `pattern` is.
+Json replace_json(const char* kind, const std::string& pattern, const std::string& content);
 Json bert_normalizer(bool lowercase);
 /// U+2581 as spaces, tokens of bytes as bytes, the space before the text left out, and the unknown token ("": none) as
 /// its surface.
@@ -49,6 +54,9 @@ Json sentencepiece_decoder(const std::string& unknown, const std::string& unknow
 /// the tokens.
 Json template_json(const std::vector<AddedToken>& tokens, const std::string& before,
                    const std::string& after);
+
+/// The special tokens of BERT.
+std::vector<std::string> bert_special_tokens();
 
 /// Special tokens by text, with ids from `first` on.
 std::vector<AddedToken> special_tokens(const std::vector<std::string>& names, int32_t first);

@@ -1,8 +1,7 @@
-#include "tokenizer/text/json_parts.hpp"
+#include "tokenizer/text/json_fields.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 
 #include "tensor/error.hpp"
 #include "tokenizer/text/byte_alphabet.hpp"
@@ -32,6 +31,11 @@ void check_json_keys(const Json& object, std::initializer_list<std::string_view>
   }
 }
 
+const Json* find_value(const Json& object, std::string_view key) {
+  const Json* value = object.find(key);
+  return value == nullptr || value->is_null() ? nullptr : value;
+}
+
 bool boolean_or(const Json& object, std::string_view key, bool otherwise) {
   const Json* value = object.find(key);
   return value == nullptr ? otherwise : value->as_boolean();
@@ -45,17 +49,21 @@ int64_t integer_within(const Json& value, int64_t least, int64_t most) {
 }
 
 const std::string& one_character(const Json& value) {
-  const std::string& text = value.as_string();
-  char32_t c = 0;
-  const int length = decode_utf8(text.data(), text.data() + text.size(), c);
-  if (length == 0 || static_cast<size_t>(length) != text.size()) refuse_json(value, "one character");
-  return text;
+  if (!single_char(value.as_string())) refuse_json(value, "one character");
+  return value.as_string();
+}
+
+JsonPattern read_pattern(const Json& value) {
+  check_json_keys(value, {"String", "Regex"});
+  check_world(value.as_object().size() == 1, value.path(), ": must hold either String or Regex; it holds ",
+              value.as_object().size(), " of them; keep one");
+  const auto& [kind, text] = value.as_object()[0];
+  return {text.as_string(), kind == "Regex", text.path()};
 }
 
 std::vector<std::string> read_json_vocabulary(const Json& vocabulary, std::optional<int32_t>* empty_id) {
   const Json::Object& entries = vocabulary.as_object();
-  // Ids may have gaps, as those of some real vocabularies do, but a stray one must not fill the memory.
-  const int64_t most = 4 * static_cast<int64_t>(entries.size()) + 1'000'000;
+  const int64_t most = id_limit(entries.size());
   int64_t count = 0;
   for (const auto& [token, id] : entries) {
     const int64_t value = id.as_integer();
@@ -81,11 +89,12 @@ std::vector<std::string> read_json_vocabulary(const Json& vocabulary, std::optio
   return tokens;
 }
 
-Json json_vocabulary(const std::vector<std::string>& tokens) {
+Json json_vocabulary(const std::vector<std::string>& tokens, std::optional<int32_t> empty_id) {
   Json::Object entries;
   entries.reserve(tokens.size());
   for (size_t id = 0; id < tokens.size(); ++id) {
-    if (!tokens[id].empty()) entries.emplace_back(tokens[id], Json(static_cast<int64_t>(id)));
+    if (!tokens[id].empty() || static_cast<int32_t>(id) == empty_id)
+      entries.emplace_back(tokens[id], Json(static_cast<int64_t>(id)));
   }
   return Json::object(std::move(entries));
 }
@@ -99,11 +108,9 @@ void check_all_bytes(const std::vector<std::string>& tokens, const Json& vocabul
   }
   for (size_t byte = 0; byte < 256; ++byte) {
     if (found[byte]) continue;
-    char name[8];
-    std::snprintf(name, sizeof name, "0x%02X", static_cast<unsigned>(byte));
     const std::string written = bytes_to_text(std::string(1, static_cast<char>(byte)));
-    fail_world(vocabulary.path(), ": must hold all 256 bytes, so that any text can be encoded; ", name,
-               ", written ", Json(written).dump(), ", is missing; add it");
+    fail_world(vocabulary.path(), ": must hold all 256 bytes, so that any text can be encoded; ",
+               hex_byte(static_cast<char>(byte)), ", written ", Json(written).dump(), ", is missing; add it");
   }
 }
 

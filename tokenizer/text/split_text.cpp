@@ -1,4 +1,4 @@
-#include "tokenizer/text/text_parts.hpp"
+#include "tokenizer/text/split_text.hpp"
 
 #include <algorithm>
 
@@ -8,22 +8,14 @@ namespace gradus {
 
 namespace {
 
-// The character that ends before `at`, or 0 where the bytes there are not UTF-8.
-char32_t char_before(std::string_view text, size_t at) {
-  size_t begin = at - 1;
-  while (begin > 0 && at - begin < 4 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
-  char32_t c = 0;
-  const int length = decode_utf8(text.data() + begin, text.data() + at, c);
-  return begin + static_cast<size_t>(length) == at ? c : 0;
-}
-
 // The first single `separator` in [at, size) between a character that is no white space and a letter, or the size.
 size_t find_single(std::string_view text, size_t at, char separator) {
   for (at = text.find(separator, std::max(at, size_t{1})); at < text.size();
        at = text.find(separator, at + 1)) {
     char32_t after = 0;
     if (decode_utf8(text.data() + at + 1, text.data() + text.size(), after) == 0) continue;
-    const char32_t before = char_before(text, at);
+    char32_t before = 0;
+    decode_last_utf8(text.substr(0, at), before);
     if (before != 0 && char_class(before) != CharClass::space && char_class(after) == CharClass::letter)
       return at;
   }
@@ -35,9 +27,9 @@ constexpr size_t kLookAhead = 1 << 16;
 
 }  // namespace
 
-size_t part_at_space(std::string_view text, size_t at) { return find_single(text, at, ' '); }
+size_t split_at_space(std::string_view text, size_t at) { return find_single(text, at, ' '); }
 
-size_t part_at_line(std::string_view text, size_t at) {
+size_t split_at_line(std::string_view text, size_t at) {
   for (; at < text.size(); at += kLookAhead) {
     const std::string_view near = text.substr(0, at + kLookAhead);
     const size_t space = find_single(near, at, ' ');
@@ -45,16 +37,6 @@ size_t part_at_line(std::string_view text, size_t at) {
     if (std::min(space, line) < near.size()) return space < line ? space : line + 1;
   }
   return text.size();
-}
-
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
-  std::string result;
-  size_t at = 0;
-  for (size_t found = text.find(from); found != std::string_view::npos; found = text.find(from, at)) {
-    result.append(text.substr(at, found - at)).append(to);
-    at = found + from.size();
-  }
-  return result.append(text.substr(at));
 }
 
 }  // namespace gradus

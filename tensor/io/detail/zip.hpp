@@ -13,7 +13,7 @@
 /// As much of zip as .npz files need: entries in order, stored when writing, stored or deflated when reading.
 /// ref: PKWARE's APPNOTE.TXT, 4.3 (layout) and 4.5.3 (sizes beyond 4 GiB)
 
-namespace gradus {
+namespace gradus::detail {
 
 /// Writes an archive into a file that the caller commits. The bytes depend on the arguments alone: no dates.
 class ZipWriter {
@@ -69,4 +69,4 @@ class ZipReader {
   std::map<std::string, Entry, std::less<>> entries_;
 };
 
-}  // namespace gradus
+}  // namespace gradus::detail
