@@ -90,6 +90,7 @@ NormKind parse_norm(std::string_view name) { return parse_in(kNorms, "norm", nam
 MlpKind parse_activation(std::string_view name) { return parse_in(kActivations, "activation", name); }
 
 Config Config::resolved() const {
+  check(family, "config: a family must be given; none is; begin with default_config(\"gpt\") or another");
   Config config = *this;
   if (config.n_kv_head == 0) config.n_kv_head = config.n_head;
   if (config.n_ffn == 0) {

@@ -111,6 +111,8 @@ TEST_CASE("a configuration that no model can have is an error that says why") {
   refused([](Config& c) { c.block_size = 0; }, "config: block_size must be in [1, 1048576]; it is 0");
   refused([](Config& c) { c.n_layer = 0; }, "config: n_layer must be in [1, 100000]; it is 0");
   refused([](Config& c) { c.n_embd = -24; }, "config: n_embd must be in [1, 2147483647]; it is -24");
+  refused([](Config& c) { c.family = nullptr; },
+          "config: a family must be given; none is; begin with default_config(\"gpt\") or another");
   refused([](Config& c) { c.dropout = 1; }, "config: dropout must be in [0, 1); it is 1");
   refused([](Config& c) { c.norm_epsilon = 0; }, "config: norm_epsilon must be in (0, 1); it is 0");
   refused([](Config& c) { c.rope_base = 1; }, "config: rope_base must be in (1, 1e15); it is 1");

@@ -177,4 +177,6 @@ TEST_CASE(
   // The output layer only for tokens that are scored.
   CHECK(forward_flops(config, 10, 0) == 10 * 2 * 2 * block + 2 * 2 * 64 * 10 * 10);
   CHECK(forward_flops(config, 10, 3) == forward_flops(config, 10, 0) + 3 * 2 * 100 * 64);
+  config.causal = false;
+  CHECK(training_flops_per_token(config) == 6 * (2 * block + 100 * 64) + 12 * 2 * 64 * 32);
 }
