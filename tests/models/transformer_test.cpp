@@ -345,7 +345,7 @@ TEST_CASE(
     config.n_layer = 9;
     config.n_ffn = 24;
     Transformer model = small_model(config);
-    const int64_t rows = 96, row_bytes = rows * 24 * 4;
+    const int64_t rows = 96, layer_bytes = rows * 24 * 4;
     const Tensor ids = ids_tensor(some_ids(rows, 29));
     const Context context = Context::of_batch(3, 32);
     const NoGrad quiet;
@@ -358,7 +358,8 @@ TEST_CASE(
       some(layers);
       return static_cast<int64_t>(memory_statistics().peak_in_use - before);
     };
-    for (const std::vector<int64_t>& layers : {std::vector<int64_t>{10}, {4}, {0, 5, 9}, {8, 10}}) {
+    for (const char* text : {"final", "4", "0,5,9", "8,final"}) {
+      const std::vector<int64_t> layers = parse_layers(text, config);
       const std::vector<Tensor> states = some(layers);
       REQUIRE(states.size() == layers.size());
       for (size_t i = 0; i < layers.size(); ++i)
@@ -366,9 +367,9 @@ TEST_CASE(
     }
     // Those that are not wanted are gone while the last is made.
     const int64_t everything = peak({});
-    CHECK(peak({9}) == peak({1}));
-    CHECK(peak({9}) + 8 * row_bytes <= everything);
-    CHECK(peak({0, 9}) + 7 * row_bytes <= everything);
+    CHECK(peak({9}) < peak({1}) + layer_bytes);
+    CHECK(peak({9}) + 8 * layer_bytes <= everything);
+    CHECK(peak({0, 9}) + 7 * layer_bytes <= everything);
 
     // Blocks and norms that would show if they ran.
     const auto poison = [](Tensor& weight) {

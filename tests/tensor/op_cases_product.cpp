@@ -262,7 +262,7 @@ std::vector<Row> attention_rows() {
                 const int64_t begin = whole.offsets[b] + caches[b].rows;
                 of_each.push_back(slice(x, 0, begin, begin + fresh[b]));
               }
-              return concat(of_each, 0);
+              return of_each.size() == 1 ? of_each[0] : concat(of_each, 0);  // a view of what was given
             };
             const Tensor q = rows_of(inputs[0]), k = rows_of(inputs[1]), v = rows_of(inputs[2]);
             const Tensor y = attention_cached(q, k, v, batch, pointers, heads.query, heads.kv);
