@@ -78,10 +78,10 @@ struct Pipeline::Scratch {
 struct Pipeline::Output {
   const SubwordModel& model;
   std::vector<int32_t>& ids;
-  std::vector<AlignedText::Range>* offsets;
+  std::vector<TextRange>* offsets;
   Scratch& scratch;
 
-  void add(int32_t id, AlignedText::Range range) {
+  void add(int32_t id, TextRange range) {
     ids.push_back(id);
     if (offsets != nullptr) offsets->push_back(range);
   }
@@ -93,7 +93,7 @@ struct Pipeline::Output {
       // A token of bytes may be a part of a character.
       const bool exact = text.unchanged();
       for (const Token& token : tokens) {
-        offsets->push_back(exact ? AlignedText::Range{text.offset() + token.begin, text.offset() + token.end}
+        offsets->push_back(exact ? TextRange{text.offset() + token.begin, text.offset() + token.end}
                                  : text.original({token.begin, token.end}));
       }
     }
@@ -224,7 +224,7 @@ static void check_utf8(std::string_view text) {
 }
 
 void Pipeline::encode(std::string_view text, bool special_tokens, std::vector<int32_t>& ids,
-                      std::vector<AlignedText::Range>* offsets) const {
+                      std::vector<TextRange>* offsets) const {
   // Inside, places have 32 bits; normalising can make a text longer.
   constexpr size_t kLongest = std::numeric_limits<uint32_t>::max() / 4;
   check(text.size() <= kLongest, "encode: a text must have at most ", kLongest, " bytes; it has ",
@@ -281,7 +281,7 @@ void Pipeline::encode_chunk(AlignedText text, bool special_tokens, Output& out) 
   for (const auto& segment : segments) {
     const ByteSpan span{segment.begin, segment.end};
     if (segment.id >= 0) {
-      out.add(segment.id, text.aligned() ? text.original(span) : AlignedText::Range{});
+      out.add(segment.id, text.aligned() ? text.original(span) : TextRange{});
       continue;
     }
     const auto size = span.end - span.begin;
@@ -298,7 +298,7 @@ void Pipeline::encode_in_parallel(size_t chunks, Output& out, Encode encode) {
   constexpr size_t kChunksAtOnce = 32;
   struct Chunk {
     std::vector<int32_t> ids;
-    std::vector<AlignedText::Range> offsets;
+    std::vector<TextRange> offsets;
   };
   std::vector<Chunk> done(std::min(chunks, kChunksAtOnce));
   for (size_t first = 0; first < chunks; first += kChunksAtOnce) {

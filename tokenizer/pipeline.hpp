@@ -57,7 +57,7 @@ class Pipeline {
   /// The tokens of one text, without those of the post-processor. Appends to `ids` and, where given, `offsets` (in the
   /// bytes of the original).
   void encode(std::string_view text, bool special_tokens, std::vector<int32_t>& ids,
-              std::vector<AlignedText::Range>* offsets) const;
+              std::vector<TextRange>* offsets) const;
 
   const TokenizerParts& parts() const { return parts_; }
   int64_t size() const { return static_cast<int64_t>(texts_.size()); }

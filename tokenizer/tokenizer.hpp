@@ -17,8 +17,7 @@ class Pipeline;
 struct TokenizerParts;
 
 /// The text of the special token that stands between documents.
-inline constexpr char kEndOfTextBytes[] = "<|endoftext|>";
-inline constexpr std::string_view kEndOfText(kEndOfTextBytes, sizeof kEndOfTextBytes - 1);
+inline constexpr std::string_view kEndOfText = "<|endoftext|>";
 
 /// A token and the bytes it stands for in the text; the end is exclusive.
 struct TokenSpan {

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "models/training/checkpoint.hpp"
 #include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
 #include "tensor/kernels/kernels.hpp"
@@ -141,7 +142,7 @@ int run_resume(const Arguments& arguments) {
   untimed.validate();
   check_instruction_set(run, a.force);
   const Config& config = run.config();
-  const std::vector<std::string> paths = run.source().paths;
+  const std::vector<std::string> paths = run.text_paths();
   const Corpus corpus = read_texts(run, a);
   const EncodedCorpus text = encode_corpus(corpus, run.tokenizer(), config.add_special.value_or(false));
   const int64_t held_out_tokens = std::ssize(text.held_out.ids);
@@ -174,7 +175,7 @@ int run_resume(const Arguments& arguments) {
   Trainer trainer(model, options, run.tokenizer(), text);
   trainer.restore(folder);
   // What was given anew is remembered even if no step follows.
-  const bool changed = options != before || run.source().paths != paths;
+  const bool changed = options != before || run.text_paths() != paths;
   if (changed) trainer.save(folder, run.state_metadata());
   if (changed && options.max_iters <= step && !a.common.quiet)
     say("note   no step follows; what is given anew is remembered for those of a larger --max-iters");

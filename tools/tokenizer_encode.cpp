@@ -51,7 +51,7 @@ class CharacterPlaces {
     }
     before_[text.size()] = count;
   }
-  AlignedText::Range of(AlignedText::Range bytes) const {
+  TextRange of(TextRange bytes) const {
     const auto end = static_cast<size_t>(bytes.end);
     return {before_[static_cast<size_t>(bytes.begin)], before_[end] + (inside_[end] ? 1 : 0)};
   }
@@ -97,7 +97,7 @@ std::string json_line(const Encoding& encoding, const TextItem& item, bool chara
     places[1].emplace(item.pair.value_or(""));
   }
   append_list(line, ",\"offsets\":", encoding.ids.size(), [&](size_t i) {
-    AlignedText::Range range = encoding.offsets[i];
+    TextRange range = encoding.offsets[i];
     if (characters && encoding.sequence[i] >= 0) range = places[encoding.sequence[i]]->of(range);
     line += "[" + std::to_string(range.begin) + "," + std::to_string(range.end) + "]";
   });
@@ -380,7 +380,7 @@ int run_tokenizer_show(const Arguments& arguments) {
       std::optional<CharacterPlaces> places;
       if (encode.offset_unit == "char") places.emplace(item.text);
       for (size_t i = 0; i < encoding.ids.size(); ++i) {
-        AlignedText::Range at = encoding.offsets[i];
+        TextRange at = encoding.offsets[i];
         if (places && encoding.sequence[i] == 0) at = places->of(at);
         std::string id = std::to_string(encoding.ids[i]);
         std::string range = std::to_string(at.begin) + "-" + std::to_string(at.end);

@@ -12,7 +12,7 @@
 
 namespace gradus {
 
-int64_t evaluation_tokens(const Config& config) {
+int64_t detail::evaluation_tokens(const Config& config) {
   constexpr int64_t kRows = 4096;
   constexpr int64_t kLogits = int64_t{1} << 23;
   const int64_t rows = std::min(kRows, kLogits / std::max<int64_t>(config.vocab_size, 1));
@@ -29,7 +29,7 @@ Evaluation evaluate(const Transformer& model, const Tokenizer& tokenizer, std::s
   const int64_t predicted = static_cast<int64_t>(ids.size()) - 1;
   const int64_t block = model.config().block_size;
   const int64_t windows = (predicted + block - 1) / block;
-  const int64_t at_once = evaluation_tokens(model.config()) / block;
+  const int64_t at_once = detail::evaluation_tokens(model.config()) / block;
   double nats = 0;
   for (int64_t first = 0; first < windows; first += at_once) {
     const int64_t last = std::min(first + at_once, windows);

@@ -23,9 +23,13 @@ struct Evaluation {
   }
 };
 
+namespace detail {
+
 /// Tokens that go through the model together.
 /// note: their logits are the largest tensor of an evaluation, so a large vocabulary gets fewer; no bit depends on it.
 int64_t evaluation_tokens(const Config& config);
+
+}  // namespace detail
 
 /// Evaluates over consecutive windows of block_size inputs, so that every token but the first is predicted exactly once.
 /// `bytes_of` are the bytes of text that each id stands for; see TokenText.

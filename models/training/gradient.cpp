@@ -7,6 +7,25 @@
 #include "tensor/ops.hpp"
 
 namespace gradus {
+namespace {
+
+// y = left + right, element by element, rounded once, in the place of `left`.
+Gradient add_gradients(Gradient left, const Gradient& right) {
+  check(left.tensors.size() == right.tensors.size(),
+        "GradientTree: all gradients must be of the same parameters; two have ", left.tensors.size(), " and ",
+        right.tensors.size(), " tensors");
+  const NoGrad quiet;
+  for (std::size_t i = 0; i < left.tensors.size(); ++i) {
+    if (!right.tensors[i]) continue;
+    left.tensors[i] = left.tensors[i] ? left.tensors[i] + right.tensors[i] : right.tensors[i];
+  }
+  left.loss_sum += right.loss_sum;
+  return left;
+}
+
+}  // namespace
+
+namespace detail {
 
 Gradient take_gradient(const std::vector<NamedTensor>& parameters, double loss_sum) {
   Gradient gradient;
@@ -32,18 +51,7 @@ void give_gradient(const std::vector<NamedTensor>& parameters, const Gradient& g
   }
 }
 
-Gradient add_gradients(Gradient left, const Gradient& right) {
-  check(left.tensors.size() == right.tensors.size(),
-        "add_gradients: both must be of the same parameters; they have ", left.tensors.size(), " and ",
-        right.tensors.size(), " tensors");
-  const NoGrad quiet;
-  for (std::size_t i = 0; i < left.tensors.size(); ++i) {
-    if (!right.tensors[i]) continue;
-    left.tensors[i] = left.tensors[i] ? left.tensors[i] + right.tensors[i] : right.tensors[i];
-  }
-  left.loss_sum += right.loss_sum;
-  return left;
-}
+}  // namespace detail
 
 void GradientTree::push(Gradient gradient) {
   Part part{1, std::move(gradient)};

@@ -13,12 +13,14 @@ struct Gradient {
   double loss_sum = 0;
 };
 
+namespace detail {
+
 /// Takes the gradients from the parameters, which have none afterwards.
 Gradient take_gradient(const std::vector<NamedTensor>& parameters, double loss_sum);
 /// Gives a gradient to the parameters, in place of what they have.
 void give_gradient(const std::vector<NamedTensor>& parameters, const Gradient& gradient);
-/// y = left + right, element by element, rounded once.   note: takes the place of `left`.
-Gradient add_gradients(Gradient left, const Gradient& right);
+
+}  // namespace detail
 
 /// The gradient of a step from those of its shards: a balanced binary tree, ((g0 + g1) + (g2 + g3)) + …, whoever computed
 /// them and when.

@@ -6,11 +6,6 @@
 #define GRADUS_OBJECTIVES(OBJECTIVE) OBJECTIVE("next-token", make_next_token)
 
 namespace gradus {
-namespace {
-
-constexpr std::string_view kPrefix = "val_";
-
-}  // namespace
 
 #define DECLARE(name, make) std::unique_ptr<Objective> make(const ObjectiveSource&);
 GRADUS_OBJECTIVES(DECLARE)
@@ -40,33 +35,6 @@ std::string Measure::unit() const {
   if (const std::size_t at = text.find(kPer); at != text.npos) text.replace(at, kPer.size(), "/");
   for (char& c : text) c = c == '_' ? ' ' : c;
   return text;
-}
-
-void add_report(const HeldOutReport& report, Json& json) {
-  const auto key = [](std::string_view name) { return std::string(kPrefix) + std::string(name); };
-  json.set(key("loss"), report.loss);
-  for (const Measure& measure : report.measures) json.set(key(measure.name), measure.value);
-  json.set(key("tokens"), report.tokens).set(key("bytes"), report.bytes).set(key("unknown"), report.unknown);
-}
-
-HeldOutReport report_from(const Json& json) {
-  HeldOutReport report;
-  for (const auto& [key, value] : json.as_object()) {
-    if (!key.starts_with(kPrefix)) continue;
-    const std::string name = key.substr(kPrefix.size());
-    if (name == "loss") {
-      report.loss = value.as_number();
-    } else if (name == "tokens") {
-      report.tokens = value.as_integer();
-    } else if (name == "bytes") {
-      report.bytes = value.as_integer();
-    } else if (name == "unknown") {
-      report.unknown = value.as_integer();
-    } else {
-      report.measures.push_back({name, value.as_number()});
-    }
-  }
-  return report;
 }
 
 }  // namespace gradus

@@ -9,7 +9,6 @@
 #include "models/training/corpus.hpp"
 #include "models/training/options.hpp"
 #include "models/transformer/transformer.hpp"
-#include "tensor/io/json.hpp"
 #include "tokenizer/tokenizer.hpp"
 
 namespace gradus {
@@ -43,10 +42,6 @@ struct HeldOutReport {
     return tokens > 0 ? static_cast<double>(unknown) / static_cast<double>(tokens) : 0;
   }
 };
-
-/// Members "val_loss", "val_bits_per_byte" …, as a run's state holds them.
-void add_report(const HeldOutReport& report, Json& json);
-HeldOutReport report_from(const Json& json);
 
 /// What a training is for: what a step's batch is, its loss and divisor, and what an evaluation reports. The trainer, its
 /// checkpoints and the planner know of no task.

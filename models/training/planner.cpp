@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "models/training/evaluate.hpp"
+#include "models/training/kept_rows.hpp"
 #include "models/training/trainer.hpp"
 #include "models/transformer/flops.hpp"
 #include "tensor/error.hpp"
@@ -51,7 +52,7 @@ uint64_t walk(const Config& config, const TrainingOptions& options, int64_t held
   EncodedCorpus text{any_tokens(config.block_size + 2, 1), {}};
   if (held_out_tokens >= 2 && options.eval_interval > 0) {
     // An evaluation repeats itself until its last windows.
-    const int64_t at_once = evaluation_tokens(config);
+    const int64_t at_once = detail::evaluation_tokens(config);
     const int64_t length = std::min(held_out_tokens, 2 * at_once + (held_out_tokens - 1) % at_once + 1);
     text.held_out = any_tokens(length, 1);
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "models/training/checkpoint.hpp"
+#include "models/training/run_source.hpp"
 #include "models/transformer/families/family.hpp"
 #include "models/transformer/files.hpp"
 #include "tensor/build.hpp"
@@ -77,6 +78,15 @@ std::string config_hash(const Config& config) { return sha256_hex(config_to_json
 
 }  // namespace
 
+RunFolder::RunFolder() : source_(std::make_unique<RunSource>()) {}
+RunFolder::RunFolder(RunFolder&&) noexcept = default;
+RunFolder& RunFolder::operator=(RunFolder&&) noexcept = default;
+RunFolder::~RunFolder() = default;
+
+const std::vector<std::string>& RunFolder::text_paths() const { return source_->paths; }
+
+Metadata RunFolder::state_metadata() const { return source_metadata(*source_); }
+
 void RunFolder::check_free(const std::string& path) {
   if (!file_exists(path)) return;
   check(is_directory(path), "run: ", path,
@@ -112,18 +122,19 @@ RunFolder RunFolder::create(const std::string& path, const RunStart& start) {
   run.config_ = start.config;
   run.tokenizer_ = start.tokenizer;
   run.options_ = start.options;
-  for (const std::string& file : start.corpus.files) run.source_.paths.push_back(fs::absolute(file).string());
-  run.source_.text_key = start.texts.key;
-  run.source_.json_lines = start.texts.json_lines;
-  run.source_.force_text = start.texts.force;
-  run.source_.corpus_sha256 = start.corpus.sha256;
-  run.source_.tokenizer_sha256 = sha256_hex(start.tokenizer.to_json());
-  run.source_.config_sha256 = config_hash(start.config);
+  for (const std::string& file : start.corpus.files)
+    run.source_->paths.push_back(fs::absolute(file).string());
+  run.source_->text_key = start.texts.key;
+  run.source_->json_lines = start.texts.json_lines;
+  run.source_->force_text = start.texts.force;
+  run.source_->corpus_sha256 = start.corpus.sha256;
+  run.source_->tokenizer_sha256 = sha256_hex(start.tokenizer.to_json());
+  run.source_->config_sha256 = config_hash(start.config);
   // The card first: by it what stands here is known as a run's.
   write_file_atomic(in(path, kCardFile), model_card(start));
   for (const auto& [file, contents] : start.corpus.streams) {
-    run.source_.paths[file] = kept_name(file, start.corpus.files[file]);
-    write_file_atomic(in(path, run.source_.paths[file]), contents);
+    run.source_->paths[file] = kept_name(file, start.corpus.files[file]);
+    write_file_atomic(in(path, run.source_->paths[file]), contents);
   }
   start.tokenizer.save(in(path, kTokenizerFile));
   write_file_atomic(in(path, kConfigFile), config_to_json(start.config).dump(2) + "\n");
@@ -152,15 +163,15 @@ RunFolder RunFolder::open(const std::string& path) {
     const Json json = Json::parse(*last, file.path());
     if (const Json* rate = json.find("lr")) run.last_rate_ = rate->as_number();
   }
-  run.source_ = source_from_metadata(state, file.path());
+  *run.source_ = source_from_metadata(state, file.path());
   run.tokenizer_ = Tokenizer::load(in(path, kTokenizerFile));
   check_world(
-      sha256_hex(run.tokenizer_.to_json()) == run.source_.tokenizer_sha256, in(path, kTokenizerFile),
+      sha256_hex(run.tokenizer_.to_json()) == run.source_->tokenizer_sha256, in(path, kTokenizerFile),
       ": must be the tokenizer that the run was started with; it is another; restore the original file");
   run.config_ = load_config(path);
   check_tokenizer(run.config_, run.tokenizer_, path);
   check_world(
-      config_hash(run.config_) == run.source_.config_sha256, in(path, kConfigFile),
+      config_hash(run.config_) == run.source_->config_sha256, in(path, kConfigFile),
       ": must hold the configuration that the run was started with; it holds another; restore the file, or "
       "start a new run with gradus train --init model:",
       path);
@@ -168,12 +179,12 @@ RunFolder RunFolder::open(const std::string& path) {
 }
 
 Corpus RunFolder::read_texts(const std::string& advice, const std::function<void()>& on_interrupt) const {
-  return load_run_corpus(path_, source_, options_.val_fraction, advice, on_interrupt);
+  return load_run_corpus(path_, *source_, options_.val_fraction, advice, on_interrupt);
 }
 
 Corpus RunFolder::move_texts(const std::vector<std::string>& paths, const std::string& advice,
                              const std::function<void()>& on_interrupt) {
-  RunSource moved = source_;
+  RunSource moved = *source_;
   moved.paths.clear();
   for (const std::string& path : paths) {
     check(path != "-", "run: its texts must be files, which can be read again; '-' is a stream");
@@ -183,7 +194,7 @@ Corpus RunFolder::move_texts(const std::vector<std::string>& paths, const std::s
   check(corpus.streams.empty(),
         "run: its texts must be files, which can be read again; a pipe or device is none");
   moved.paths = corpus.files;
-  source_ = std::move(moved);
+  *source_ = std::move(moved);
   return corpus;
 }
 

@@ -10,13 +10,14 @@
 #include "models/training/corpus.hpp"
 #include "models/training/metrics.hpp"
 #include "models/training/options.hpp"
-#include "models/training/run_source.hpp"
 #include "models/transformer/config.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/safetensors.hpp"
 #include "tokenizer/tokenizer.hpp"
 
 namespace gradus {
+
+struct RunSource;
 
 /// What stands in a run's folder besides the model (files.hpp) and its checkpoints (checkpoint.hpp).
 inline constexpr const char* kMetricsFile = "metrics.jsonl";
@@ -44,6 +45,10 @@ struct RunStart {
 /// and copies of texts that nobody could read again.
 class RunFolder {
  public:
+  RunFolder(RunFolder&&) noexcept;
+  RunFolder& operator=(RunFolder&&) noexcept;
+  ~RunFolder();
+
   /// An error (std::invalid_argument) where a new run in this folder would replace something, naming what. What one has left
   /// that was killed before its first checkpoint is nothing to keep.
   static void check_free(const std::string& path);
@@ -62,7 +67,8 @@ class RunFolder {
   const Tokenizer& tokenizer() const { return tokenizer_; }
   /// As the run was begun, or with what the last checkpoint remembers instead.
   const TrainingOptions& options() const { return options_; }
-  const RunSource& source() const { return source_; }
+  /// Where its texts stand: absolute, or the names of copies in the folder.
+  const std::vector<std::string>& text_paths() const;
   /// Whether its steps were taken with fused multiply-add; absent for runs of versions that did not record it.
   std::optional<bool> fused_multiply_add() const { return fused_; }
   /// The learning rate of the last step; absent for runs of versions that did not record it.
@@ -76,19 +82,19 @@ class RunFolder {
                     const std::function<void()>& on_interrupt = {});
 
   /// What a checkpoint remembers of the run besides what the trainer knows.
-  Metadata state_metadata() const { return source_metadata(source_); }
+  Metadata state_metadata() const;
   /// The run's log, behind the line of step().
   MetricsLog& metrics();
 
  private:
-  RunFolder() = default;
+  RunFolder();
 
   std::string path_;
   std::unique_ptr<FolderLock> lock_;
   Config config_;
   Tokenizer tokenizer_;
   TrainingOptions options_;
-  RunSource source_;
+  std::unique_ptr<RunSource> source_;
   int64_t step_ = 0;
   std::optional<bool> fused_;
   std::optional<double> last_rate_;

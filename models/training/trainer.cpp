@@ -4,14 +4,50 @@
 #include <bit>
 
 #include "models/files/tensor_source.hpp"
+#include "models/training/checkpoint.hpp"
+#include "models/training/kept_rows.hpp"
 #include "models/transformer/files.hpp"
 #include "models/transformer/weights.hpp"
 #include "tensor/autodiff.hpp"
 #include "tensor/error.hpp"
+#include "tensor/io/json.hpp"
 #include "tensor/machine.hpp"
 #include "tensor/profile.hpp"
 
 namespace gradus {
+namespace {
+
+constexpr std::string_view kPrefix = "val_";
+
+// Members "val_loss", "val_bits_per_byte" …, as a run's state holds them.
+void add_report(const HeldOutReport& report, Json& json) {
+  const auto key = [](std::string_view name) { return std::string(kPrefix) + std::string(name); };
+  json.set(key("loss"), report.loss);
+  for (const Measure& measure : report.measures) json.set(key(measure.name), measure.value);
+  json.set(key("tokens"), report.tokens).set(key("bytes"), report.bytes).set(key("unknown"), report.unknown);
+}
+
+HeldOutReport report_from(const Json& json) {
+  HeldOutReport report;
+  for (const auto& [key, value] : json.as_object()) {
+    if (!key.starts_with(kPrefix)) continue;
+    const std::string name = key.substr(kPrefix.size());
+    if (name == "loss") {
+      report.loss = value.as_number();
+    } else if (name == "tokens") {
+      report.tokens = value.as_integer();
+    } else if (name == "bytes") {
+      report.bytes = value.as_integer();
+    } else if (name == "unknown") {
+      report.unknown = value.as_integer();
+    } else {
+      report.measures.push_back({name, value.as_number()});
+    }
+  }
+  return report;
+}
+
+}  // namespace
 
 Trainer::Trainer(Transformer& model, const TrainingOptions& options,
                  std::unique_ptr<const Objective> objective)
@@ -38,19 +74,6 @@ void Trainer::set_share(int64_t index, int64_t count) {
   check(index >= 0 && index < count, "training: a share must be in [0, ", count - 1, "]; it is ", index);
   share_ = index;
   shares_ = count;
-}
-
-int64_t kept_row_bytes(const Config& config) {
-  return std::max(int64_t{64} << 20,
-                  config.vocab_size * config.n_embd * static_cast<int64_t>(dtype_bytes(config.dtype)));
-}
-
-int64_t batches_read_twice(const Config& config, const TrainingOptions& options, int64_t kept) {
-  if (!config.tie) return 0;
-  const int64_t rows = std::min(options.batch_size, options.sequences_per_shard()) * config.block_size;
-  const int64_t bytes = rows * config.n_embd * static_cast<int64_t>(dtype_bytes(config.dtype));
-  // While the first batch's gradient is made no rows wait yet.
-  return options.grad_shards * std::max<int64_t>(0, options.batches_per_shard() - 1 - kept / bytes);
 }
 
 TrainingBatch Trainer::batch(int64_t shard, int64_t number) const {
@@ -116,11 +139,11 @@ double Trainer::accumulate_gradient() {
     const int64_t count = options_.grad_shards / shares_;
     for (int64_t shard = share_ * count; shard < (share_ + 1) * count; ++shard) {
       const double shard_sum = accumulate_shard(shard, divisor);
-      tree.push(take_gradient(parameters_, shard_sum));
+      tree.push(detail::take_gradient(parameters_, shard_sum));
     }
     Gradient gradient = tree.total();
     if (reducer_) gradient = reducer_(std::move(gradient));
-    give_gradient(parameters_, gradient);
+    detail::give_gradient(parameters_, gradient);
     sum = gradient.loss_sum;
   }
   const double loss = sum / divisor;

@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "models/training/checkpoint.hpp"
 #include "models/training/events.hpp"
 #include "models/training/gradient.hpp"
 #include "models/training/objective.hpp"
@@ -18,14 +17,10 @@
 #include "models/transformer/transformer.hpp"
 #include "nn/optim.hpp"
 #include "nn/schedule.hpp"
+#include "tensor/io/safetensors.hpp"
 #include "tokenizer/tokenizer.hpp"
 
 namespace gradus {
-
-/// The default of Trainer::keep_rows(): 64 MiB, or as much as the table of a larger model takes.
-int64_t kept_row_bytes(const Config& config);
-/// Batches of a step that go through the model twice where `kept` bytes of rows may wait; see Trainer.
-int64_t batches_read_twice(const Config& config, const TrainingOptions& options, int64_t kept);
 
 /// Stands between backward and the optimiser where several trainers share a step (see Trainer::set_share()): given the
 /// gradient of this trainer's shards, gives that of all.
@@ -55,7 +50,8 @@ class Trainer {
   /// This trainer is number `index` of `count`, a power of two that divides grad_shards: each computes as many shards of every
   /// step, in order, and a reducer adds their gradients in a balanced tree. Then all do what one trainer would.
   void set_share(int64_t index, int64_t count);
-  /// Bytes of rows that may wait while a batch's gradient is made. No bit depends on it.
+  /// Bytes of rows that may wait while a batch's gradient is made: by default 64 MiB, or as much as the table of a larger
+  /// model takes. No bit depends on it.
   void keep_rows(int64_t bytes) { kept_row_bytes_ = bytes; }
 
   /// One step.

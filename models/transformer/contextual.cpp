@@ -4,6 +4,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "models/embeddings/text_rows.hpp"
 #include "models/transformer/files.hpp"
 #include "tensor/autodiff.hpp"
 #include "tensor/parallel.hpp"

@@ -19,7 +19,7 @@ struct Result {
 void check_ranges(const AlignedText& text, size_t size) {
   const auto length = static_cast<uint32_t>(text.text().size());
   for (uint32_t at = 0; at < length; ++at) {
-    const AlignedText::Range range = text.original({at, at + 1});
+    const TextRange range = text.original({at, at + 1});
     fuzz::require(range.begin >= 0 && range.begin <= range.end && range.end <= static_cast<int64_t>(size),
                   "what a byte stands for must lie in the original");
   }

@@ -5,6 +5,7 @@
 
 #include "models/embeddings/files.hpp"
 #include "models/embeddings/neighbors.hpp"
+#include "models/embeddings/text_rows.hpp"
 #include "models/files/tensor_source.hpp"
 #include "models/transformer/contextual.hpp"
 #include "models/transformer/files.hpp"

@@ -83,7 +83,7 @@ TEST_CASE("the gradient of four shards is (0 + 1) + (2 + 3), each a chain over i
       const Tensor loss = objective->loss(model, model.forward(batch.inputs, batch.context), batch,
                                           objective->divisor(0), sum);
       loss.backward();
-      shards.push_back(take_gradient(parameters, sum));
+      shards.push_back(detail::take_gradient(parameters, sum));
     }
     const double sum = (shards[0].loss_sum + shards[1].loss_sum) + (shards[2].loss_sum + shards[3].loss_sum);
     CHECK(event.loss == static_cast<double>(static_cast<float>(sum / (8 * 16))));

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "models/training/checkpoint.hpp"
 #include "models/training/trainer.hpp"
 #include "models/transformer/files.hpp"
 #include "tensor/io/file.hpp"
@@ -170,7 +171,7 @@ TEST_CASE("a run's texts that have moved are found again, and others are refused
   CHECK_THROWS_WITH(run.move_texts({"-"}), ContainsSubstring("'-' is a stream"));
   CHECK(run.move_texts({given.folder / "moved.txt"}).sha256 == given.corpus.sha256);
   CHECK(run.read_texts().sha256 == given.corpus.sha256);
-  CHECK(run.source().paths.front() == given.folder / "moved.txt");
+  CHECK(run.text_paths().front() == given.folder / "moved.txt");
 }
 
 TEST_CASE("a run whose tokenizer or configuration was exchanged is refused by the file's name") {

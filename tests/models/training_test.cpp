@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "models/training/batches.hpp"
+#include "models/training/checkpoint.hpp"
 #include "models/training/corpus.hpp"
 #include "models/training/evaluate.hpp"
+#include "models/training/kept_rows.hpp"
 #include "models/training/trainer.hpp"
 #include "models/transformer/files.hpp"
 #include "models/transformer/weights.hpp"
@@ -262,7 +264,7 @@ TEST_CASE("a reducer sees the gradient of the whole step, once") {
   const std::vector<NamedTensor> parameters = training.model.parameters();
   training.trainer.set_reducer([&](Gradient gradient) {
     ++calls;
-    give_gradient(parameters, gradient);
+    detail::give_gradient(parameters, gradient);
     seen = global_norm(parameters);
     return gradient;
   });
@@ -491,7 +493,7 @@ TEST_CASE("bits per byte count the text that unknown tokens stand for, and the u
 
 TEST_CASE("an evaluation reads fewer windows at once where the vocabulary is large, but always a whole one") {
   const auto tokens = [](int64_t vocab_size, int64_t block_size) {
-    return evaluation_tokens(small_config("gpt", vocab_size, block_size));
+    return detail::evaluation_tokens(small_config("gpt", vocab_size, block_size));
   };
   CHECK(tokens(256, 16) == 4096);
   CHECK(tokens(2048, 16) == 4096);

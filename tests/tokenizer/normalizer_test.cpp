@@ -154,14 +154,14 @@ TEST_CASE("a text that is not rewritten is not copied and stands for itself") {
   to.finish();
   CHECK(aligned.text().data() == text.data());
   CHECK_FALSE(aligned.at_start());
-  CHECK(aligned.original({0, 1}) == AlignedText::Range{10, 11});
-  CHECK(aligned.original({0, 7}) == AlignedText::Range{10, 17});
+  CHECK(aligned.original({0, 1}) == TextRange{10, 11});
+  CHECK(aligned.original({0, 7}) == TextRange{10, 17});
   // A byte stands for the character it is in.
-  CHECK(aligned.original({2, 3}) == AlignedText::Range{11, 13});
-  CHECK(aligned.original({3, 5}) == AlignedText::Range{13, 16});
-  CHECK(aligned.original({6, 7}) == AlignedText::Range{16, 17});
-  CHECK(aligned.original({3, 3}) == AlignedText::Range{13, 13});
-  CHECK(aligned.original({7, 7}) == AlignedText::Range{17, 17});
+  CHECK(aligned.original({2, 3}) == TextRange{11, 13});
+  CHECK(aligned.original({3, 5}) == TextRange{13, 16});
+  CHECK(aligned.original({6, 7}) == TextRange{16, 17});
+  CHECK(aligned.original({3, 3}) == TextRange{13, 13});
+  CHECK(aligned.original({7, 7}) == TextRange{17, 17});
   CHECK_THROWS_AS(aligned.original({0, 8}), std::invalid_argument);
   CHECK_THROWS_AS(AlignedText(text, 0, false).original({0, 1}), std::invalid_argument);
 }
@@ -181,22 +181,21 @@ TEST_CASE("what a rewriter writes stands for what it was written for") {
     to.finish();
     CHECK(rewritten.text() == "<a!!xyz?wd");
     if (!aligned) continue;
-    const std::vector<AlignedText::Range> expected = {{100, 100}, {100, 101}, {100, 101}, {100, 101},
-                                                      {101, 102}, {101, 102}, {101, 102}, {102, 104},
-                                                      {100, 104}, {105, 106}};
+    const std::vector<TextRange> expected = {{100, 100}, {100, 101}, {100, 101}, {100, 101}, {101, 102},
+                                             {101, 102}, {101, 102}, {102, 104}, {100, 104}, {105, 106}};
     for (uint32_t i = 0; i < expected.size(); ++i) CHECK(rewritten.original({i, i + 1}) == expected[i]);
-    CHECK(rewritten.original({4, 8}) == AlignedText::Range{101, 104});
+    CHECK(rewritten.original({4, 8}) == TextRange{101, 104});
     // A slice of it can be rewritten again.
     AlignedText part = rewritten.slice({4, 10});
-    CHECK(part.original({3, 4}) == AlignedText::Range{102, 104});
+    CHECK(part.original({3, 4}) == TextRange{102, 104});
     AlignedText::Rewriter again(part);
     again.insert("_");
     again.keep(3);
     again.replace(1, "QQ");
     again.finish();
     CHECK(part.text() == "_xyzQQwd");
-    CHECK(part.original({0, 1}) == AlignedText::Range{101, 101});
-    CHECK(part.original({4, 6}) == AlignedText::Range{102, 104});
+    CHECK(part.original({0, 1}) == TextRange{101, 101});
+    CHECK(part.original({4, 6}) == TextRange{102, 104});
   }
 }
 

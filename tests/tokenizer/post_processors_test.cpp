@@ -44,21 +44,21 @@ std::string byte_level(bool trim, bool prefix) {
          name(trim) + R"(,"use_regex":true})";
 }
 
-Encoding tokens(std::vector<int32_t> ids, std::vector<AlignedText::Range> offsets = {}) {
+Encoding tokens(std::vector<int32_t> ids, std::vector<TextRange> offsets = {}) {
   Encoding encoding;
   encoding.ids = std::move(ids);
   encoding.offsets = std::move(offsets);
   return encoding;
 }
 
-std::vector<AlignedText::Range> trimmed(const std::string& json, std::vector<int32_t> ids,
-                                        std::vector<AlignedText::Range> offsets, const std::string& text) {
+std::vector<TextRange> trimmed(const std::string& json, std::vector<int32_t> ids,
+                               std::vector<TextRange> offsets, const std::string& text) {
   return parse(json)
       ->process(tokens(std::move(ids), std::move(offsets)), std::nullopt, false, text, "")
       .offsets;
 }
 
-using Ranges = std::vector<AlignedText::Range>;
+using Ranges = std::vector<TextRange>;
 using Ids = std::vector<int32_t>;
 using Bytes = std::vector<uint8_t>;
 using Sequences = std::vector<int8_t>;

@@ -139,9 +139,9 @@ TEST_CASE("Metaspace makes spaces visible and cuts before them") {
 TEST_CASE("what is put in front of a word stands for its first character") {
   const PreTokenized result = applied(*read(metaspace("")), "é b", true);
   REQUIRE(result.words.size() == 2);
-  CHECK(result.text.original(result.words[0]) == AlignedText::Range{0, 2});
-  CHECK(result.text.original(result.words[1]) == AlignedText::Range{2, 4});
-  CHECK(result.text.original({0, 3}) == AlignedText::Range{0, 2});
+  CHECK(result.text.original(result.words[0]) == TextRange{0, 2});
+  CHECK(result.text.original(result.words[1]) == TextRange{2, 4});
+  CHECK(result.text.original({0, 3}) == TextRange{0, 2});
 }
 
 TEST_CASE("the steps that cut at kinds of characters") {

@@ -13,6 +13,7 @@
 #include "tokenizer/text/unicode.hpp"
 
 using namespace gradus;
+using namespace gradus::detail;
 
 namespace {
 

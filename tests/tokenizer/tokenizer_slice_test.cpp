@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tests/support/catch.hpp"
-#include "tokenizer/formats/save.hpp"
+#include "tokenizer/formats/hostile_texts.hpp"
 #include "tokenizer/pipeline.hpp"
 #include "tokenizer/stages/presets.hpp"
 #include "tokenizer/text/unicode.hpp"

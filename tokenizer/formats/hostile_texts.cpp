@@ -1,7 +1,8 @@
+#include "tokenizer/formats/hostile_texts.hpp"
+
 #include <algorithm>
 
 #include "tensor/random.hpp"
-#include "tokenizer/formats/save.hpp"
 
 namespace gradus {
 namespace {

@@ -6,6 +6,7 @@
 
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
+#include "tokenizer/formats/hostile_texts.hpp"
 #include "tokenizer/formats/load.hpp"
 #include "tokenizer/formats/vocab_txt.hpp"
 #include "tokenizer/stages/presets.hpp"

@@ -26,9 +26,4 @@ std::vector<std::string> save_tokenizer_as(const Tokenizer& tokenizer, const std
 /// gives other ids on texts that are hard to encode.
 Tokenizer as_tokenizer_json(const Tokenizer& tokenizer, const std::string& path);
 
-/// Texts on which tokenizers that are not quite the same differ: white space, controls, scripts, marks, digits,
-/// contractions, long runs, what looks like special tokens, and mixtures of these.
-/// note: valid UTF-8, no two the same, always the same.
-std::vector<std::string> hostile_texts();
-
 }  // namespace gradus

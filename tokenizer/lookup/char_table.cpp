@@ -4,7 +4,7 @@
 
 #include "tokenizer/text/unicode.hpp"
 
-namespace gradus {
+namespace gradus::detail {
 namespace {
 
 // Characters that became punctuation after the version of Unicode (8.0) that the Hugging Face library's table of
@@ -84,4 +84,4 @@ CharTable::CharTable() {
   }
 }
 
-}  // namespace gradus
+}  // namespace gradus::detail

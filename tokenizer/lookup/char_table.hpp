@@ -7,7 +7,7 @@
 
 #include "tokenizer/text/unicode.hpp"
 
-namespace gradus {
+namespace gradus::detail {
 
 /// What the pre-tokenizers tell apart, one kind for each character.
 /// note: all of them follow Unicode's general categories, except punctuation, which follows the (older) table of the
@@ -129,4 +129,4 @@ inline Symbol CharTable::wide_symbol(const char* at, const char* end) const {
   return {blocks_[index_[block]][byte(3) & 0x3Fu], 4};
 }
 
-}  // namespace gradus
+}  // namespace gradus::detail

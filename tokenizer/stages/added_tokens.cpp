@@ -7,8 +7,9 @@
 #include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
-
 namespace {
+
+using namespace detail;
 
 // With patterns of more bytes, so much may be read in vain for a byte of text.
 constexpr size_t kLongPattern = 64;

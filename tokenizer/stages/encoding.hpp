@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "tokenizer/text/aligned_text.hpp"
+#include "tokenizer/text/text_range.hpp"
 
 namespace gradus {
 
@@ -18,8 +18,7 @@ struct AddedAround {
 /// token, or none where nobody asked (offsets, attention).
 struct Encoding {
   std::vector<int32_t> ids;
-  std::vector<AlignedText::Range>
-      offsets;                     // bytes of its own text; (0, 0) for tokens that stand for none of it
+  std::vector<TextRange> offsets;  // bytes of its own text; (0, 0) for tokens that stand for none of it
   std::vector<uint8_t> type_ids;   // what the model is told of the token's part, as post-processing says
   std::vector<uint8_t> special;    // 1 for tokens that post-processing or padding added
   std::vector<int8_t> sequence;    // 0 the first text, 1 the second, -1 neither

@@ -60,7 +60,7 @@ void PostProcessor::trim(Encoding& encoding, std::string_view text) const {
     const auto id = static_cast<size_t>(encoding.ids[i]);
     Spaces spaces = id < spaces_.size() ? spaces_[id] : Spaces{0, 0};
     if (spaces == Spaces{0, 0}) continue;
-    AlignedText::Range& range = encoding.offsets[i];
+    TextRange& range = encoding.offsets[i];
     check(range.begin >= 0 && range.end >= range.begin && range.end <= static_cast<int64_t>(text.size()),
           "PostProcessor: offsets must be within the text of ", text.size(), " bytes; those of token ", i,
           " are ", range.begin, " to ", range.end);

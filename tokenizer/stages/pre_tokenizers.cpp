@@ -18,6 +18,8 @@
 namespace gradus {
 namespace {
 
+using namespace detail;
+
 // Replaces each word by those that `cut` appends for it.
 template <class Cut>
 void cut_words(PreTokenized& text, const Cut& cut) {

@@ -11,6 +11,8 @@
 namespace gradus {
 namespace {
 
+using namespace detail;
+
 constexpr KindSet kOthers = kEveryKind & ~(kSpaces | kLetters | kNumbers);  // [^\s\p{L}\p{N}]
 
 constexpr uint64_t repeated(unsigned byte) { return 0x0101010101010101u * byte; }

@@ -67,7 +67,7 @@ void AlignedText::append_ranges(size_t begin, size_t end, std::vector<ByteSpan>&
   }
 }
 
-AlignedText::Range AlignedText::original(ByteSpan span) const {
+TextRange AlignedText::original(ByteSpan span) const {
   check(aligned_,
         "AlignedText: the text must be aligned to tell where bytes came from; it is not; ask for offsets");
   const size_t size = text().size();
@@ -155,7 +155,7 @@ void AlignedText::Rewriter::write(std::string_view text, ByteSpan source) {
   change();
   ByteSpan range{};
   if (source_.aligned_) {
-    const AlignedText::Range original = source_.original(source);
+    const TextRange original = source_.original(source);
     range = {static_cast<uint32_t>(original.begin - source_.offset_),
              static_cast<uint32_t>(original.end - source_.offset_)};
   }

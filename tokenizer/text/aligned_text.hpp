@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/text/text_range.hpp"
+
 namespace gradus {
 
 /// Bytes of a text; the end is exclusive.
@@ -38,15 +40,10 @@ class AlignedText {
   /// The byte of the original where the text given to the constructor begins.
   int64_t offset() const { return offset_; }
 
-  struct Range {
-    int64_t begin;
-    int64_t end;
-    bool operator==(const Range&) const = default;
-  };
   /// The bytes of the original behind some of the text's: from where its first byte's begin to where its last byte's
   /// end. An empty span stands for nothing: an empty range.
   /// note: a byte stands for whole characters of the original; one that is not UTF-8 for itself.
-  Range original(ByteSpan span) const;
+  TextRange original(ByteSpan span) const;
 
   /// A part of the text, as a text of its own. note: this one must outlive it, unchanged.
   AlignedText slice(ByteSpan span) const;
