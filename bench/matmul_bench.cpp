@@ -8,7 +8,7 @@
 #include "tensor/autodiff.hpp"
 #include "tensor/ops.hpp"
 #include "tensor/parallel.hpp"
-#include "tests/support/draw.hpp"
+#include "tests/support/tensors.hpp"
 
 /// Matrix products of the shapes that models are made of, in the three forms of training: nt is a layer's forward pass
 /// x · wᵀ, nn its gradient to the input, tn its gradient to the weight; on one thread and on all.
@@ -27,18 +27,11 @@ const Product kProducts[] = {
     {"eight tokens", 8, 3072, 768},
 };
 
-Tensor random(const Shape& shape, uint64_t seed) {
-  std::vector<float> list(static_cast<std::size_t>(shape.numel()));
-  for (std::size_t i = 0; i < list.size(); ++i)
-    list[i] = static_cast<float>(testing::draw_uniform(seed, i) - 0.5);
-  return Tensor::from(std::span<const float>(list), shape);
-}
-
 void product(benchmark::State& state, const Product& shape, bool transpose_a, bool transpose_b, int threads) {
   const int before = thread_count();
   set_thread_count(threads);
-  const Tensor a = random(transpose_a ? Shape{shape.k, shape.m} : Shape{shape.m, shape.k}, 1);
-  const Tensor b = random(transpose_b ? Shape{shape.n, shape.k} : Shape{shape.k, shape.n}, 2);
+  const Tensor a = testing::random_tensor(transpose_a ? Shape{shape.k, shape.m} : Shape{shape.m, shape.k}, 1);
+  const Tensor b = testing::random_tensor(transpose_b ? Shape{shape.n, shape.k} : Shape{shape.k, shape.n}, 2);
   const NoGrad quiet;
   const auto count = [](int64_t rows, int64_t columns) {
     return static_cast<double>(rows) * static_cast<double>(columns);

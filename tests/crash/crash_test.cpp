@@ -18,6 +18,7 @@
 
 #include "models/training/checkpoint.hpp"
 #include "tensor/io/file.hpp"
+#include "tests/support/small_checkpoint.hpp"
 
 namespace {
 
@@ -170,30 +171,9 @@ int fsync(int descriptor) {
 namespace {
 
 using namespace gradus;
+using namespace gradus::testing;
 
 constexpr int64_t kKeep = 2;
-
-void checkpoint(const std::string& folder, int64_t step) {
-  CheckpointFiles files;
-  files.model = {{"w", Tensor::full({3, 5}, static_cast<double>(step))}};
-  files.state = {{"m.w", Tensor::full({3, 5}, static_cast<double>(step) + 0.5)}};
-  write_checkpoint(folder, step, std::move(files), kKeep);
-}
-
-/// The step of a whole pair of files; -1 where they are none.
-int64_t whole_step(const std::string& folder) {
-  try {
-    const SafetensorsFile model = SafetensorsFile::open(folder + "/model.safetensors");
-    const SafetensorsFile state = SafetensorsFile::open(folder + "/state.safetensors");
-    const int64_t step = std::stoll(model.metadata().at("step"));
-    const bool same = state.metadata().at("step") == model.metadata().at("step") &&
-                      model.tensor("w").to_vector<float>()[14] == static_cast<float>(step) &&
-                      state.tensor("m.w").to_vector<float>()[14] == static_cast<float>(step) + 0.5f;
-    return same ? step : -1;
-  } catch (const std::exception&) {
-    return -1;
-  }
-}
 
 int64_t acknowledged = -1;  // the step of the last checkpoint that was through
 int64_t under_way = -1;
@@ -246,7 +226,7 @@ int main() {
       log.append("{\"step\":" + std::to_string(step) + "}");
       log.sync();
       under_way = step;
-      checkpoint(run, step);
+      write_step(run, step, kKeep);
       acknowledged = step;
       looking = true;
       lose_power();

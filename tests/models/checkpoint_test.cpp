@@ -10,44 +10,24 @@
 #include "models/transformer/files.hpp"
 #include "tensor/io/file.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/small_checkpoint.hpp"
 #include "tests/support/synced_paths.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 /// Checkpoints through every moment at which a process can die: each is arranged by hand from the files of two whole ones.
 
 using namespace gradus;
+using namespace gradus::testing;
 using Catch::Matchers::ContainsSubstring;
-using gradus::test::TemporaryFolder;
-using gradus::test::write_quickly;
 
 namespace {
 
 namespace fs = std::filesystem;
 
-void checkpoint(const std::string& folder, int64_t step, int64_t keep = 0) {
-  CheckpointFiles files;
-  files.model = {{"w", Tensor::full({3, 5}, static_cast<double>(step))}};
-  files.model_metadata = {{"format", "pt"}};
-  files.state = {{"m.w", Tensor::full({3, 5}, static_cast<double>(step) + 0.5)}};
-  files.state_metadata = {{"options", "{}"}};
-  write_checkpoint(folder, step, std::move(files), keep);
-}
-
-/// The step that both files of a folder tell, by their metadata and by what they hold; -1 where they disagree.
-int64_t whole_step(const std::string& folder) {
-  const SafetensorsFile model = SafetensorsFile::open(folder + "/" + kWeightsFile);
-  const SafetensorsFile state = SafetensorsFile::open(folder + "/" + kStateFile);
-  const std::string step = model.metadata().at("step");
-  const float value = model.tensor("w").to_vector<float>().at(14);
-  const bool agree = state.metadata().at("step") == step && value == std::stof(step) &&
-                     state.tensor("m.w").to_vector<float>().at(14) == value + 0.5f;
-  return agree ? std::stoll(step) : -1;
-}
-
 /// The names in a folder, sorted, in one line.
 std::string listing(const std::string& folder) {
   std::string all;
-  for (const std::string& name : test::names_in(folder)) all += (all.empty() ? "" : " ") + name;
+  for (const std::string& name : names_in(folder)) all += (all.empty() ? "" : " ") + name;
   return all;
 }
 const std::string kPair = "model.safetensors state.safetensors";
@@ -56,8 +36,8 @@ const std::string kPair = "model.safetensors state.safetensors";
 struct Torn {
   TemporaryFolder folder, next;
   Torn() {
-    checkpoint(folder.path(), 10);
-    checkpoint(next.path(), 20);
+    write_step(folder.path(), 10);
+    write_step(next.path(), 20);
   }
   /// Puts a file of step 20 into the folder under a name.
   void put(const std::string& file, const std::string& name) {
@@ -69,10 +49,10 @@ struct Torn {
 
 TEST_CASE("a checkpoint is two files of one step, and nothing else stays") {
   const TemporaryFolder folder;
-  checkpoint(folder.path(), 7);
+  write_step(folder.path(), 7);
   CHECK(listing(folder.path()) == kPair);
   CHECK(recover_checkpoint(folder.path()) == 7);
-  checkpoint(folder.path(), 8);
+  write_step(folder.path(), 8);
   CHECK(listing(folder.path()) == kPair);
   CHECK(recover_checkpoint(folder.path()) == 8);
   CHECK(whole_step(folder.path()) == 8);
@@ -126,7 +106,7 @@ TEST_CASE("two files that belong to different steps are an error naming file and
                           ContainsSubstring("no staged file"));
   }
   SECTION("with something else staged") {
-    checkpoint(torn.next.path(), 30);
+    write_step(torn.next.path(), 30);
     torn.put(kStateFile, "state.safetensors.next");
     CHECK_THROWS_WITH(recover_checkpoint(torn.folder.path()),
                       ContainsSubstring("state.safetensors.next: the staged state must belong to step 20") &&
@@ -143,7 +123,7 @@ TEST_CASE("two files that belong to different steps are an error naming file and
 TEST_CASE("a run folder without a usable model is an error naming the file") {
   const TemporaryFolder folder;
   CHECK_THROWS_WITH(recover_checkpoint(folder.path()), ContainsSubstring("must hold model.safetensors"));
-  checkpoint(folder.path(), 1);
+  write_step(folder.path(), 1);
   const std::string model = read_file(folder / kWeightsFile);
   for (const std::size_t bytes : {std::size_t{0}, std::size_t{7}, std::size_t{100}, model.size() - 1}) {
     CAPTURE(bytes);
@@ -164,11 +144,11 @@ TEST_CASE("a run folder without a usable model is an error naming the file") {
 
 TEST_CASE("what an earlier attempt staged is never taken for a later one's") {
   Torn torn;
-  checkpoint(torn.next.path(), 15);
+  write_step(torn.next.path(), 15);
   torn.put(kWeightsFile, "model.safetensors.next");
   torn.put(kStateFile, "state.safetensors.next");
   write_quickly(torn.folder / "model.safetensors.99-1.partial", "old");
-  checkpoint(torn.folder.path(), 30);
+  write_step(torn.folder.path(), 30);
   CHECK(listing(torn.folder.path()) == kPair);
   CHECK(recover_checkpoint(torn.folder.path()) == 30);
   CHECK(whole_step(torn.folder.path()) == 30);
@@ -176,32 +156,32 @@ TEST_CASE("what an earlier attempt staged is never taken for a later one's") {
 
 TEST_CASE("a checkpoint that cannot be written leaves the one before as it was") {
   const TemporaryFolder folder;
-  checkpoint(folder.path(), 10);
+  write_step(folder.path(), 10);
   // A folder in the way of each name that the writer needs.
   for (const char* name : {"model.safetensors.next", "state.safetensors.next"}) {
     CAPTURE(name);
     fs::create_directory(folder / name);
-    CHECK_THROWS_AS(checkpoint(folder.path(), 20), std::runtime_error);
+    CHECK_THROWS_AS(write_step(folder.path(), 20), std::runtime_error);
     CHECK(whole_step(folder.path()) == 10);
     fs::remove(folder / name);
     CHECK(listing(folder.path()) == kPair);
     CHECK(recover_checkpoint(folder.path()) == 10);
   }
-  checkpoint(folder.path(), 20);
+  write_step(folder.path(), 20);
   CHECK(whole_step(folder.path()) == 20);
 }
 
 TEST_CASE("of older checkpoints the one of the lowest step goes first, not the one of the first name") {
   const TemporaryFolder folder;
-  for (const int64_t step : {20, 100, 110, 1000}) checkpoint(folder.path(), step, 2);
+  for (const int64_t step : {20, 100, 110, 1000}) write_step(folder.path(), step, 2);
   CHECK(listing(folder / "checkpoints") == "step-100 step-110");
-  checkpoint(folder.path(), 1010, 1);
+  write_step(folder.path(), 1010, 1);
   CHECK(listing(folder / "checkpoints") == "step-1000");
 }
 
 TEST_CASE("a checkpoint of the step that stands replaces it and is not kept beside it") {
   const TemporaryFolder folder;
-  for (const int64_t step : {10, 20, 20}) checkpoint(folder.path(), step, 5);
+  for (const int64_t step : {10, 20, 20}) write_step(folder.path(), step, 5);
   CHECK(listing(folder / "checkpoints") == "step-10");
   const HeldCheckpoints held = held_checkpoints(folder.path());
   CHECK(held.kept == 1);
@@ -210,7 +190,7 @@ TEST_CASE("a checkpoint of the step that stands replaces it and is not kept besi
 
 TEST_CASE("a kept checkpoint is synced, file by file and name by name, as a link and as a copy") {
   const TemporaryFolder folder;
-  checkpoint(folder.path(), 10, 2);
+  write_step(folder.path(), 10, 2);
   const std::string old = folder / "checkpoints";
   // On another file system there are no links.
   std::string far = "/dev/shm/gradus-test-XXXXXX";
@@ -222,8 +202,8 @@ TEST_CASE("a kept checkpoint is synced, file by file and name by name, as a link
     }
     fs::create_directory_symlink(far, old);
   }
-  const test::SyncedPaths synced;
-  checkpoint(folder.path(), 20, 2);
+  const testing::SyncedPaths synced;
+  write_step(folder.path(), 20, 2);
   const std::vector<std::string> paths = synced.paths();
   const auto holds = [&](const std::string& part) {
     return std::any_of(paths.begin(), paths.end(),
@@ -246,11 +226,11 @@ TEST_CASE("a kept checkpoint is synced, file by file and name by name, as a link
 TEST_CASE("older checkpoints stay as long as keep says, each whole") {
   const TemporaryFolder folder;
   const std::string old = folder / "checkpoints";
-  for (const int64_t step : {0, 10, 20, 100}) checkpoint(folder.path(), step, 2);
+  for (const int64_t step : {0, 10, 20, 100}) write_step(folder.path(), step, 2);
   CHECK(listing(old) == "step-10 step-20");
   fs::create_directories(old + "/step-by-step");  // somebody else's
   write_quickly(old + "/notes", "mine");
-  checkpoint(folder.path(), 110, 2);
+  write_step(folder.path(), 110, 2);
   CHECK(listing(old) == "notes step-100 step-20 step-by-step");  // by number, not by name
   for (const int64_t step : {20, 100}) {
     const std::string kept = old + "/step-" + std::to_string(step);
@@ -260,9 +240,9 @@ TEST_CASE("older checkpoints stay as long as keep says, each whole") {
   }
   CHECK(whole_step(folder.path()) == 110);
   // A checkpoint that is written again, as after a crash, replaces its own old copy.
-  checkpoint(folder.path(), 110, 2);
-  checkpoint(folder.path(), 120, 2);
+  write_step(folder.path(), 110, 2);
+  write_step(folder.path(), 120, 2);
   CHECK(whole_step(old + "/step-110") == 110);
-  checkpoint(folder.path(), 130, 0);
+  write_step(folder.path(), 130, 0);
   CHECK(whole_step(folder.path()) == 130);
 }

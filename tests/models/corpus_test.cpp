@@ -20,8 +20,6 @@
 using namespace gradus;
 using namespace gradus::testing;
 using Catch::Matchers::ContainsSubstring;
-using gradus::test::TemporaryFolder;
-using gradus::test::write_quickly;
 
 namespace {
 

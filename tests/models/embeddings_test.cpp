@@ -17,8 +17,10 @@
 #include "tensor/io/safetensors.hpp"
 #include "tensor/storage.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/same_bits.hpp"
 #include "tests/support/small_model.hpp"
 #include "tests/support/temporary_folder.hpp"
+#include "tests/support/text.hpp"
 #include "tests/support/use_threads.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tokenizer/training/train.hpp"
@@ -26,13 +28,8 @@
 using namespace gradus;
 using namespace gradus::testing;
 using Catch::Matchers::ContainsSubstring;
-using gradus::test::TemporaryFolder;
 
 namespace {
-
-Transformer byte_model(std::string_view arch = "gpt", int64_t block_size = 64) {
-  return small_model(small_config(arch, 256, block_size));
-}
 
 const std::vector<std::string_view> kTexts = {"the king's men", "a", "and all of the king's horses, they say",
                                               "not left but right", "left"};
@@ -48,16 +45,6 @@ Tokenizer wordpiece() {
 
 Tensor rows_of(const EmbeddingSet& set, size_t layer, size_t text) {
   return slice(set.layers[layer], 0, set.offsets[text], set.offsets[text + 1]);
-}
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = text.find('\n', begin);
-    lines.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return lines;
 }
 
 }  // namespace
@@ -97,7 +84,7 @@ TEST_CASE("words are pooled from the tokens that share a byte with them") {
 }
 
 TEST_CASE("rows tell where they come from, and pooled rows are pooled token rows") {
-  const Transformer model = byte_model();
+  const Transformer model = byte_model("gpt");
   const Tokenizer tokenizer = Tokenizer::bytes();
   EmbedOptions options;
   const EmbeddingSet tokens = embed_texts(model, tokenizer, kTexts, options);
@@ -112,7 +99,7 @@ TEST_CASE("rows tell where they come from, and pooled rows are pooled token rows
   CHECK(tokens.rows[14].text == 1);
   const auto expected =
       model.hidden_states(ids_tensor(tokenizer.encode(kTexts[3])), Context::of_batch(1, 18));
-  for (size_t l = 0; l < 4; ++l) CHECK(equal_bits(rows_of(tokens, l, 3), expected[l]));
+  for (size_t l = 0; l < 4; ++l) CHECK(same_bits(rows_of(tokens, l, 3), expected[l]) == "");
 
   for (const Pooling pooling : {Pooling::mean, Pooling::last, Pooling::max}) {
     options.pooling = pooling;
@@ -124,13 +111,13 @@ TEST_CASE("rows tell where they come from, and pooled rows are pooled token rows
     CHECK(words.rows[1].word == 1);
     CHECK(words.offsets[1] == 3);
     const RowRange king[] = {{4, 10}};
-    CHECK(equal_bits(slice(words.layers[1], 0, 1, 2), pool_rows(tokens.layers[1], king, pooling)));
+    CHECK(same_bits(slice(words.layers[1], 0, 1, 2), pool_rows(tokens.layers[1], king, pooling)) == "");
     options.level = Level::sentence;
     const EmbeddingSet sentences = embed_texts(model, tokenizer, kTexts, options);
     REQUIRE(sentences.rows.size() == 5);
     CHECK(sentences.rows[2].end == static_cast<int64_t>(kTexts[2].size()));
     const RowRange third[] = {{tokens.offsets[2], tokens.offsets[3]}};
-    CHECK(equal_bits(slice(sentences.layers[3], 0, 2, 3), pool_rows(tokens.layers[3], third, pooling)));
+    CHECK(same_bits(slice(sentences.layers[3], 0, 2, 3), pool_rows(tokens.layers[3], third, pooling)) == "");
   }
 }
 
@@ -163,7 +150,7 @@ TEST_CASE(
   options.layers = {0};
   const EmbeddingSet entering = embed_texts(model, tokenizer, kTexts, options);
   CHECK(entering.layer_names == std::vector<std::string>{"layer_0"});
-  CHECK(equal_bits(entering.layers[0], all.layers[0]));
+  CHECK(same_bits(entering.layers[0], all.layers[0]) == "");
 }
 
 TEST_CASE("a text's embeddings are the same bits alone, beside longer ones, in any order and batch") {
@@ -177,11 +164,11 @@ TEST_CASE("a text's embeddings are the same bits alone, beside longer ones, in a
     const std::vector<std::string_view> reversed(kTexts.rbegin(), kTexts.rend());
     const EmbeddingSet backwards = embed_texts(model, tokenizer, reversed, {});
     for (size_t l = 0; l < 4; ++l) {
-      CHECK(equal_bits(together.layers[l], batched.layers[l]));
+      CHECK(same_bits(together.layers[l], batched.layers[l]) == "");
       for (size_t i = 0; i < kTexts.size(); ++i) {
         const EmbeddingSet alone = embed_texts(model, tokenizer, std::span(kTexts).subspan(i, 1), {});
-        CHECK(equal_bits(rows_of(together, l, i), alone.layers[l]));
-        CHECK(equal_bits(rows_of(together, l, i), rows_of(backwards, l, kTexts.size() - 1 - i)));
+        CHECK(same_bits(rows_of(together, l, i), alone.layers[l]) == "");
+        CHECK(same_bits(rows_of(together, l, i), rows_of(backwards, l, kTexts.size() - 1 - i)) == "");
       }
     }
   }
@@ -238,13 +225,13 @@ TEST_CASE("what a tokenizer.json says of truncation and padding is not obeyed wh
     const EmbeddingSet one = embed_texts(model, plain, texts, options);
     const EmbeddingSet two = embed_texts(model, cutting, texts, options);
     REQUIRE(one.offsets == two.offsets);
-    for (size_t l = 0; l < one.layers.size(); ++l) CHECK(equal_bits(one.layers[l], two.layers[l]));
+    for (size_t l = 0; l < one.layers.size(); ++l) CHECK(same_bits(one.layers[l], two.layers[l]) == "");
   }
   WordTableOptions often;
   often.min_count = 1;
   const std::vector<std::string_view> documents = {text};
   const WordTable table = make_word_table(model, cutting, documents, often);
-  CHECK(equal_bits(table.layers[2], make_word_table(model, plain, documents, often).layers[2]));
+  CHECK(same_bits(table.layers[2], make_word_table(model, plain, documents, often).layers[2]) == "");
 }
 
 TEST_CASE("special tokens stand around a text: rows of no byte, in no word, counted in a sentence") {
@@ -265,19 +252,19 @@ TEST_CASE("special tokens stand around a text: rows of no byte, in no word, coun
   std::vector<int32_t> ids;
   for (const RowInfo& row : tokens.rows) ids.push_back(static_cast<int32_t>(row.id));
   const auto states = model.hidden_states(ids_tensor(ids), Context::of_batch(1, last + 1));
-  for (size_t l = 0; l < states.size(); ++l) CHECK(equal_bits(tokens.layers[l], states[l]));
+  for (size_t l = 0; l < states.size(); ++l) CHECK(same_bits(tokens.layers[l], states[l]) == "");
 
   options.level = Level::sentence;
   const RowRange all[] = {{0, last + 1}};
-  CHECK(equal_bits(embed_texts(model, tokenizer, texts, options).layers[1],
-                   pool_rows(states[1], all, Pooling::mean)));
+  CHECK(same_bits(embed_texts(model, tokenizer, texts, options).layers[1],
+                  pool_rows(states[1], all, Pooling::mean)) == "");
   options.level = Level::word;
   const EmbeddingSet words = embed_texts(model, tokenizer, texts, options);
   REQUIRE(words.rows.size() == 2);
   CHECK(words.rows[0].token == "the");
   CHECK(words.rows[1].token == "king");
   const RowRange king[] = {{last - (tokens.rows[2].word == 1 ? last - 2 : last - 3), last}};
-  CHECK(equal_bits(slice(words.layers[2], 0, 1, 2), pool_rows(states[2], king, Pooling::mean)));
+  CHECK(same_bits(slice(words.layers[2], 0, 1, 2), pool_rows(states[2], king, Pooling::mean)) == "");
 }
 
 TEST_CASE("a text that is too long is cut where that is asked for, counted, and keeps its special tokens") {
@@ -310,7 +297,7 @@ TEST_CASE("a word that no token stands for has no row, and is counted") {
   CHECK(set.rows[1].token == "king");
   CHECK(set.rows[1].word == 2);
   const std::vector<std::string_view> bare = {"the king"};
-  CHECK(equal_bits(set.layers[2], embed_texts(model, tokenizer, bare, options).layers[2]));
+  CHECK(same_bits(set.layers[2], embed_texts(model, tokenizer, bare, options).layers[2]) == "");
   WordTableOptions often;
   often.min_count = 1;
   const WordTable table = make_word_table(model, tokenizer, texts, often);
@@ -324,7 +311,7 @@ TEST_CASE("weights and vectors that are not finite are errors that name them") {
   const float bad[] = {std::nanf(""), std::numeric_limits<float>::infinity()};
   for (const float value : bad) {
     CAPTURE(value);
-    Transformer model = byte_model();
+    Transformer model = byte_model("gpt");
     model.blocks[1].mlp.down.weight.mutable_data<float>()[37] = value;
     CHECK_THROWS_WITH(embed_texts(model, Tokenizer::bytes(), kTexts, {}),
                       ContainsSubstring("vectors must be finite; at layer_2 that of text 0 is not"));
@@ -365,14 +352,14 @@ TEST_CASE("weights and vectors that are not finite are errors that name them") {
 
 TEST_CASE("arrays and rows of one writer belong together, and a reader can tell") {
   const TemporaryFolder folder;
-  const EmbeddingSet set = embed_texts(byte_model(), Tokenizer::bytes(), kTexts, {});
+  const EmbeddingSet set = embed_texts(byte_model("gpt"), Tokenizer::bytes(), kTexts, {});
   save_embeddings(folder / "a.safetensors", set);
   CHECK(SafetensorsFile::open(folder / "a.safetensors").metadata().at("tokens_sha256") ==
         sha256_hex(read_file(folder / "a.safetensors.tokens.jsonl")));
 }
 
 TEST_CASE("layers can be chosen, and progress counts the texts") {
-  const Transformer model = byte_model();
+  const Transformer model = byte_model("gpt");
   EmbedOptions options;
   options.layers = {1, 3};
   options.batch_tokens = 30;
@@ -388,7 +375,7 @@ TEST_CASE("layers can be chosen, and progress counts the texts") {
 
 TEST_CASE("embeddings are written with their rows and metadata in both formats") {
   const TemporaryFolder folder;
-  const Transformer model = byte_model();
+  const Transformer model = byte_model("gpt");
   const std::vector<std::string_view> texts = {"the king", "\xC3\xA9t\xFF"};
   const EmbeddingSet set = embed_texts(model, Tokenizer::bytes(), texts, {});
   const std::string npz_path = folder / "out.npz";
@@ -398,8 +385,8 @@ TEST_CASE("embeddings are written with their rows and metadata in both formats")
 
   const NpzFile npz(npz_path);
   CHECK(npz.names() == std::vector<std::string>{"layer_0", "layer_1", "layer_2", "final", "offsets", "meta"});
-  CHECK(equal_bits(npz.tensor("layer_2"), set.layers[2]));
-  CHECK(equal_bits(npz.tensor("final"), model.final_norm(npz.tensor("layer_2"))));
+  CHECK(same_bits(npz.tensor("layer_2"), set.layers[2]) == "");
+  CHECK(same_bits(npz.tensor("final"), model.final_norm(npz.tensor("layer_2"))) == "");
   const NpyArray offsets = npz.array("offsets");
   CHECK(offsets.dtype == "I64");
   CHECK(std::memcmp(offsets.data, set.offsets.data(), 24) == 0);
@@ -411,9 +398,9 @@ TEST_CASE("embeddings are written with their rows and metadata in both formats")
   CHECK(json.at("normalized").as_string() == "false");
 
   const SafetensorsFile file = SafetensorsFile::open(safetensors_path);
-  for (size_t l = 0; l < 4; ++l) CHECK(equal_bits(file.tensor(set.layer_names[l]), set.layers[l]));
-  CHECK(equal_bits(file.tensor("final"), model.final_norm(file.tensor("layer_2"))));
-  CHECK_FALSE(equal_bits(file.tensor("final"), file.tensor("layer_2")));
+  for (size_t l = 0; l < 4; ++l) CHECK(same_bits(file.tensor(set.layer_names[l]), set.layers[l]) == "");
+  CHECK(same_bits(file.tensor("final"), model.final_norm(file.tensor("layer_2"))) == "");
+  CHECK(same_bits(file.tensor("final"), file.tensor("layer_2")) != "");
   CHECK(file.metadata().at("pooling") == "none");
 
   const std::vector<std::string> lines = lines_of(read_file(npz_path + ".tokens.jsonl"));
@@ -482,18 +469,18 @@ TEST_CASE("a word's vector is the mean over its first occurrences of the mean of
   const std::vector<std::string_view> only_second = {"queen queen"};
   const WordTable both = make_word_table(model, tokenizer, apart, options);
   const WordTable one = make_word_table(model, tokenizer, only_second, options);
-  for (size_t l = 0; l < 4; ++l) CHECK(equal_bits(slice(both.layers[l], 0, 1, 2), one.layers[l]));
+  for (size_t l = 0; l < 4; ++l) CHECK(same_bits(slice(both.layers[l], 0, 1, 2), one.layers[l]) == "");
 
   options.batch_tokens = 1;
   const WordTable again = make_word_table(model, tokenizer, documents, options);
-  for (size_t l = 0; l < 4; ++l) CHECK(equal_bits(table.layers[l], again.layers[l]));
+  for (size_t l = 0; l < 4; ++l) CHECK(same_bits(table.layers[l], again.layers[l]) == "");
 
   options.layers = {1, 3};
   const WordTable two = make_word_table(model, tokenizer, documents, options);
   CHECK(two.layer_names == std::vector<std::string>{"layer_1", "final"});
   REQUIRE(two.layers.size() == 2);
-  CHECK(equal_bits(two.layers[0], table.layers[1]));
-  CHECK(equal_bits(two.layers[1], table.layers[3]));
+  CHECK(same_bits(two.layers[0], table.layers[1]) == "");
+  CHECK(same_bits(two.layers[1], table.layers[3]) == "");
 
   options.occurrences = 1;  // then only the first window is needed, "queen" crossing none
   std::vector<int64_t> windows;
@@ -525,8 +512,8 @@ TEST_CASE("a table of words comes back from its file, and a file of another kind
   CHECK(loaded.counts == table.counts);
   CHECK(loaded.layer_names == table.layer_names);
   CHECK(metadata.at("model_sha256") == "abc");
-  for (size_t l = 0; l < 3; ++l) CHECK(equal_bits(loaded.layers[l], table.layers[l]));
-  CHECK(equal_bits(loaded.layer("final"), table.layers[2]));
+  for (size_t l = 0; l < 3; ++l) CHECK(same_bits(loaded.layers[l], table.layers[l]) == "");
+  CHECK(same_bits(loaded.layer("final"), table.layers[2]) == "");
   CHECK_THROWS_WITH(loaded.layer("layer_9"),
                     "neighbors: the layer must be one of layer_0, layer_1, final; it is 'layer_9'");
   CHECK(loaded.row("left") == 2);
@@ -602,7 +589,7 @@ TEST_CASE("a vector's cosine with itself is never above 1, whatever is rounded")
 
 TEST_CASE("a folder's tokenizer must have the vocabulary of its model") {
   const TemporaryFolder folder;
-  save_transformer(folder.path(), byte_model());
+  save_transformer(folder.path(), byte_model("gpt"));
   Tokenizer::bytes().save(folder / kTokenizerFile);
   const LanguageModel loaded = load_language_model(folder.path());
   CHECK(loaded.tokenizer.vocab_size() == 256);

@@ -1,7 +1,6 @@
 #include "models/transformer/generate.hpp"
 
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -10,6 +9,7 @@
 #include "tensor/math.hpp"
 #include "tensor/random.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/same_bits.hpp"
 #include "tests/support/small_model.hpp"
 #include "tests/support/use_threads.hpp"
 #include "tokenizer/text/unicode.hpp"
@@ -44,20 +44,11 @@ double total(const std::vector<Candidate>& list) {
   return sum;
 }
 
-// One token a byte, so that any model of 256 tokens has a tokenizer.
-Transformer byte_model(std::string_view arch, int64_t block_size) {
-  return small_model(small_config(arch, 256, block_size));
-}
-
 // The model's logits for the last of the ids, by a training forward over all of them.
 std::vector<float> twin_logits(const Transformer& model, std::span<const int32_t> ids) {
   const auto rows = static_cast<int64_t>(ids.size());
   const Tensor hidden = model.forward(Tensor::from(ids, {rows}), Context::of_batch(1, rows));
   return slice(model.logits(hidden), 0, rows - 1, rows).to_vector<float>();
-}
-
-bool equal_bits(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 
 // A model that counts: after byte b it is sure of byte b + 1.
@@ -251,7 +242,7 @@ TEST_CASE("cached generation has the bits of one training forward, past several 
     const std::vector<float> all = model.logits(hidden).to_vector<float>();
     DecodingSession session(model, std::span(ids).first(5));  // the cache has to grow several times
     for (size_t t = 4;; ++t) {
-      REQUIRE(equal_bits(session.logits(), std::span(all).subspan(t * 256, 256)));
+      REQUIRE(same_bits(session.logits(), std::span(all).subspan(t * 256, 256)) == "");
       if (t + 1 == ids.size()) break;
       session.push(ids[t + 1]);
     }
@@ -295,7 +286,7 @@ TEST_CASE("past block_size the oldest quarter is forgotten and the rest is read 
   for (size_t n = 4; n <= ids.size(); ++n) {
     session.push(ids[n - 1]);
     if (n - begin > 32) begin = n - 24;
-    REQUIRE(equal_bits(session.logits(), twin_logits(model, std::span(ids).subspan(begin, n - begin))));
+    REQUIRE(same_bits(session.logits(), twin_logits(model, std::span(ids).subspan(begin, n - begin))) == "");
   }
   CHECK(session.refills() == 7);
   CHECK(session.ids() == ids);
@@ -303,7 +294,7 @@ TEST_CASE("past block_size the oldest quarter is forgotten and the rest is read 
   const Transformer narrow = byte_model("gpt", 1);
   DecodingSession single(narrow, std::span(ids).first(1));
   single.push(ids[1]);
-  CHECK(equal_bits(single.logits(), twin_logits(narrow, std::span(ids).subspan(1, 1))));
+  CHECK(same_bits(single.logits(), twin_logits(narrow, std::span(ids).subspan(1, 1))) == "");
 }
 
 TEST_CASE(
@@ -367,8 +358,8 @@ TEST_CASE(
         DecodingSession::read(all);
         for (size_t s = 0; s < states.size(); ++s) {
           INFO("text " << which[s] << ", step " << step << ", " << threads << " threads");
-          REQUIRE(equal_bits(states[s].logits(),
-                             expected[which[s]][static_cast<size_t>(step - texts[which[s]].joins)]));
+          REQUIRE(same_bits(states[s].logits(),
+                            expected[which[s]][static_cast<size_t>(step - texts[which[s]].joins)]) == "");
         }
       }
     }
@@ -390,7 +381,7 @@ TEST_CASE("texts that cannot be read together are errors that say which") {
   DecodingSession narrow = DecodingSession::unread(model, prompt, DType::bf16);
   CHECK_THROWS_WITH(read({&a, &narrow}), ContainsSubstring("all caches must be of one type"));
   read({&a, &b});  // what failed has left no trace
-  CHECK(equal_bits(a.logits(), DecodingSession(*model, prompt).logits()));
+  CHECK(same_bits(a.logits(), DecodingSession(*model, prompt).logits()) == "");
   b.append(7);
   CHECK_THROWS_WITH(b.logits(), ContainsSubstring("tokens of it are not"));
   CHECK_THROWS_WITH(read({&b, &a}), ContainsSubstring("text 1 has none; append one, or leave it out"));

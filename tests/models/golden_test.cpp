@@ -17,7 +17,7 @@
 #include "tensor/io/safetensors.hpp"
 #include "tensor/ops.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/tensor/op_cases.hpp"
+#include "tests/support/use_isa.hpp"
 
 using namespace gradus;
 using namespace gradus::testing;

@@ -16,7 +16,6 @@
 
 using namespace gradus;
 using namespace gradus::testing;
-using gradus::test::TemporaryFolder;
 
 TEST_CASE("more batches a step take no more memory") {
   for (const bool tie : {true, false}) {

@@ -18,7 +18,6 @@
 using namespace gradus;
 using namespace gradus::testing;
 using Catch::Matchers::ContainsSubstring;
-using gradus::test::TemporaryFolder;
 
 namespace {
 

@@ -20,9 +20,11 @@
 #include "tensor/ops.hpp"
 #include "tensor/ops/product.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/same_bits.hpp"
 #include "tests/support/small_training.hpp"
 #include "tests/support/temporary_folder.hpp"
-#include "tests/tensor/op_cases.hpp"
+#include "tests/support/use_isa.hpp"
+#include "tests/support/use_threads.hpp"
 #include "tokenizer/training/train.hpp"
 
 /// Training from the outside: steps, their bits, checkpoints of a whole run, and evaluation.
@@ -30,7 +32,6 @@
 using namespace gradus;
 using namespace gradus::testing;
 using Catch::Matchers::ContainsSubstring;
-using gradus::test::TemporaryFolder;
 
 namespace {
 
@@ -109,7 +110,7 @@ TEST_CASE("a training step is loss, gradient, clipping and AdamW at the schedule
     const std::vector<NamedTensor> theirs = training.model.parameters();
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       CAPTURE(parameters[i].name);
-      CHECK(equal_bits(parameters[i].tensor, theirs[i].tensor));
+      CHECK(same_bits(parameters[i].tensor, theirs[i].tensor) == "");
     }
   }
 }
@@ -327,12 +328,12 @@ TEST_CASE(
     const std::string bytes = read_file(folder / file);
     std::string changed = bytes;
     changed[changed.size() - 3] ^= 1;  // in the last tensor
-    test::write_quickly(folder / file, changed);
+    testing::write_quickly(folder / file, changed);
     const std::string last = SafetensorsFile::open(folder / file).names().back();
     Training again(config, few_steps(6));
     CHECK_THROWS_WITH(again.trainer.restore(folder.path()),
                       ContainsSubstring(file) && ContainsSubstring(last) && ContainsSubstring("checksum"));
-    test::write_quickly(folder / file, bytes);
+    testing::write_quickly(folder / file, bytes);
   }
 }
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "tensor/autodiff.hpp"
-#include "tests/support/draw.hpp"
+#include "tests/support/tensors.hpp"
 
 /// Gradients against central differences.
 ///
@@ -53,9 +53,7 @@ inline std::string check_gradient(const std::string& op,
   for (const Tensor& input : inputs) leaves.push_back(input.clone());
   for (const int i : differentiable) leaves[static_cast<std::size_t>(i)].set_requires_grad();
   const Tensor y = f(leaves);
-  std::vector<double> weights(static_cast<std::size_t>(y.numel()));
-  for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = draw_normal(settings.seed, i);
-  const Tensor dy = Tensor::from(std::span<const double>(weights), y.shape());
+  const Tensor dy = random_tensor(y.shape(), settings.seed, 1, DType::f64);
   y.backward(dy);
 
   const NoGrad quiet;

@@ -98,7 +98,7 @@ struct Training {
   }
   /// The bytes of all that a checkpoint holds.
   std::string files() const {
-    const test::TemporaryFolder folder;
+    const testing::TemporaryFolder folder;
     trainer.save(folder.path(), {});
     std::string all = read_file(folder / kWeightsFile);
     const SafetensorsFile state = SafetensorsFile::open(folder / kStateFile);

@@ -21,7 +21,7 @@ extern "C" int fsync(int descriptor) {
   return static_cast<int>(::syscall(SYS_fsync, descriptor));
 }
 
-namespace gradus::test {
+namespace gradus::testing {
 
 SyncedPaths::SyncedPaths() { synced = new std::vector<std::string>; }
 SyncedPaths::~SyncedPaths() {
@@ -30,4 +30,4 @@ SyncedPaths::~SyncedPaths() {
 }
 std::vector<std::string> SyncedPaths::paths() const { return *synced; }
 
-}  // namespace gradus::test
+}  // namespace gradus::testing

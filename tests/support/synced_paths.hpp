@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-namespace gradus::test {
+namespace gradus::testing {
 
 /// While it lives, it lists what this process syncs to disk, files and folders by the names that they have just then.
 class SyncedPaths {
@@ -15,4 +15,4 @@ class SyncedPaths {
   std::vector<std::string> paths() const;
 };
 
-}  // namespace gradus::test
+}  // namespace gradus::testing

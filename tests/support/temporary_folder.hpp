@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace gradus::test {
+namespace gradus::testing {
 
 /// A folder of its own for a test, removed with everything in it.
 class TemporaryFolder {
@@ -47,4 +47,4 @@ inline std::vector<std::string> names_in(const std::string& folder) {
   return names;
 }
 
-}  // namespace gradus::test
+}  // namespace gradus::testing

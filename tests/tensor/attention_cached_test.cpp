@@ -5,20 +5,15 @@
 
 #include "tensor/ops.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/draw.hpp"
+#include "tests/support/same_bits.hpp"
+#include "tests/support/tensors.hpp"
+#include "tests/support/use_isa.hpp"
 #include "tests/support/use_threads.hpp"
-#include "tests/tensor/op_cases.hpp"
 
 /// Attention of generation beside that of training, and of sequences read together beside each alone.
 
 namespace gradus::testing {
 namespace {
-
-Tensor random(const Shape& shape, uint64_t seed) {
-  std::vector<float> list(static_cast<std::size_t>(shape.numel()));
-  for (std::size_t i = 0; i < list.size(); ++i) list[i] = static_cast<float>(draw_normal(seed, i));
-  return Tensor::from(std::span<const float>(list), shape);
-}
 
 /// attention_cached for a single sequence.
 Tensor cached_alone(const Tensor& q, const Tensor& k, const Tensor& v, KeyValueCache& cache, int64_t heads,
@@ -37,11 +32,12 @@ TEST_CASE("attention_cached gives the bits of attention, for a prompt and then t
   for (const std::string& isa : available_isas()) {
     const UseIsa use(isa);
     for (const Setting& s : settings) {
-      const Tensor q = random({s.time, s.heads * s.width}, 1), k = random({s.time, s.kv_heads * s.width}, 2),
-                   v = random({s.time, s.kv_heads * s.width}, 3);
+      const Tensor q = random_tensor({s.time, s.heads * s.width}, 1),
+                   k = random_tensor({s.time, s.kv_heads * s.width}, 2),
+                   v = random_tensor({s.time, s.kv_heads * s.width}, 3);
       const Tensor whole = attention(q, k, v, uniform_sequences(1, s.time), s.heads, s.kv_heads, true);
       KeyValueCache cache(s.time, s.kv_heads, s.width);
-      Tensors parts;
+      std::vector<Tensor> parts;
       for (int64_t begin = 0; begin < s.time;) {
         const int64_t end = begin == 0 ? s.prompt : begin + 1;
         const auto rows = [&](const Tensor& x) { return slice(x, 0, begin, end); };
@@ -75,9 +71,9 @@ TEST_CASE("attention_cached gives each of several sequences the bits that it has
       for (std::size_t call = 0; call < calls.size(); ++call) {
         const Ragged sequences = ragged_sequences(calls[call]);
         const int64_t n = sequences.offsets.back();
-        const Tensor q = random({n, heads * width}, 10 * call),
-                     k = random({n, kv_heads * width}, 10 * call + 1),
-                     v = random({n, kv_heads * width}, 10 * call + 2);
+        const Tensor q = random_tensor({n, heads * width}, 10 * call),
+                     k = random_tensor({n, kv_heads * width}, 10 * call + 1),
+                     v = random_tensor({n, kv_heads * width}, 10 * call + 2);
         const Tensor y = attention_cached(q, k, v, sequences, pointers, heads, kv_heads);
         for (std::size_t b = 0; b < alone.size(); ++b) {
           const auto rows = [&](const Tensor& x) {
@@ -98,7 +94,7 @@ TEST_CASE("attention_cached gives each of several sequences the bits that it has
 TEST_CASE("caches that do not fit the sequences are errors that say which, and stay as they were") {
   using Catch::Matchers::ContainsSubstring;
   KeyValueCache a(8, 1, 4), full(2, 1, 4), narrow(8, 1, 4, DType::bf16), wide(8, 1, 5);
-  const Tensor x = random({5, 4}, 1);
+  const Tensor x = random_tensor({5, 4}, 1);
   const std::vector<int64_t> lengths = {2, 3};
   const auto run = [&](std::vector<KeyValueCache*> caches) {
     attention_cached(x, x, x, ragged_sequences(lengths), caches, 1, 1);
@@ -125,7 +121,7 @@ TEST_CASE("caches that do not fit the sequences are errors that say which, and s
 }
 
 TEST_CASE("attention_cached honours a scale of its own") {
-  const Tensor q = random({20, 16}, 1), k = random({20, 16}, 2), v = random({20, 16}, 3);
+  const Tensor q = random_tensor({20, 16}, 1), k = random_tensor({20, 16}, 2), v = random_tensor({20, 16}, 3);
   KeyValueCache cache(20, 2, 8);
   CHECK(same_bits(cached_alone(q, k, v, cache, 2, 2, 0.3),
                   attention(q, k, v, uniform_sequences(1, 20), 2, 2, true, 0.3)) == "");

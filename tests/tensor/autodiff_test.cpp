@@ -12,9 +12,14 @@
 #include "tensor/random.hpp"
 #include "tensor/storage.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
+#include "tests/support/tensors.hpp"
+#include "tests/support/use_threads.hpp"
 
 using namespace gradus;
 using Catch::Matchers::ContainsSubstring;
+using gradus::testing::random_tensor;
+using gradus::testing::UseThreads;
 
 namespace {
 
@@ -98,16 +103,7 @@ Tensor lookup(const Tensor& table, const Tensor& ids) {
   return record("lookup", y, {table}, [ids](Backward& b) { b.add_rows(0, ids, b.dy()); });
 }
 
-Tensor numbers(const Shape& shape, uint64_t seed) {
-  const Random random(seed, 0);
-  std::vector<float> values;
-  for (int64_t i = 0; i < shape.numel(); ++i) {
-    values.push_back(static_cast<float>(random.normal(static_cast<uint64_t>(i))));
-  }
-  return Tensor::from(std::span<const float>(values), shape);
-}
-
-Tensor parameter(const Shape& shape, uint64_t seed) { return numbers(shape, seed).set_requires_grad(); }
+Tensor parameter(const Shape& shape, uint64_t seed) { return random_tensor(shape, seed).set_requires_grad(); }
 
 std::vector<float> values_of(const Tensor& t) { return t.to_vector<float>(); }
 
@@ -368,16 +364,8 @@ TEST_CASE("A graph belongs to the thread that recorded it") {
   std::string on_backward;
   std::string on_record;
   std::thread([&] {
-    try {
-      y.backward(Tensor::full({2}, 1));
-    } catch (const std::invalid_argument& error) {
-      on_backward = error.what();
-    }
-    try {
-      scale(y, 2);
-    } catch (const std::invalid_argument& error) {
-      on_record = error.what();
-    }
+    on_backward = testing::error_of<std::invalid_argument>([&] { y.backward(Tensor::full({2}, 1)); });
+    on_record = testing::error_of<std::invalid_argument>([&] { scale(y, 2); });
     sum(scale(x, 3)).backward();  // a graph of its own on shared parameters
   }).join();
   CHECK_THAT(on_backward, ContainsSubstring("belongs to the thread that recorded it"));
@@ -422,11 +410,11 @@ TEST_CASE("A row-sparse gradient equals the dense scatter in order of arrival, b
     return Tensor::from(std::span<const int32_t>(ids[part]), {static_cast<int64_t>(ids[part].size())});
   };
   std::vector<float> expected(kRows * kWidth, 0.0f);
-  const Tensor start = numbers({kRows, kWidth}, 77);
+  const Tensor start = random_tensor({kRows, kWidth}, 77);
   expected = values_of(start);
   std::vector<Tensor> upstream;
   for (std::size_t part = 0; part < 3; ++part) {
-    upstream.push_back(numbers({300, kWidth}, 100 + part));
+    upstream.push_back(random_tensor({300, kWidth}, 100 + part));
     const std::vector<float> rows = values_of(upstream[part]);
     for (std::size_t n = 0; n < 300; ++n) {
       for (std::size_t c = 0; c < kWidth; ++c) {
@@ -434,9 +422,8 @@ TEST_CASE("A row-sparse gradient equals the dense scatter in order of arrival, b
       }
     }
   }
-  const int threads = thread_count();
-  for (const int use : {1, 2, 4}) {
-    set_thread_count(use);
+  for (const int threads : {1, 2, 4}) {
+    const UseThreads use(threads);
     // Into a leaf: rows are kept and merged by grad().
     Tensor table = parameter({kRows, kWidth}, 1);
     table.set_grad(start.clone());
@@ -453,7 +440,6 @@ TEST_CASE("A row-sparse gradient equals the dense scatter in order of arrival, b
     table.clear_grad();
     CHECK_FALSE(table.grad().defined());
   }
-  set_thread_count(threads);
   // Into a table that is the result of an op: the same rule, at once. The youngest lookup arrives first.
   Tensor leaf = parameter({kRows, kWidth}, 1);
   const Tensor view = reshape(leaf, {kRows, kWidth});
@@ -465,7 +451,7 @@ TEST_CASE("A row-sparse gradient equals the dense scatter in order of arrival, b
       });
   joined.backward();
   CHECK((values_of(leaf.grad()) == expected));
-  CHECK(values_of(upstream[0]) == values_of(numbers({300, kWidth}, 100)));
+  CHECK(values_of(upstream[0]) == values_of(random_tensor({300, kWidth}, 100)));
 }
 
 TEST_CASE("Row-sparse and dense gradients of one table add up, and bad rows are errors") {
@@ -509,7 +495,7 @@ TEST_CASE("A checkpoint gives the gradients of the plain run, bit for bit, and r
   };
   const auto gradients = [&](bool use_checkpoint) {
     Tensor x = parameter({200}, 1);
-    Tensor constant = numbers({200}, 2);
+    Tensor constant = random_tensor({200}, 2);
     Tensor w = parameter({200}, 3);
     const Tensor hidden = scale(x, 0.5f);
     const int64_t before = live_nodes();
@@ -521,7 +507,7 @@ TEST_CASE("A checkpoint gives the gradients of the plain run, bit for bit, and r
       y = body(w, {hidden, constant});
     }
     const Tensor out = add(y, hidden);
-    out.backward(numbers({200}, 4));
+    out.backward(random_tensor({200}, 4));
     CHECK_FALSE(constant.grad().defined());
     return std::vector<std::vector<float>>{values_of(out), values_of(x.grad()), values_of(w.grad())};
   };

@@ -7,7 +7,6 @@
 #include "tensor/autodiff.hpp"
 #include "tensor/ops.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/draw.hpp"
 #include "tests/tensor/op_cases.hpp"
 
 /// What softmax, the losses and attention make of huge, infinite and masked logits and of NaN, as tensor/ops.hpp says it:
@@ -207,9 +206,7 @@ Attended attend(const std::vector<double>& q, const std::vector<double>& k, cons
     leaves.back().set_requires_grad();
   }
   const Tensor y = attention(leaves[0], leaves[1], leaves[2], uniform_sequences(1, rows), 1, 1, true, 1);
-  std::vector<double> upstream(q.size());
-  for (std::size_t i = 0; i < upstream.size(); ++i) upstream[i] = draw_normal(9, i);
-  y.backward(tensor(upstream, y.shape(), dtype));
+  y.backward(random_tensor(y.shape(), 9, 1, dtype));
   return {to_list(y.detach()), to_list(leaves[0].grad()), to_list(leaves[1].grad()),
           to_list(leaves[2].grad())};
 }
@@ -217,9 +214,7 @@ Attended attend(const std::vector<double>& q, const std::vector<double>& k, cons
 constexpr std::size_t kRowCount = 150;  // more than one block of 128 keys
 
 std::vector<double> drawn(uint64_t seed) {
-  std::vector<double> list(2 * kRowCount);
-  for (std::size_t i = 0; i < list.size(); ++i) list[i] = draw_normal(seed, i);
-  return list;
+  return to_list(random_tensor({2 * kRowCount}, seed, 1, DType::f64));
 }
 
 bool all(const std::vector<double>& list, std::size_t first_row, std::size_t end_row,

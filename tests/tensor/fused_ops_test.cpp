@@ -9,25 +9,13 @@
 #include "tensor/ops.hpp"
 #include "tensor/storage.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/draw.hpp"
+#include "tests/support/tensors.hpp"
 #include "tests/tensor/op_cases.hpp"
 
 /// Each fused op beside its slow definition in small ops.
 
 namespace gradus::testing {
 namespace {
-
-Tensor random(const Shape& shape, uint64_t seed, double size = 1) {
-  std::vector<float> list(static_cast<std::size_t>(shape.numel()));
-  for (std::size_t i = 0; i < list.size(); ++i) list[i] = static_cast<float>(size * draw_normal(seed, i));
-  return Tensor::from(std::span<const float>(list), shape);
-}
-
-Tensor random_ids(const Shape& shape, uint64_t seed, uint64_t bound) {
-  std::vector<int32_t> list(static_cast<std::size_t>(shape.numel()));
-  for (std::size_t i = 0; i < list.size(); ++i) list[i] = static_cast<int32_t>(draw_bits(seed, i) % bound);
-  return Tensor::from(std::span<const int32_t>(list), shape);
-}
 
 /// The largest difference in units of `tolerance` times the f32 epsilon times the size of the largest element.
 double distance(const Tensor& a, const Tensor& b) {
@@ -56,7 +44,7 @@ Pair both(const std::function<Tensor(const Tensors&)>& fused,
     }
     Outcome result;
     result.y = f(leaves);
-    result.y.backward(random(result.y.shape(), 99));
+    result.y.backward(random_tensor(result.y.shape(), 99));
     for (const Tensor& leaf : leaves) result.gradients.push_back(leaf.grad());
     result.y = result.y.detach();
     return result;
@@ -94,7 +82,8 @@ TEST_CASE("linear equals act(matmul + bias) bit for bit") {
     const UseIsa use(isa);
     for (const auto& [m, k, n] :
          {std::array<int64_t, 3>{3, 5, 7}, {1, 64, 33}, {130, 257, 70}, {300, 64, 1000}}) {
-      const Tensor x = random({m, k}, 1), w = random({n, k}, 2, 0.2), bias = random({n}, 3);
+      const Tensor x = random_tensor({m, k}, 1), w = random_tensor({n, k}, 2, 0.2),
+                   bias = random_tensor({n}, 3);
       for (const Activation activation : kActivations) {
         INFO(isa << ", " << m << " by " << k << " by " << n << ", activation "
                  << static_cast<int>(activation));
@@ -107,7 +96,8 @@ TEST_CASE("linear equals act(matmul + bias) bit for bit") {
 }
 
 TEST_CASE("linear has the gradients of act(matmul + bias)") {
-  const Tensors inputs = {random({130, 65}, 1), random({70, 65}, 2, 0.2), random({70}, 3)};
+  const Tensors inputs = {random_tensor({130, 65}, 1), random_tensor({70, 65}, 2, 0.2),
+                          random_tensor({70}, 3)};
   for (const Activation activation : kActivations) {
     INFO("activation " << static_cast<int>(activation));
     check_close(both([&](const Tensors& in) { return linear(in[0], in[1], in[2], activation); },
@@ -122,7 +112,7 @@ TEST_CASE("linear has the gradients of act(matmul + bias)") {
 using Catch::Matchers::ContainsSubstring;
 
 TEST_CASE("linear refuses an activation and a weight format that it does not know") {
-  const Tensor x = random({2, 8}, 1), w = random({4, 8}, 2);
+  const Tensor x = random_tensor({2, 8}, 1), w = random_tensor({4, 8}, 2);
   const auto unknown = static_cast<Activation>(99);
   CHECK_THROWS_WITH(linear(x, w, {}, unknown), ContainsSubstring("activation") && ContainsSubstring("99"));
   CHECK_THROWS_WITH(linear(x, PackedWeight(w, WeightFormat::q8), {}, unknown), ContainsSubstring("99"));
@@ -135,7 +125,7 @@ TEST_CASE("each element of a matrix product is one chain of fused multiply-adds"
     if (!has_fma(isa)) continue;
     const UseIsa use(isa);
     for (const auto& [m, k, n] : {std::array<int64_t, 3>{1, 1100, 35}, {7, 300, 16}, {130, 1100, 50}}) {
-      const Tensor a = random({m, k}, 4), b = random({k, n}, 5);
+      const Tensor a = random_tensor({m, k}, 4), b = random_tensor({k, n}, 5);
       const std::vector<float> left = a.to_vector<float>(), right = b.to_vector<float>();
       std::vector<float> chain(static_cast<std::size_t>(m * n), 0.0f);
       for (int64_t i = 0; i < m; ++i) {
@@ -157,10 +147,10 @@ TEST_CASE("each element of a matrix product is one chain of fused multiply-adds"
 }
 
 TEST_CASE("linear sees a write to its weight between two calls") {
-  const Tensor x = random({9, 33}, 1), w = random({20, 33}, 2);
+  const Tensor x = random_tensor({9, 33}, 1), w = random_tensor({20, 33}, 2);
   const NoGrad quiet;
   linear(x, w);
-  const Tensor other = random({20, 33}, 3);
+  const Tensor other = random_tensor({20, 33}, 3);
   w.copy_from(other);
   CHECK(same_bits(linear(x, w), linear(x, other)) == "");
 }
@@ -178,7 +168,7 @@ Tensors gradients_in_pieces(const std::function<Tensor(const Tensor& x, const Te
   int64_t begin = 0;
   for (const int64_t piece : pieces) {
     const Tensor y = f(slice(x, 0, begin, begin + piece), leaves);
-    const Tensor upstream = random({x.size(0), y.size(-1)}, 77);
+    const Tensor upstream = random_tensor({x.size(0), y.size(-1)}, 77);
     y.backward(slice(upstream, 0, begin, begin + piece).clone());
     begin += piece;
   }
@@ -197,20 +187,20 @@ TEST_CASE("parameters get the same gradient bits from a batch in pieces as from 
   const Layer layers[] = {
       {"linear",
        [](const Tensor& x, const Tensors& p) { return linear(x, p[0], p[1], Activation::gelu_tanh); },
-       random({300, 65}, 1),
-       {random({70, 65}, 2, 0.2), random({70}, 3)}},
+       random_tensor({300, 65}, 1),
+       {random_tensor({70, 65}, 2, 0.2), random_tensor({70}, 3)}},
       {"layer_norm",
        [](const Tensor& x, const Tensors& p) { return layer_norm(x, p[0], p[1]); },
-       random({300, 65}, 4),
-       {random({65}, 5), random({65}, 6)}},
+       random_tensor({300, 65}, 4),
+       {random_tensor({65}, 5), random_tensor({65}, 6)}},
       {"rms_norm",
        [](const Tensor& x, const Tensors& p) { return rms_norm(x, p[0]); },
-       random({300, 65}, 7),
-       {random({65}, 8)}},
+       random_tensor({300, 65}, 7),
+       {random_tensor({65}, 8)}},
       {"embedding",
        [](const Tensor& x, const Tensors& p) { return embedding(p[0], x); },
        random_ids({300}, 9, 20),
-       {random({20, 33}, 10)}},
+       {random_tensor({20, 33}, 10)}},
   };
   for (const Layer& layer : layers) {
     const Tensors whole = gradients_in_pieces(layer.f, layer.x, layer.parameters, {300});
@@ -226,10 +216,10 @@ TEST_CASE("parameters get the same gradient bits from a batch in pieces as from 
 
 TEST_CASE("what backward makes again has the bits of what forward made, and takes no memory between them") {
   constexpr int64_t kRows = 1100, kWidth = 1024;  // beyond kRecomputeBytes
-  const Tensor x = random({kRows, kWidth}, 1), other = random({kRows, kWidth}, 2);
-  const Tensor w = random({7, kWidth}, 3, 0.1), square = random({kWidth, kWidth}, 4, 0.03);
-  const Tensor scale = random({kWidth}, 5), shift = random({kWidth}, 6);
-  const Tensor upstream = random({kRows, 7}, 7);
+  const Tensor x = random_tensor({kRows, kWidth}, 1), other = random_tensor({kRows, kWidth}, 2);
+  const Tensor w = random_tensor({7, kWidth}, 3, 0.1), square = random_tensor({kWidth, kWidth}, 4, 0.03);
+  const Tensor scale = random_tensor({kWidth}, 5), shift = random_tensor({kWidth}, 6);
+  const Tensor upstream = random_tensor({kRows, 7}, 7);
   const struct {
     const char* name;
     std::function<Tensor(const Tensor&)> f;
@@ -264,9 +254,9 @@ TEST_CASE("what backward makes again has the bits of what forward made, and take
 }
 
 TEST_CASE("a result that was written is kept as it is, not made again") {
-  Tensor x = random({1100, 1024}, 1);
+  Tensor x = random_tensor({1100, 1024}, 1);
   x.set_requires_grad();
-  Tensor w = random({3, 1024}, 2);
+  Tensor w = random_tensor({3, 1024}, 2);
   w.set_requires_grad();
   const Tensor y = rms_norm(x, Tensor::full({1024}, 1));
   y.detach().copy_from(Tensor::full({1100, 1024}, 0.5));
@@ -275,9 +265,9 @@ TEST_CASE("a result that was written is kept as it is, not made again") {
 }
 
 TEST_CASE("the loss overwrites logits only where nobody else holds them") {
-  Tensor x = random({40, 8}, 1);
+  Tensor x = random_tensor({40, 8}, 1);
   x.set_requires_grad();
-  const Tensor w = random({50, 8}, 2), targets = random_ids({40}, 3, 50);
+  const Tensor w = random_tensor({50, 8}, 2), targets = random_ids({40}, 3, 50);
   const Tensor logits = linear(x, w);
   const Tensor before = logits.detach().clone();
   cross_entropy(logits, targets).backward();
@@ -290,7 +280,7 @@ TEST_CASE("the loss overwrites logits only where nobody else holds them") {
 
 TEST_CASE("a loss gives each row the same gradient bits however rows are grouped") {
   // With a common divisor, pieces of a batch are what the whole is.
-  const Tensor logits = random({30, 1000}, 1, 2), targets = random_ids({30}, 2, 1000);
+  const Tensor logits = random_tensor({30, 1000}, 1, 2), targets = random_ids({30}, 2, 1000);
   const auto gradient = [&](int64_t begin, int64_t end) {
     Tensor leaf = slice(logits, 0, begin, end).clone();
     leaf.set_requires_grad();
@@ -306,7 +296,7 @@ TEST_CASE("a loss gives each row the same gradient bits however rows are grouped
 TEST_CASE("dropout draws the same mask for a row wherever it stands") {
   const Random draws(5, stream_of("blocks.3.mlp.dropout"));
   const int64_t width = 33;
-  const Tensor x = random({40, width}, 1);
+  const Tensor x = random_tensor({40, width}, 1);
   const Tensor whole = dropout(x, 0.3, draws, 1000);
   for (const int64_t begin : {1, 7, 39}) {
     const Tensor rows =
@@ -320,7 +310,7 @@ TEST_CASE("dropout draws the same mask for a row wherever it stands") {
 // ---- normalising, activations, loss, embedding ----
 
 TEST_CASE("layer_norm equals its formula in small ops") {
-  const Tensors inputs = {random({70, 129}, 1), random({129}, 2), random({129}, 3)};
+  const Tensors inputs = {random_tensor({70, 129}, 1), random_tensor({129}, 2), random_tensor({129}, 3)};
   check_close(both([](const Tensors& in) { return layer_norm(in[0], in[1], in[2], 1e-5); },
                    [](const Tensors& in) {
                      const Tensor centred = in[0] - mean(in[0], -1, true);
@@ -334,12 +324,12 @@ TEST_CASE("rms_norm equals its formula in small ops") {
   check_close(
       both([](const Tensors& in) { return rms_norm(in[0], in[1], 1e-5); },
            [](const Tensors& in) { return in[0] * rsqrt(mean(square(in[0]), -1, true) + 1e-5) * in[1]; },
-           {random({70, 129}, 1), random({129}, 2)}),
+           {random_tensor({70, 129}, 1), random_tensor({129}, 2)}),
       64);
 }
 
 TEST_CASE("softmax and log_softmax equal their formulas in small ops") {
-  const Tensors inputs = {random({70, 129}, 1, 3)};
+  const Tensors inputs = {random_tensor({70, 129}, 1, 3)};
   const auto shifted = [](const Tensor& x) { return x - max(x, -1, true).detach(); };
   check_close(both([](const Tensors& in) { return softmax(in[0]); },
                    [&](const Tensors& in) {
@@ -358,12 +348,12 @@ TEST_CASE("softmax and log_softmax equal their formulas in small ops") {
 TEST_CASE("swiglu equals silu(gate) times up") {
   check_close(both([](const Tensors& in) { return swiglu(in[0], in[1]); },
                    [](const Tensors& in) { return silu(in[0]) * in[1]; },
-                   {random({70, 129}, 1), random({70, 129}, 2)}),
+                   {random_tensor({70, 129}, 1), random_tensor({70, 129}, 2)}),
               8);
 }
 
 TEST_CASE("gelu, gelu_tanh and silu equal their formulas in small ops") {
-  const Tensors inputs = {random({70, 129}, 1, 2)};
+  const Tensors inputs = {random_tensor({70, 129}, 1, 2)};
   check_close(both([](const Tensors& in) { return gelu(in[0]); },
                    [](const Tensors& in) { return in[0] * (erf(in[0] * std::sqrt(0.5)) + 1) * 0.5; }, inputs),
               8);
@@ -386,9 +376,9 @@ TEST_CASE("cross_entropy equals the mean of log_softmax at the targets") {
                    [&](const Tensors& in) {
                      return neg(mean(gather(log_softmax(in[0]), reshape(targets, {30, 1}))));
                    },
-                   {random({30, 1000}, 1, 2)}),
+                   {random_tensor({30, 1000}, 1, 2)}),
               32);
-  const Tensor logits = random({30, 1000}, 3);
+  const Tensor logits = random_tensor({30, 1000}, 3);
   CHECK(distance(mean(token_losses(logits, targets)), cross_entropy(logits, targets)) <= 4);
 }
 
@@ -396,7 +386,7 @@ TEST_CASE("embedding equals one_hot times the table bit for bit") {
   for (const std::string& isa : available_isas()) {
     const UseIsa use(isa);
     INFO(isa);
-    const Tensor table = random({1000, 33}, 1), ids = random_ids({4, 75}, 2, 1000);
+    const Tensor table = random_tensor({1000, 33}, 1), ids = random_ids({4, 75}, 2, 1000);
     CHECK(same_bits(embedding(table, ids), matmul(one_hot(ids, 1000), table)) == "");
   }
 }
@@ -406,13 +396,13 @@ TEST_CASE("embedding has the gradient of one_hot times the table") {
   const Tensor ids = random_ids({300}, 2, 7);
   const Pair pair =
       both([&](const Tensors& in) { return embedding(in[0], ids); },
-           [&](const Tensors& in) { return matmul(one_hot(ids, 20), in[0]); }, {random({20, 33}, 1)});
+           [&](const Tensors& in) { return matmul(one_hot(ids, 20), in[0]); }, {random_tensor({20, 33}, 1)});
   CHECK(same_bits(pair.fused.gradients[0], pair.slow.gradients[0]) == "");
 }
 
 TEST_CASE("rotary turns each pair by its position's angle and keeps its length") {
   const int64_t heads = 3, width = 24, half = width / 2;
-  const Tensor x = random({50, heads * width}, 1), positions = random_ids({50}, 2, 300),
+  const Tensor x = random_tensor({50, heads * width}, 1), positions = random_ids({50}, 2, 300),
                table = rotary_table(300, width);
   const Tensor angles = embedding(table, positions);
   const Tensor split_x = reshape(x, {50, heads, width});
@@ -459,8 +449,9 @@ TEST_CASE("attention equals softmax(scale q kᵀ + mask) v with grouped heads an
   for (const Setting& s : settings) {
     int64_t n = 0;
     for (const int64_t length : s.lengths) n += length;
-    const Tensors inputs = {random({n, s.heads * s.width}, 1), random({n, s.kv_heads * s.width}, 2),
-                            random({n, s.kv_heads * s.width}, 3)};
+    const Tensors inputs = {random_tensor({n, s.heads * s.width}, 1),
+                            random_tensor({n, s.kv_heads * s.width}, 2),
+                            random_tensor({n, s.kv_heads * s.width}, 3)};
     const double scale = 1 / std::sqrt(static_cast<double>(s.width));
     for (const bool causal : {false, true}) {
       INFO("longest of " << s.lengths.size() << " sequences, " << s.heads << "/" << s.kv_heads << " heads of "
@@ -496,9 +487,9 @@ TEST_CASE("a sequence alone gets the same bits from attention as in any batch") 
   const std::vector<int64_t> lengths = {17, 300, 1, 128, 0, 129};
   int64_t n = 0;
   for (const int64_t length : lengths) n += length;
-  const Tensors all = {random({n, heads * width}, 1), random({n, kv_heads * width}, 2),
-                       random({n, kv_heads * width}, 3)};
-  const Tensor upstream = random({n, heads * width}, 4);
+  const Tensors all = {random_tensor({n, heads * width}, 1), random_tensor({n, kv_heads * width}, 2),
+                       random_tensor({n, kv_heads * width}, 3)};
+  const Tensor upstream = random_tensor({n, heads * width}, 4);
   const auto outcome = [&](int64_t begin, int64_t end, const std::vector<int64_t>& of, bool causal) {
     Tensors leaves;
     for (const Tensor& x : all) {
@@ -529,8 +520,8 @@ TEST_CASE("a sequence alone gets the same bits from attention as in any batch") 
 
 TEST_CASE("a causal row gets the same bits whatever follows it") {
   const int64_t heads = 2, width = 32;
-  const Tensor q = random({300, heads * width}, 1), k = random({300, heads * width}, 2),
-               v = random({300, heads * width}, 3);
+  const Tensor q = random_tensor({300, heads * width}, 1), k = random_tensor({300, heads * width}, 2),
+               v = random_tensor({300, heads * width}, 3);
   const Tensor whole = attention(q, k, v, uniform_sequences(1, 300), heads, heads, true);
   for (const int64_t time : {1, 47, 48, 49, 127, 128, 129, 257, 299}) {
     const auto head = [&](const Tensor& x) { return slice(x, 0, 0, time); };

@@ -11,14 +11,15 @@
 #include "tensor/io/npy.hpp"
 #include "tensor/machine.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 namespace {
 
 using namespace gradus;
 using Catch::Matchers::ContainsSubstring;
-using gradus::test::TemporaryFolder;
-using gradus::test::write_quickly;
+using gradus::testing::TemporaryFolder;
+using gradus::testing::write_quickly;
 
 std::string little(uint64_t value, int bytes) {
   std::string text;
@@ -149,23 +150,15 @@ struct ZipOf {
 /// What reading everything in these bytes says.
 std::string npz_message(const TemporaryFolder& folder, const std::string& bytes) {
   write_quickly(folder / "f.npz", bytes);
-  try {
+  return testing::error_of([&] {
     const NpzFile file(folder / "f.npz");
     for (const std::string& name : file.names()) file.array(name);
-  } catch (const std::runtime_error& error) {
-    return error.what();
-  }
-  return "no error";
+  });
 }
 
 std::string npy_message(const TemporaryFolder& folder, const std::string& bytes) {
   write_quickly(folder / "f.npy", bytes);
-  try {
-    load_npy(folder / "f.npy");
-  } catch (const std::runtime_error& error) {
-    return error.what();
-  }
-  return "no error";
+  return testing::error_of([&] { load_npy(folder / "f.npy"); });
 }
 
 }  // namespace

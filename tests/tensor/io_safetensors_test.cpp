@@ -8,15 +8,16 @@
 
 #include "tensor/io/safetensors.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 namespace {
 
 using namespace gradus;
 using Catch::Matchers::ContainsSubstring;
-using gradus::test::names_in;
-using gradus::test::TemporaryFolder;
-using gradus::test::write_quickly;
+using gradus::testing::names_in;
+using gradus::testing::TemporaryFolder;
+using gradus::testing::write_quickly;
 
 /// The bytes of a file with this header, whatever it says.
 std::string file_with(const std::string& header, const std::string& data) {
@@ -35,16 +36,13 @@ std::string entry(const std::string& name, const std::string& dtype, const std::
 /// What opening these bytes and reading everything in them says.
 std::string message_of(const TemporaryFolder& folder, const std::string& bytes) {
   write_quickly(folder / "f", bytes);
-  try {
+  return testing::error_of([&] {
     const SafetensorsFile file = SafetensorsFile::open(folder / "f");
     for (const std::string& name : file.names()) {
       file.array(name);
       if (dtype_from_raw(file.info(name).dtype)) file.tensor(name).clone();
     }
-  } catch (const std::runtime_error& error) {
-    return error.what();
-  }
-  return "no error";
+  });
 }
 
 std::vector<NamedTensor> sample() {

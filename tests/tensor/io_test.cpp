@@ -22,15 +22,16 @@
 #include "tensor/io/hash.hpp"
 #include "tensor/io/json.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 namespace {
 
 using namespace gradus;
 using Catch::Matchers::ContainsSubstring;
-using gradus::test::names_in;
-using gradus::test::TemporaryFolder;
-using gradus::test::write_quickly;
+using gradus::testing::names_in;
+using gradus::testing::TemporaryFolder;
+using gradus::testing::write_quickly;
 namespace fs = std::filesystem;
 
 /// While it lives, no file of this process grows beyond `bytes`: writing more fails like on a full disk.
@@ -53,12 +54,7 @@ class FileSizeLimit {
 };
 
 std::string message_of(const std::string& text) {
-  try {
-    Json::parse(text, "f.json");
-  } catch (const std::runtime_error& error) {
-    return error.what();
-  }
-  return "no error";
+  return testing::error_of([&] { Json::parse(text, "f.json"); });
 }
 
 }  // namespace
@@ -116,7 +112,7 @@ TEST_CASE("what a large-file store leaves in a file's place is told from the fil
   const TemporaryFolder folder;
   const std::string version = "version https://git-lfs.github.com/spec/v1\n";
   const std::string pointer = version + "oid sha256:" + std::string(64, '7') + "\nsize 548105171\n";
-  test::write_quickly(folder / "f", pointer);
+  testing::write_quickly(folder / "f", pointer);
   for (const auto& read : std::vector<std::function<void()>>{[&] { read_file(folder / "f"); },
                                                              [&] { MappedFile(folder / "f"); }}) {
     CHECK_THROWS_WITH(read(), ContainsSubstring(folder / "f") &&
@@ -125,7 +121,7 @@ TEST_CASE("what a large-file store leaves in a file's place is told from the fil
   }
   // A text about pointers is none, nor is one that only mentions them.
   for (const std::string& text : {pointer + std::string(1024, 'x'), "a " + pointer, version.substr(0, 30)}) {
-    test::write_quickly(folder / "f", text);
+    testing::write_quickly(folder / "f", text);
     CHECK(read_file(folder / "f") == text);
     CHECK(MappedFile(folder / "f").text() == text);
   }

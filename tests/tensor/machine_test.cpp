@@ -6,8 +6,8 @@
 /// What a machine says of itself.
 
 using namespace gradus;
-using gradus::test::TemporaryFolder;
-using gradus::test::write_quickly;
+using gradus::testing::TemporaryFolder;
+using gradus::testing::write_quickly;
 
 TEST_CASE("files that a control group has in its cache and nobody uses are available memory") {
   const TemporaryFolder folder;

@@ -1,9 +1,7 @@
 #include "tests/tensor/op_cases.hpp"
 
-#include <bit>
 #include <cfloat>
 #include <cmath>
-#include <cstring>
 #include <iterator>
 #include <sstream>
 #include <utility>
@@ -12,42 +10,12 @@
 #include "tensor/error.hpp"
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/ops.hpp"
-#include "tensor/parallel.hpp"
 #include "tests/support/draw.hpp"
 
 namespace gradus::testing {
 namespace {
 
 double to_float(double x) { return static_cast<double>(static_cast<float>(x)); }
-
-std::string place(int64_t flat, const Shape& shape) {
-  Shape index = shape;
-  int64_t rest = flat;
-  for (int i = shape.rank() - 1; i >= 0; --i) {
-    index[i] = rest % shape[i];
-    rest /= shape[i];
-  }
-  std::ostringstream text;
-  text << "element " << flat << " at " << index << " of " << shape;
-  return text.str();
-}
-
-template <class T>
-std::string first_difference(const Tensor& a, const Tensor& b) {
-  using Bits = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
-  const std::vector<T> left = a.to_vector<T>(), right = b.to_vector<T>();
-  for (std::size_t i = 0; i < left.size(); ++i) {
-    const Bits l = std::bit_cast<Bits>(left[i]), r = std::bit_cast<Bits>(right[i]);
-    // The sign and payload of a NaN are nobody's promise.
-    if (l == r || (left[i] != left[i] && right[i] != right[i])) continue;
-    std::ostringstream text;
-    text.precision(17);
-    text << place(static_cast<int64_t>(i), a.shape()) << ": " << left[i] << " and " << right[i] << " (bits "
-         << std::hex << l << " and " << r << ")";
-    return text.str();
-  }
-  return "";
-}
 
 }  // namespace
 
@@ -177,14 +145,8 @@ Tensors make_inputs(const Case& test, DType dtype) {
   for (std::size_t k = 0; k < test.inputs.size(); ++k) {
     const Input& input = test.inputs[k];
     const uint64_t seed = draw_seed(test.name) + k;
-    const int64_t n = input.shape.numel();
-    const auto fill = [&]<class T>(T) {
-      std::vector<T> list(static_cast<std::size_t>(n));
-      for (int64_t i = 0; i < n; ++i)
-        list[static_cast<std::size_t>(i)] = static_cast<T>(input.value(seed, i));
-      return Tensor::from(std::span<const T>(list), input.shape);
-    };
-    tensors.push_back(input.ids ? fill(int32_t{}) : dtype == DType::f64 ? fill(double{}) : fill(float{}));
+    tensors.push_back(tensor_of(input.shape, input.ids ? DType::i32 : dtype,
+                                [&](int64_t i) { return input.value(seed, i); }));
   }
   return tensors;
 }
@@ -287,24 +249,6 @@ std::string compare_gradient(const Tensor& dx, const Tensor& expected, double to
   return "";
 }
 
-std::string same_bits(const Tensor& a, const Tensor& b) {
-  if (!a.defined() && !b.defined()) return "";
-  if (!a.defined() || !b.defined()) return "one of the two is missing";
-  if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) {
-    std::ostringstream text;
-    text << dtype_name(a.dtype()) << " " << a.shape() << " and " << dtype_name(b.dtype()) << " " << b.shape();
-    return text.str();
-  }
-  switch (a.dtype()) {
-    case DType::f32: return first_difference<float>(a, b);
-    case DType::f64: return first_difference<double>(a, b);
-    case DType::i32: return first_difference<int32_t>(a, b);
-    case DType::bf16:
-    case DType::f16: return first_difference<float>(cast(a, DType::f32), cast(b, DType::f32));  // exact
-  }
-  fail("same_bits: the type must be one of numbers; it is number ", static_cast<int>(a.dtype()));
-}
-
 std::string same_bits(const Outcome& a, const Outcome& b) {
   std::string difference = same_bits(a.y, b.y);
   if (!difference.empty()) return "the results differ: " + difference;
@@ -314,18 +258,5 @@ std::string same_bits(const Outcome& a, const Outcome& b) {
   }
   return "";
 }
-
-UseIsa::UseIsa(const std::string& name) : previous_(kernels::table<float>().name) {
-  kernels::select_isa(name.c_str());
-}
-UseIsa::~UseIsa() { kernels::select_isa(previous_.c_str()); }
-
-std::vector<std::string> available_isas() {
-  int count = 0;
-  const char* const* names = kernels::available_isas(&count);
-  return std::vector<std::string>(names, names + count);
-}
-
-bool has_fma(const std::string& isa) { return isa == "avx2" || isa == "avx512" || isa == "neon"; }
 
 }  // namespace gradus::testing

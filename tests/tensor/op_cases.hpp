@@ -6,6 +6,9 @@
 #include <vector>
 
 #include "tensor/tensor.hpp"
+#include "tests/support/same_bits.hpp"
+#include "tests/support/tensors.hpp"
+#include "tests/support/use_isa.hpp"
 #include "tests/support/use_threads.hpp"
 #include "tests/tensor/reference_ops.hpp"
 
@@ -120,24 +123,7 @@ Outcome run(const Case& test, const Tensors& inputs, DType dtype, const Tensor& 
 std::string compare(const Tensor& y, const Array& expected, double tolerance);
 /// Nothing if the f32 gradient is close to the f64 one, else the first element that is not.
 std::string compare_gradient(const Tensor& dx, const Tensor& expected, double tolerance, double scale);
-/// Nothing if both hold the same bits in the same shape, else the first element that differs.
-std::string same_bits(const Tensor& a, const Tensor& b);
-/// The same for all that two runs of a case made.
+/// same_bits of all that two runs of a case made.
 std::string same_bits(const Outcome& a, const Outcome& b);
-
-/// While it lives, the kernels of this instruction set are used.
-class UseIsa {
- public:
-  explicit UseIsa(const std::string& name);
-  ~UseIsa();
-  UseIsa(const UseIsa&) = delete;
-  UseIsa& operator=(const UseIsa&) = delete;
-
- private:
-  std::string previous_;
-};
-std::vector<std::string> available_isas();
-/// Whether an instruction set multiplies and adds in one rounding: these give the same bits.
-bool has_fma(const std::string& isa);
 
 }  // namespace gradus::testing

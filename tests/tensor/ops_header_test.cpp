@@ -1,24 +1,20 @@
-#include <fstream>
 #include <map>
 #include <regex>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "tensor/io/file.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/text.hpp"
 
 /// tensor/ops.hpp as a map: each section names the files that hold its ops.
 
 namespace gradus::testing {
 namespace {
 
-std::vector<std::string> lines_of(const std::string& path) {
-  std::ifstream file(std::string(GRADUS_SOURCE_DIR) + "/" + path);
-  INFO(path);
-  REQUIRE(file);
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(file, line);) lines.push_back(line);
-  return lines;
+std::vector<std::string> source_lines(const std::string& path) {
+  return lines_of(read_file(std::string(GRADUS_SOURCE_DIR) + "/" + path));
 }
 
 /// The function that a line at the margin declares or defines; "" if none.
@@ -31,14 +27,14 @@ TEST_CASE("every op is defined in one of the files that its section of tensor/op
   std::map<std::string, int> defined;  // functions of the current section's files
   std::string section;
   int declared = 0;
-  for (const std::string& line : lines_of("tensor/ops.hpp")) {
+  for (const std::string& line : source_lines("tensor/ops.hpp")) {
     std::smatch match;
     if (std::regex_search(line, match, std::regex(R"(^// ---- (.*) \(tensor/ops/([^)]*)\))"))) {
       section = match[1];
       defined.clear();
       std::istringstream files(match[2].str());
       for (std::string file; std::getline(files >> std::ws, file, ',');) {
-        for (const std::string& definition : lines_of("tensor/ops/" + file))
+        for (const std::string& definition : source_lines("tensor/ops/" + file))
           ++defined[function_of(definition)];
       }
     } else if (const std::string function = function_of(line); !function.empty()) {

@@ -5,30 +5,25 @@
 
 #include "tensor/ops.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/draw.hpp"
-#include "tests/tensor/op_cases.hpp"
+#include "tests/support/same_bits.hpp"
+#include "tests/support/tensors.hpp"
+#include "tests/support/use_isa.hpp"
 
 namespace gradus::testing {
 namespace {
 
-Tensor drawn(const Shape& shape, double size = 1) {
-  std::vector<float> values(static_cast<std::size_t>(shape.numel()));
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(size * draw_normal(7, i));
-  return Tensor::from(std::span<const float>(values), shape);
-}
-
 constexpr WeightFormat kFormats[] = {WeightFormat::f32, WeightFormat::bf16, WeightFormat::q8};
 
 TEST_CASE("a product with a packed weight has the bits of the product with its unpacked numbers") {
-  const Tensor w = drawn({100, 700}, 0.1);
-  const Tensor bias = drawn({100});
+  const Tensor w = random_tensor({100, 700}, 7, 0.1);
+  const Tensor bias = random_tensor({100}, 7);
   for (const std::string& isa : available_isas()) {
     const UseIsa use(isa);
     for (const WeightFormat format : kFormats) {
       const PackedWeight packed(w, format);
       const Tensor dense = packed.unpack();
       for (const int64_t m : {1, 5, 8, 9, 50}) {
-        const Tensor x = drawn({m, 700});
+        const Tensor x = random_tensor({m, 700}, 7);
         INFO(isa << " " << weight_format_name(format) << " " << m);
         CHECK(same_bits(linear(x, packed, bias), linear(x, dense, bias)).empty());
       }
@@ -37,7 +32,7 @@ TEST_CASE("a product with a packed weight has the bits of the product with its u
 }
 
 TEST_CASE("every instruction set packs the same numbers") {
-  const Tensor w = drawn({37, 70}, 0.1);
+  const Tensor w = random_tensor({37, 70}, 7, 0.1);
   for (const WeightFormat format : kFormats) {
     const Tensor first = PackedWeight(w, format).unpack();
     for (const std::string& isa : available_isas()) {
@@ -48,14 +43,14 @@ TEST_CASE("every instruction set packs the same numbers") {
 }
 
 TEST_CASE("packing in f32 keeps every bit, of transposed views too") {
-  const Tensor w = drawn({40, 33});
+  const Tensor w = random_tensor({40, 33}, 7);
   CHECK(same_bits(PackedWeight(w, WeightFormat::f32).unpack(), w).empty());
   const Tensor turned = transpose(w);
   CHECK(same_bits(PackedWeight(turned, WeightFormat::f32).unpack(), turned.to_contiguous()).empty());
 }
 
 TEST_CASE("packing again what bf16 and q8 hold changes nothing") {
-  const Tensor w = drawn({33, 100}, 0.02);
+  const Tensor w = random_tensor({33, 100}, 7, 0.02);
   for (const WeightFormat format : kFormats) {
     const Tensor once = PackedWeight(w, format).unpack();
     CHECK(same_bits(PackedWeight(once, format).unpack(), once).empty());
@@ -63,7 +58,7 @@ TEST_CASE("packing again what bf16 and q8 hold changes nothing") {
 }
 
 TEST_CASE("q8 is at most half a step from each number, and takes a byte and a sixteenth for it") {
-  const Tensor w = drawn({64, 96}, 3);
+  const Tensor w = random_tensor({64, 96}, 7, 3);
   const PackedWeight packed(w, WeightFormat::q8);
   CHECK(packed.bytes() == 64 * 96 + 64 * 96 / 32 * 2);
   CHECK(PackedWeight(w, WeightFormat::bf16).bytes() == 64 * 96 * 2);
@@ -96,15 +91,18 @@ TEST_CASE("packing refuses numbers that the format cannot hold, and says in whic
     CHECK_THROWS_WITH(PackedWeight(w, WeightFormat::bf16),
                       Catch::Matchers::ContainsSubstring("must be finite"));
   }
-  CHECK_THROWS_WITH(PackedWeight(drawn({4}), WeightFormat::q8), Catch::Matchers::ContainsSubstring("(N, K)"));
+  CHECK_THROWS_WITH(PackedWeight(random_tensor({4}, 7), WeightFormat::q8),
+                    Catch::Matchers::ContainsSubstring("(N, K)"));
   CHECK_THROWS_WITH(parse_weight_format("q4"), Catch::Matchers::ContainsSubstring("f32, bf16 or q8"));
 }
 
 TEST_CASE("a packed weight of another width is refused with both shapes") {
-  const PackedWeight packed(drawn({4, 6}), WeightFormat::bf16);
-  CHECK_THROWS_WITH(linear(drawn({2, 5}), packed), Catch::Matchers::ContainsSubstring("(2, 5)") &&
-                                                       Catch::Matchers::ContainsSubstring("(4, 6)"));
-  CHECK_THROWS_WITH(linear(drawn({2, 6}), PackedWeight()), Catch::Matchers::ContainsSubstring("empty"));
+  const PackedWeight packed(random_tensor({4, 6}, 7), WeightFormat::bf16);
+  CHECK_THROWS_WITH(
+      linear(random_tensor({2, 5}, 7), packed),
+      Catch::Matchers::ContainsSubstring("(2, 5)") && Catch::Matchers::ContainsSubstring("(4, 6)"));
+  CHECK_THROWS_WITH(linear(random_tensor({2, 6}, 7), PackedWeight()),
+                    Catch::Matchers::ContainsSubstring("empty"));
   const int32_t outside[] = {4};
   CHECK_THROWS_WITH(embedding(packed, Tensor::from(std::span<const int32_t>(outside), {1})),
                     Catch::Matchers::ContainsSubstring("[0, 3]"));

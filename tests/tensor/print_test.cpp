@@ -6,20 +6,17 @@
 #include "tensor/ops.hpp"
 #include "tensor/tensor.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/tensors.hpp"
 
 /// Tensors as text. The layouts are those of NumPy.
 
-namespace gradus {
+namespace gradus::testing {
 namespace {
 
 /// The text below its first line.
 std::string body(const Tensor& x) {
   const std::string text = to_string(x);
   return text.substr(text.find('\n') + 1);
-}
-
-Tensor counting(const Shape& shape) {
-  return reshape(cast(Tensor::arange(shape.numel()), DType::f32), shape);
 }
 
 TEST_CASE("a tensor prints its type, its shape and its values in aligned columns") {
@@ -96,4 +93,4 @@ TEST_CASE("a strided view prints what it shows") {
 }
 
 }  // namespace
-}  // namespace gradus
+}  // namespace gradus::testing

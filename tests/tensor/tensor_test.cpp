@@ -4,7 +4,6 @@
 #include <cstring>
 #include <map>
 #include <memory>
-#include <numeric>
 #include <thread>
 #include <vector>
 
@@ -18,17 +17,13 @@
 #include "tensor/storage.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/temporary_folder.hpp"
+#include "tests/support/tensors.hpp"
 
 using namespace gradus;
 using Catch::Matchers::ContainsSubstring;
+using gradus::testing::counting;
 
 namespace {
-
-Tensor counting(const Shape& shape) {
-  std::vector<float> values(static_cast<std::size_t>(shape.numel()));
-  std::iota(values.begin(), values.end(), 0.0f);
-  return Tensor::from(std::span<const float>(values), shape);
-}
 
 /// The elements of a view by its definition, one index at a time.
 template <class T>
@@ -517,7 +512,7 @@ TEST_CASE("detach and to_contiguous share the array and drop the history") {
 }
 
 TEST_CASE("a tensor of more than 2^31 elements goes through ops and a file", "[tensor][.slow]") {
-  const test::TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   constexpr uint64_t kGiB = uint64_t{1} << 30;
   constexpr int64_t kRows = (1 << 16) + 1;
   constexpr int64_t kWidth = 1 << 15;

@@ -11,6 +11,7 @@
 #include "tensor/math.hpp"
 #include "tensor/parallel.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/use_isa.hpp"
 
 // How far the elementary functions are from the truth, measured and printed as tables:
 //   gradus_tests -# "[#ulp_test]~[.]"                 a sample of the floats
@@ -22,6 +23,7 @@ namespace {
 
 using gradus::kernels::Unary;
 using gradus::kernels::UnaryArgs;
+using namespace gradus::testing;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
@@ -91,22 +93,17 @@ const Function kFunctions[] = {
 struct Isa {
   std::string name;
   void (*unary[static_cast<int>(Unary::count)])(const UnaryArgs<float>&);
-  bool fused() const { return name != "scalar" && name != "sse2"; }
 };
 
 /// The kernels of each instruction set, to be called side by side.
 std::vector<Isa> isas() {
-  const std::string former = gradus::kernels::table<float>().name;
-  int count = 0;
-  const char* const* names = gradus::kernels::available_isas(&count);
   std::vector<Isa> result;
-  for (int i = 0; i < count; ++i) {
-    gradus::kernels::select_isa(names[i]);
-    Isa isa{names[i], {}};
+  for (const std::string& name : available_isas()) {
+    const UseIsa use(name);
+    Isa isa{name, {}};
     std::copy_n(gradus::kernels::table<float>().unary, std::size(isa.unary), isa.unary);
     result.push_back(isa);
   }
-  gradus::kernels::select_isa(former.c_str());
   return result;
 }
 
@@ -164,7 +161,7 @@ void check_kernels(const Function& function, uint64_t step) {
       inside.see(finding.inside[s]);
       outside.see(finding.outside[s]);
     }
-    const double bound = sets[s].fused() ? function.fused : function.not_fused;
+    const double bound = has_fma(sets[s].name) ? function.fused : function.not_fused;
     print_line(function.name, function.low, function.high, sets[s].name, inside, bound);
     INFO(function.name << " on " << sets[s].name << ": " << inside.error << " ULP at " << inside.at
                        << "; outside its range " << outside.error << " ULP at " << outside.at);

@@ -8,35 +8,18 @@
 
 #include "tensor/kernels/kernels.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/use_isa.hpp"
 
 // The elementary functions of tensor/kernels/vector_math.hpp, reached through the kernel table as ops reach them.
 
 namespace {
 
 using gradus::kernels::Unary;
+using gradus::testing::available_isas;
+using gradus::testing::UseIsa;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
-
-std::vector<std::string> isas() {
-  int count = 0;
-  const char* const* names = gradus::kernels::available_isas(&count);
-  return {names, names + count};
-}
-
-/// Selects an instruction set and goes back to the former one.
-class WithIsa {
- public:
-  explicit WithIsa(const std::string& name) : former_(gradus::kernels::table<float>().name) {
-    gradus::kernels::select_isa(name.c_str());
-  }
-  ~WithIsa() { gradus::kernels::select_isa(former_.c_str()); }
-  WithIsa(const WithIsa&) = delete;
-  WithIsa& operator=(const WithIsa&) = delete;
-
- private:
-  std::string former_;
-};
 
 std::vector<float> evaluate(Unary kind, const std::vector<float>& x) {
   std::vector<float> y(x.size());
@@ -70,8 +53,8 @@ double ulps(float y, double exact) {
 }  // namespace
 
 TEST_CASE("exp is exactly 0 below -87, infinite above 88.72283, and never denormal", "[kernels]") {
-  for (const std::string& isa : isas()) {
-    const WithIsa with(isa);
+  for (const std::string& isa : available_isas()) {
+    const UseIsa use(isa);
     INFO(isa);
     CHECK(evaluate(Unary::exp, 0.0f) == 1.0f);
     CHECK(evaluate(Unary::exp, -0.0f) == 1.0f);
@@ -89,8 +72,8 @@ TEST_CASE("exp is exactly 0 below -87, infinite above 88.72283, and never denorm
 }
 
 TEST_CASE("log knows zero, denormal and negative numbers and infinity", "[kernels]") {
-  for (const std::string& isa : isas()) {
-    const WithIsa with(isa);
+  for (const std::string& isa : available_isas()) {
+    const UseIsa use(isa);
     INFO(isa);
     CHECK(evaluate(Unary::log, 1.0f) == 0.0f);
     CHECK(evaluate(Unary::log, 0.0f) == -kInfinity);
@@ -103,8 +86,8 @@ TEST_CASE("log knows zero, denormal and negative numbers and infinity", "[kernel
 }
 
 TEST_CASE("sine and cosine reduce every finite angle, and refuse infinity", "[kernels]") {
-  for (const std::string& isa : isas()) {
-    const WithIsa with(isa);
+  for (const std::string& isa : available_isas()) {
+    const UseIsa use(isa);
     INFO(isa);
     // Large and small angles share a vector.
     const std::vector<float> x = {1.0f,  99999.0f, 100001.0f, -3e6f, 0x1p30f, 0x1.000002p30f, -1e22f,
@@ -122,8 +105,8 @@ TEST_CASE("sine and cosine reduce every finite angle, and refuse infinity", "[ke
 }
 
 TEST_CASE("odd functions keep the sign of zero and of the smallest number", "[kernels]") {
-  for (const std::string& isa : isas()) {
-    const WithIsa with(isa);
+  for (const std::string& isa : available_isas()) {
+    const UseIsa use(isa);
     for (const Unary kind : {Unary::sin, Unary::tanh, Unary::erf}) {
       INFO(isa << ", unary kernel " << static_cast<int>(kind));
       CHECK(bits_of(evaluate(kind, 0.0f)) == 0);
@@ -135,8 +118,8 @@ TEST_CASE("odd functions keep the sign of zero and of the smallest number", "[ke
 }
 
 TEST_CASE("a NaN stays one through every unary kernel", "[kernels]") {
-  for (const std::string& isa : isas()) {
-    const WithIsa with(isa);
+  for (const std::string& isa : available_isas()) {
+    const UseIsa use(isa);
     for (int kind = 0; kind < static_cast<int>(Unary::count); ++kind) {
       for (const uint32_t payload : {0x7fc00000u, 0xffc00000u, 0x7fffffffu, 0x7fc001ffu}) {
         INFO(isa << ", unary kernel " << kind << ", bits " << payload);
@@ -149,8 +132,8 @@ TEST_CASE("a NaN stays one through every unary kernel", "[kernels]") {
 TEST_CASE("an element's bits do not depend on its place, the length or the alignment", "[kernels]") {
   std::vector<float> x(67);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = 0.37f * static_cast<float>(i) - 9.1f;
-  for (const std::string& isa : isas()) {
-    const WithIsa with(isa);
+  for (const std::string& isa : available_isas()) {
+    const UseIsa use(isa);
     for (int kind = 0; kind < static_cast<int>(Unary::count); ++kind) {
       INFO(isa << ", unary kernel " << kind);
       std::vector<uint32_t> alone;
@@ -181,9 +164,9 @@ TEST_CASE("instruction sets with a fused multiply-add give the same bits, values
   }
   const std::vector<float> dy(x.size(), 0.75f);
   std::vector<std::vector<float>> first;
-  for (const std::string& isa : isas()) {
+  for (const std::string& isa : available_isas()) {
     if (isa == "scalar" || isa == "sse2") continue;
-    const WithIsa with(isa);
+    const UseIsa use(isa);
     for (int kind = 0; kind < static_cast<int>(Unary::count); ++kind) {
       std::vector<float> y = evaluate(static_cast<Unary>(kind), x);
       std::vector<float> dx(x.size());

@@ -2,7 +2,6 @@
 #include <map>
 #include <random>
 #include <set>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -10,6 +9,7 @@
 
 #include "tensor/parallel.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/text.hpp"
 #include "tests/support/use_threads.hpp"
 #include "tokenizer/text/byte_alphabet.hpp"
 #include "tokenizer/text/unicode.hpp"
@@ -17,6 +17,7 @@
 
 using namespace gradus;
 using gradus::testing::UseThreads;
+using gradus::testing::words_at_spaces;
 
 namespace {
 
@@ -164,13 +165,6 @@ Words random_words(std::mt19937_64& random, size_t number, size_t longest,
   return words;
 }
 
-std::vector<std::string> split(const std::string& text) {
-  std::istringstream in(text);
-  std::vector<std::string> parts;
-  for (std::string part; in >> part;) parts.push_back(part);
-  return parts;
-}
-
 }  // namespace
 
 TEST_CASE("byte-level training is the plain rule, ties and runs included") {
@@ -220,7 +214,7 @@ TEST_CASE("tokens are those that the Hugging Face library trains") {
       "And the earth was without form, and void; and darkness was upon the face of the deep.\n"
       "And God said, Let there be light: and there was light.\n"
       "And God saw the light, that it was good: and God divided the light from the darkness.\n";
-  const std::vector<std::string> expected = split(
+  const std::vector<std::string> expected = words_at_spaces(
       ", . : ; A G I L a b c d e f g h i k l m n o p r s t u v w \u010A \u0120 th \u0120th \u0120the nd and "
       "od \u0120w "
       "\u0120and God ar as gh igh ligh \u0120d \u0120God \u0120ligh \u0120was \u0120light And id re \u0120f "

@@ -1,4 +1,5 @@
 #include "tokenizer/stages/decoders.hpp"
+#include "tests/support/error_of.hpp"
 
 #include <string>
 #include <vector>
@@ -33,13 +34,8 @@ std::string metaspace(const std::string& scheme) {
   return R"({"type":"Metaspace","replacement":"▁","prepend_scheme":")" + scheme + R"(","split":true})";
 }
 
-std::string error_of(const std::string& json) {
-  try {
-    parse(json);
-  } catch (const std::runtime_error& error) {
-    return error.what();
-  }
-  return "no error";
+std::string read_error(const std::string& json) {
+  return testing::error_of([&] { parse(json); });
 }
 
 }  // namespace
@@ -142,22 +138,23 @@ TEST_CASE("decoders are written as they were read") {
 }
 
 TEST_CASE("decoders that cannot be followed exactly are refused") {
-  CHECK(error_of(R"({"type":"Other"})").starts_with("t.json: $.type: must be a known decoder"));
-  CHECK(error_of(R"({"type":"Fuse","x":1})").starts_with("t.json: $.x: must be a key with a known meaning"));
-  CHECK(error_of(R"({"type":"Replace","pattern":{"Regex":"a+"},"content":""})")
+  CHECK(read_error(R"({"type":"Other"})").starts_with("t.json: $.type: must be a known decoder"));
+  CHECK(
+      read_error(R"({"type":"Fuse","x":1})").starts_with("t.json: $.x: must be a key with a known meaning"));
+  CHECK(read_error(R"({"type":"Replace","pattern":{"Regex":"a+"},"content":""})")
             .starts_with("t.json: $.pattern.Regex: must be a pattern of the kind String"));
-  CHECK(error_of(R"({"type":"Replace","pattern":{"String":""},"content":""})").find("not empty") !=
+  CHECK(read_error(R"({"type":"Replace","pattern":{"String":""},"content":""})").find("not empty") !=
         std::string::npos);
-  CHECK(error_of(R"({"type":"BPEDecoder","suffix":""})").find("not empty") != std::string::npos);
-  CHECK(error_of(R"({"type":"Strip","content":"ab","start":1,"stop":0})").find("one character") !=
+  CHECK(read_error(R"({"type":"BPEDecoder","suffix":""})").find("not empty") != std::string::npos);
+  CHECK(read_error(R"({"type":"Strip","content":"ab","start":1,"stop":0})").find("one character") !=
         std::string::npos);
-  CHECK(error_of(R"({"type":"Strip","content":"a","start":-1,"stop":0})").find("must be from 0") !=
+  CHECK(read_error(R"({"type":"Strip","content":"a","start":-1,"stop":0})").find("must be from 0") !=
         std::string::npos);
-  CHECK(
-      error_of(R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"first","add_prefix_space":false})")
-          .find("prepend_scheme: must be \"never\" where") != std::string::npos);
-  CHECK(error_of(R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"last"})")
+  CHECK(read_error(
+            R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"first","add_prefix_space":false})")
+            .find("prepend_scheme: must be \"never\" where") != std::string::npos);
+  CHECK(read_error(R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"last"})")
             .find("must be \"first\"") != std::string::npos);
-  CHECK(
-      error_of(R"({"type":"Sequence","decoders":[{"type":"X"}]})").starts_with("t.json: $.decoders[0].type"));
+  CHECK(read_error(R"({"type":"Sequence","decoders":[{"type":"X"}]})")
+            .starts_with("t.json: $.decoders[0].type"));
 }

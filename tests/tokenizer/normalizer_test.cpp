@@ -8,6 +8,7 @@
 
 #include "tests/support/catch.hpp"
 #include "tests/support/draw.hpp"
+#include "tests/support/error_of.hpp"
 #include "tokenizer/stages/normalizers.hpp"
 #include "tokenizer/stages/sentencepiece_normalizer.hpp"
 #include "tokenizer/text/base64.hpp"
@@ -60,13 +61,8 @@ std::string places(const Normalizer& step, std::string_view original) {
   return result;
 }
 
-std::string error_of(const std::string& json) {
-  try {
-    normalizer(json);
-  } catch (const std::runtime_error& error) {
-    return error.what();
-  }
-  return "no std::runtime_error";
+std::string read_error(const std::string& json) {
+  return testing::error_of([&] { normalizer(json); });
 }
 
 // A double-array trie built the simple way: every node has a block of 256 units of its own.
@@ -379,8 +375,8 @@ TEST_CASE("normalizers that are not known are refused by their place in the file
       {precompiled(std::string("\xFF\xFF\xFF\x7F....", 8)), "t.json: $.precompiled_charsmap: a charsmap"},
       {precompiled(std::string("\x04\0\0\0....\xFF", 9)),
        "t.json: $.precompiled_charsmap: a charsmap's strings"}};
-  for (const auto& [json, error] : cases) CHECK(error_of(json).substr(0, error.size()) == error);
-  CHECK(error_of(R"({"type":"ByteLevel"})").find("as a pre-tokenizer it is") != std::string::npos);
+  for (const auto& [json, error] : cases) CHECK(read_error(json).substr(0, error.size()) == error);
+  CHECK(read_error(R"({"type":"ByteLevel"})").find("as a pre-tokenizer it is") != std::string::npos);
 }
 
 TEST_CASE("any bytes go through every normalizer, and aligned or not the text is the same") {

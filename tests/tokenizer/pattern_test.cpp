@@ -3,10 +3,12 @@
 #include <vector>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
 #include "tokenizer/text/pattern.hpp"
 #include "tokenizer/text/pattern_syntax.hpp"
 
 using namespace gradus;
+using gradus::testing::error_of;
 
 namespace {
 
@@ -21,16 +23,6 @@ Matches matches_of(std::string_view regex, std::string_view text) {
     found.push_back(begin == end ? "@" + std::to_string(begin)
                                  : std::string(text.substr(begin, end - begin)));
   return found;
-}
-
-template <class Action>
-std::string error_of(const Action& action) {
-  try {
-    action();
-  } catch (const std::runtime_error& error) {
-    return error.what();
-  }
-  return "no std::runtime_error";
 }
 
 }  // namespace

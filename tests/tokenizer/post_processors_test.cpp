@@ -1,4 +1,6 @@
 #include "tokenizer/stages/post_processors.hpp"
+#include "tests/support/error_of.hpp"
+#include "tests/support/text.hpp"
 
 #include <string>
 #include <vector>
@@ -7,6 +9,7 @@
 #include "tokenizer/stages/truncation.hpp"
 
 using namespace gradus;
+using gradus::testing::replaced;
 
 namespace {
 
@@ -63,19 +66,8 @@ using Ids = std::vector<int32_t>;
 using Bytes = std::vector<uint8_t>;
 using Sequences = std::vector<int8_t>;
 
-std::string error_of(const std::string& json) {
-  try {
-    parse(json);
-  } catch (const std::runtime_error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-std::string replaced(std::string text, const std::string& what, const std::string& with) {
-  const size_t at = text.find(what);
-  REQUIRE(at != std::string::npos);
-  return text.replace(at, what.size(), with);
+std::string read_error(const std::string& json) {
+  return testing::error_of([&] { parse(json); });
 }
 
 }  // namespace
@@ -190,22 +182,22 @@ TEST_CASE("steps in a sequence follow each other") {
 
 TEST_CASE("post-processors that cannot be followed exactly are refused") {
   const std::string sequence = R"({"type":"Sequence","processors":[)";
-  CHECK(error_of(R"({"type":"Other"})").starts_with("t.json: $.type: must be a known post-processor"));
-  CHECK(error_of(replaced(kBert, "}", R"(,"x":1})"))
+  CHECK(read_error(R"({"type":"Other"})").starts_with("t.json: $.type: must be a known post-processor"));
+  CHECK(read_error(replaced(kBert, "}", R"(,"x":1})"))
             .starts_with("t.json: $.x: must be a key with a known meaning"));
-  CHECK(error_of(replaced(kBert, "101", "-1")).starts_with("t.json: $.sep[1]: must be from 0"));
-  CHECK(error_of(replaced(kTemplate, R"("type_id":2)", R"("type_id":256)"))
+  CHECK(read_error(replaced(kBert, "101", "-1")).starts_with("t.json: $.sep[1]: must be from 0"));
+  CHECK(read_error(replaced(kTemplate, R"("type_id":2)", R"("type_id":256)"))
             .find("type_id: must be from 0 to 255") != std::string::npos);
-  CHECK(error_of(replaced(kTemplate, R"("id":"[SEP]","type_id":2)", R"("id":"[X]","type_id":2)"))
+  CHECK(read_error(replaced(kTemplate, R"("id":"[SEP]","type_id":2)", R"("id":"[X]","type_id":2)"))
             .starts_with("t.json: $.pair[1].SpecialToken.id: each token of a template must be among"));
-  CHECK(error_of(replaced(kTemplate, R"("ids":[100])", R"("ids":[100,1])")).find("as many tokens as ids") !=
+  CHECK(read_error(replaced(kTemplate, R"("ids":[100])", R"("ids":[100,1])")).find("as many tokens as ids") !=
         std::string::npos);
-  CHECK(error_of(replaced(kTemplate, R"({"Sequence":{"id":"A","type_id":0}})",
-                          R"({"Sequence":{"id":"B","type_id":0}})"))
+  CHECK(read_error(replaced(kTemplate, R"({"Sequence":{"id":"A","type_id":0}})",
+                            R"({"Sequence":{"id":"B","type_id":0}})"))
             .starts_with("t.json: $.single: must have a place for the text"));
-  CHECK(error_of(sequence + kBert + "," + kTemplate + "]}").find("only one step may add tokens") !=
+  CHECK(read_error(sequence + kBert + "," + kTemplate + "]}").find("only one step may add tokens") !=
         std::string::npos);
-  CHECK(error_of(sequence + kBert + "," + byte_level(true, false) + "]}").find("must be trimmed before") !=
+  CHECK(read_error(sequence + kBert + "," + byte_level(true, false) + "]}").find("must be trimmed before") !=
         std::string::npos);
   const auto half = parse(R"({"type":"TemplateProcessing","single":"$A","pair":"$A","special_tokens":{}})");
   CHECK_THROWS_AS(half->process(tokens({0}), tokens({0}), true, "", ""), std::runtime_error);

@@ -6,6 +6,7 @@
 
 #include "tensor/io/json.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
 #include "tokenizer/stages/pre_tokenizers.hpp"
 #include "tokenizer/stages/splitters.hpp"
 
@@ -61,13 +62,8 @@ std::string metaspace(const std::string& rest) {
   return R"({"type":"Metaspace","replacement":"▁")" + rest + "}";
 }
 
-std::string error_of(const std::string& json) {
-  try {
-    read(json);
-  } catch (const std::runtime_error& error) {
-    return error.what();
-  }
-  return "no std::runtime_error";
+std::string read_error(const std::string& json) {
+  return testing::error_of([&] { read(json); });
 }
 
 }  // namespace
@@ -213,27 +209,27 @@ TEST_CASE("a pre-tokenizer is written as it was read") {
 }
 
 TEST_CASE("mistakes in a pre-tokenizer are errors with their place") {
-  CHECK(error_of(R"({"type":"UnicodeScripts"})").substr(0, 50) ==
+  CHECK(read_error(R"({"type":"UnicodeScripts"})").substr(0, 50) ==
         "t.json: $.type: the pre-tokenizer must be Sequence");
-  CHECK(error_of(R"({"type":"Whitespace","x":1})") ==
+  CHECK(read_error(R"({"type":"Whitespace","x":1})") ==
         "t.json: $.x: must be a key with a known meaning; this one is not and could change the result; "
         "remove it if it says nothing");
-  CHECK(error_of(R"({"type":"FixedLength","length":0})") ==
+  CHECK(read_error(R"({"type":"FixedLength","length":0})") ==
         "t.json: $: the length must be at least 1; found 0");
-  CHECK(error_of(split(R"({"String":"a"})", "Merged")).substr(0, 35) ==
+  CHECK(read_error(split(R"({"String":"a"})", "Merged")).substr(0, 35) ==
         "t.json: $.behavior: the behavior mu");
-  CHECK(error_of(split(R"({"Glob":"a"})", "Removed")).substr(0, 33) == "t.json: $.pattern.Glob: must be a");
-  CHECK(error_of(R"({"type":"CharDelimiterSplit","delimiter":"ab"})") ==
+  CHECK(read_error(split(R"({"Glob":"a"})", "Removed")).substr(0, 33) == "t.json: $.pattern.Glob: must be a");
+  CHECK(read_error(R"({"type":"CharDelimiterSplit","delimiter":"ab"})") ==
         "t.json: $.delimiter: must be one character; it is \"ab\"; no other is supported");
-  CHECK(error_of(metaspace(R"(,"prepend_scheme":"last")")) ==
+  CHECK(read_error(metaspace(R"(,"prepend_scheme":"last")")) ==
         "t.json: $.prepend_scheme: must be \"first\", \"never\" or \"always\"; it is \"last\"; no other is "
         "supported");
-  CHECK(error_of(metaspace(R"(,"prepend_scheme":"first","add_prefix_space":false)")).substr(0, 40) ==
+  CHECK(read_error(metaspace(R"(,"prepend_scheme":"first","add_prefix_space":false)")).substr(0, 40) ==
         "t.json: $.prepend_scheme: must be \"never");
-  CHECK(error_of(sequence(std::string(kByteLevel) + R"(,{"type":"Whitespace"})")) ==
+  CHECK(read_error(sequence(std::string(kByteLevel) + R"(,{"type":"Whitespace"})")) ==
         "t.json: $.pretokenizers[1]: a ByteLevel must be the last step; found another behind it");
-  CHECK(error_of(sequence("null")) == "t.json: $.pretokenizers[0]: a step must not be null");
-  CHECK(error_of(R"({"add_prefix_space":true})").substr(0, 6) == "t.json");
+  CHECK(read_error(sequence("null")) == "t.json: $.pretokenizers[0]: a step must not be null");
+  CHECK(read_error(R"({"add_prefix_space":true})").substr(0, 6) == "t.json");
 }
 
 TEST_CASE("any bytes go through every step: words are in order and lie in the text") {

@@ -6,6 +6,7 @@
 
 #include "tensor/io/file.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tokenizer/formats/detect.hpp"
 #include "tokenizer/formats/gpt2_files.hpp"
@@ -17,20 +18,11 @@
 #include "tokenizer/text/base64.hpp"
 
 using namespace gradus;
+using gradus::testing::error_of;
 
 namespace {
 
 using PieceType = SentencePieceFile::PieceType;
-
-template <class Read>
-std::string error_of(Read read) {
-  try {
-    read();
-  } catch (const std::runtime_error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 bool begins(const std::string& text, const std::string& beginning) {
   INFO(text);
@@ -308,7 +300,7 @@ TEST_CASE("a byte-order mark before a text file is passed over") {
   CHECK(read_gpt2_files(mark + vocab, "v", "", "m").tokens == read_gpt2_files(vocab, "v", "", "m").tokens);
   CHECK(detect_tokenizer_format(mark + vocab, "v") == TokenizerFormat::vocab_json);
 
-  const test::TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const auto file = [&](const std::string& name, const std::string& contents) {
     write_file_atomic(folder.path() + "/" + name, contents);
     return load_tokenizer(folder.path() + "/" + name);
@@ -366,7 +358,7 @@ TEST_CASE("what a file holds is told by its contents") {
 }
 
 TEST_CASE("a tokenizer is found at a file or in a folder") {
-  const test::TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   CHECK(error_of([&] { detect_tokenizer(folder.path()); }).find("a folder must hold a tokenizer.json") !=
         std::string::npos);
   write_file_atomic(folder / "vocab.json", R"({"a":0})");

@@ -7,10 +7,13 @@
 
 #include "tensor/io/json.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
+#include "tests/support/text.hpp"
 #include "tokenizer/text/byte_alphabet.hpp"
 #include "tokenizer/tokenizer.hpp"
 
 using namespace gradus;
+using gradus::testing::replaced;
 
 namespace {
 
@@ -43,19 +46,8 @@ std::string bpe_file() {
 
 std::string char_file() { return Tokenizer::train_char("ab\n\u00E9").to_json(); }
 
-std::string replaced(std::string text, const std::string& what, const std::string& with) {
-  const size_t at = text.find(what);
-  REQUIRE(at != std::string::npos);
-  return text.replace(at, what.size(), with);
-}
-
-std::string error_of(const std::string& json) {
-  try {
-    Tokenizer::parse(json, "t.json");
-  } catch (const std::runtime_error& error) {
-    return error.what();
-  }
-  return "no std::runtime_error";
+std::string read_error(const std::string& json) {
+  return testing::error_of([&] { Tokenizer::parse(json, "t.json"); });
 }
 
 struct BrokenFile {
@@ -67,7 +59,7 @@ struct BrokenFile {
 void check_errors(const std::string& file, const std::vector<BrokenFile>& cases) {
   REQUIRE_NOTHROW(Tokenizer::parse(file, "t.json"));
   for (const BrokenFile& broken : cases) {
-    const std::string error = error_of(replaced(file, broken.what, broken.with));
+    const std::string error = read_error(replaced(file, broken.what, broken.with));
     INFO(broken.with);
     CHECK(error.substr(0, broken.error.size()) == broken.error);
   }
@@ -309,10 +301,10 @@ TEST_CASE("a broken file is an error that says where") {
   check_errors(char_file(),
                {{R"("a": 1)", R"("a": 0)",
                  "t.json: $.model.vocab.a: each token must have an id of its own; 0 is also that of"}});
-  CHECK(error_of("").find("t.json: ") == 0);
-  CHECK(error_of("[]").find("t.json: $: must be an object") == 0);
-  CHECK(error_of("{}").find("t.json: $: must have the key \"version\"") == 0);
-  CHECK(error_of(bpe_file().substr(0, 1000)).find("t.json: $") == 0);
+  CHECK(read_error("").find("t.json: ") == 0);
+  CHECK(read_error("[]").find("t.json: $: must be an object") == 0);
+  CHECK(read_error("{}").find("t.json: $: must have the key \"version\"") == 0);
+  CHECK(read_error(bpe_file().substr(0, 1000)).find("t.json: $") == 0);
 }
 
 TEST_CASE("a tokenizer saves to a file and loads from it") {
@@ -323,13 +315,8 @@ TEST_CASE("a tokenizer saves to a file and loads from it") {
   Tokenizer::bytes().save(path.string());  // takes the place of the other
   CHECK(Tokenizer::load(path.string()).kind() == "byte");
   std::ofstream(path) << R"({"model":{}})";
-  std::string error;
-  try {
-    Tokenizer::load(path.string());
-  } catch (const std::runtime_error& caught) {
-    error = caught.what();
-  }
-  CHECK(error == path.string() + ": $: must have the key \"version\"; there is none");
+  CHECK(testing::error_of([&] { Tokenizer::load(path.string()); }) ==
+        path.string() + ": $: must have the key \"version\"; there is none");
   std::filesystem::remove(path);
   CHECK_THROWS_AS(Tokenizer::load(path.string()), std::runtime_error);
 }

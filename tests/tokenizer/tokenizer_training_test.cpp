@@ -150,7 +150,7 @@ TEST_CASE("notes and errors of training name the kind that is trained") {
 }
 
 TEST_CASE("what cannot become a .model says why, and what to train instead") {
-  const test::TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const std::string path = folder.path() + "/t.model";
   const auto save = [&](const Tokenizer& tokenizer) {
     save_tokenizer_as(tokenizer, path, TokenizerFormat::sentencepiece);
@@ -177,7 +177,7 @@ TEST_CASE("what cannot become a .model says why, and what to train instead") {
 }
 
 TEST_CASE("nothing is written that could not be read back") {
-  const test::TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const std::string ranks = folder.path() + "/t.tiktoken";
   CHECK_THROWS_WITH(save_tokenizer_as(trained("bpe", 280), ranks, TokenizerFormat::tiktoken),
                     ContainsSubstring("these 279 ranks are of none; write a tokenizer.json"));

@@ -1,4 +1,5 @@
 #include "tokenizer/subword/unigram_model.hpp"
+#include "tests/support/error_of.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -33,12 +34,7 @@ std::vector<std::string> texts(const UnigramModel& model, const std::string& tex
 }
 
 std::string encode_error(const UnigramModel& model, const std::string& text) {
-  try {
-    encode(model, text);
-  } catch (const std::runtime_error& error) {
-    return error.what();
-  }
-  return "no error";
+  return testing::error_of([&] { encode(model, text); });
 }
 
 // Every way to write a text with some pieces (single characters may be unknown, for `unknown`), the plain way.
@@ -380,12 +376,7 @@ TEST_CASE("unigram: a file that is wrong is an error that begins with the place"
       {R"({"unk_id":0})", "t.json: $"},
   };
   for (const auto& [file, expected] : cases) {
-    std::string error = "no error";
-    try {
-      UnigramModel::read(Json::parse(file, "t.json"));
-    } catch (const std::runtime_error& caught) {
-      error = caught.what();
-    }
+    const std::string error = testing::error_of([&] { UnigramModel::read(Json::parse(file, "t.json")); });
     CHECK(error.substr(0, expected.size()) == expected);
   }
 }

@@ -1,4 +1,5 @@
 #include "tokenizer/subword/word_level_model.hpp"
+#include "tests/support/error_of.hpp"
 
 #include <algorithm>
 
@@ -23,12 +24,7 @@ std::vector<Token> encode(const WordLevelModel& model, const std::string& text) 
 }
 
 std::string read_error(const std::string& file) {
-  try {
-    WordLevelModel::read(Json::parse(file, "t.json"));
-  } catch (const std::runtime_error& error) {
-    return error.what();
-  }
-  return "no error";
+  return testing::error_of([&] { WordLevelModel::read(Json::parse(file, "t.json")); });
 }
 
 }  // namespace

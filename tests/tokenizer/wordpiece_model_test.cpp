@@ -1,4 +1,5 @@
 #include "tokenizer/subword/wordpiece_model.hpp"
+#include "tests/support/error_of.hpp"
 
 #include <algorithm>
 #include <map>
@@ -47,12 +48,7 @@ std::vector<Token> encode_plainly(const std::vector<std::string>& tokens, const 
 }
 
 std::string read_error(const std::string& file) {
-  try {
-    WordPieceModel::read(Json::parse(file, "t.json"));
-  } catch (const std::runtime_error& error) {
-    return error.what();
-  }
-  return "no error";
+  return testing::error_of([&] { WordPieceModel::read(Json::parse(file, "t.json")); });
 }
 
 void check_against_plain(uint64_t seed, size_t long_token) {

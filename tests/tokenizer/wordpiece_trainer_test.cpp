@@ -1,26 +1,20 @@
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/text.hpp"
 #include "tokenizer/training/wordpiece_trainer.hpp"
 
 using namespace gradus;
+using gradus::testing::words_at_spaces;
 
 namespace {
 
-std::vector<std::string> split(const std::string& text) {
-  std::istringstream in(text);
-  std::vector<std::string> parts;
-  for (std::string part; in >> part;) parts.push_back(part);
-  return parts;
-}
-
 // The words of a text, cut at white space.
 std::vector<CountedWord> words_of(const std::string& text, WordCountTable& table) {
-  for (const std::string& word : split(text)) table.add(word);
+  for (const std::string& word : words_at_spaces(text)) table.add(word);
   return table.list();
 }
 
@@ -39,7 +33,8 @@ TEST_CASE("a vocabulary is special tokens, the alphabet, its later forms as word
   options.vocab_size = 17;
   const WordPieceTraining training =
       train_wordpiece(words_of("unite unit cut unite unit unit cut", table), options);
-  CHECK(training.tokens == split("[PAD] [UNK] [CLS] [SEP] [MASK] c e i n t u ##n ##i ##t ##e ##u un"));
+  CHECK(training.tokens ==
+        words_at_spaces("[PAD] [UNK] [CLS] [SEP] [MASK] c e i n t u ##n ##i ##t ##e ##u un"));
   CHECK(training.dropped.empty());
 }
 
@@ -62,10 +57,11 @@ TEST_CASE("WordPiece tokens are those that the Hugging Face library trains") {
       "divid face from form good: heav upon void; withou ##ning beginning deep. divided form, "
       "heaven without ";
   WordCountTable table;
-  for (const std::string& form : split(forms)) table.add("a" + form.substr(2), 0);
+  for (const std::string& form : words_at_spaces(forms)) table.add("a" + form.substr(2), 0);
   WordPieceTrainingOptions options = plain_options(30000);
   options.min_frequency = 0;
-  CHECK(train_wordpiece(words_of(lines, table), options).tokens == split(alphabet + forms + merges));
+  CHECK(train_wordpiece(words_of(lines, table), options).tokens ==
+        words_at_spaces(alphabet + forms + merges));
 }
 
 TEST_CASE("rare characters beyond the limit are left out of words, and told") {
@@ -74,7 +70,7 @@ TEST_CASE("rare characters beyond the limit are left out of words, and told") {
   options.alphabet_limit = 2;
   const WordPieceTraining training = train_wordpiece(words_of("axb axb ab xa", table), options);
   // The x of "xa" goes, but its a is no first character for that.
-  CHECK(training.tokens == split("a b ##b ##a ab"));
+  CHECK(training.tokens == words_at_spaces("a b ##b ##a ab"));
   CHECK((training.dropped == std::vector<DroppedChar>{{U'x', 3}}));
 }
 
@@ -83,14 +79,14 @@ TEST_CASE("the initial alphabet is kept whether it occurs or not") {
   WordPieceTrainingOptions options = plain_options(4);
   options.initial_alphabet = std::u32string(1, U'z');
   options.alphabet_limit = 2;
-  CHECK(train_wordpiece(words_of("aa aa b", table), options).tokens == split("a z ##a aa"));
+  CHECK(train_wordpiece(words_of("aa aa b", table), options).tokens == words_at_spaces("a z ##a aa"));
 }
 
 TEST_CASE("a prefix may be any text but must be there") {
   WordCountTable table;
   WordPieceTrainingOptions options = plain_options(4);
   options.continuing_subword_prefix = "@";
-  CHECK(train_wordpiece(words_of("ab ab", table), options).tokens == split("a b @b ab"));
+  CHECK(train_wordpiece(words_of("ab ab", table), options).tokens == words_at_spaces("a b @b ab"));
   options.continuing_subword_prefix = "";
   CHECK_THROWS_AS(train_wordpiece({}, options), std::invalid_argument);
 }
