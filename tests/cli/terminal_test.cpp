@@ -14,7 +14,7 @@ extern char** environ;
 
 using namespace gradus;
 using namespace gradus::tools;
-using namespace gradus::test;
+using namespace gradus::testing;
 
 namespace {
 
