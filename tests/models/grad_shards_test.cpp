@@ -14,7 +14,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/same_bits.hpp"
 #include "tests/support/small_training.hpp"
-#include "tests/tensor/op_cases.hpp"
+#include "tests/support/use_threads.hpp"
 
 /// A step's gradient as a balanced tree over shards of its sequences.
 
@@ -25,8 +25,7 @@ using Catch::Matchers::ContainsSubstring;
 namespace {
 
 Config shard_config(std::string_view arch, bool tie = true) {
-  Config config = small_config(arch, kVocab, 16);
-  config.dropout = 0.1;
+  Config config = dropout_config(arch);
   config.tie = tie;
   return config;
 }

@@ -24,12 +24,6 @@ Transformer long_model(std::string_view arch, bool tie) {
   return small_model(config);
 }
 
-std::vector<int32_t> some_bytes(int64_t count) {
-  std::vector<int32_t> ids;
-  for (int64_t i = 0; i < count; ++i) ids.push_back(static_cast<int32_t>(i * i * 7 % 251));
-  return ids;
-}
-
 Tensor logits_of(const Transformer& model, const std::vector<int32_t>& ids) {
   const NoGrad quiet;
   const auto rows = static_cast<int64_t>(ids.size());
@@ -59,7 +53,7 @@ TEST_CASE("packing a model in f32 changes no bit of what it computes") {
   for (const std::string_view arch : {"gpt", "llama"}) {
     for (const bool tie : {true, false}) {
       Transformer model = long_model(arch, tie);
-      const std::vector<int32_t> ids = some_bytes(100);
+      const std::vector<int32_t> ids = some_ids(100, 256);
       const Tensor before = logits_of(model, ids);
       model.pack(WeightFormat::f32);
       CHECK(same_bits(logits_of(model, ids), before) == "");
@@ -77,7 +71,7 @@ TEST_CASE(
         const bool packed = tensor.rank() == 2 && name != "position_embedding.weight";
         if (packed) tensor = PackedWeight(tensor, format).unpack();
       });
-      const std::vector<int32_t> ids = some_bytes(150);
+      const std::vector<int32_t> ids = some_ids(150, 256);
       CHECK(same_bits(logits_of(model, ids), logits_of(rounded, ids)) != "");
       model.pack(format);
       CHECK(same_bits(logits_of(model, ids), logits_of(rounded, ids)) == "");
@@ -92,7 +86,7 @@ TEST_CASE(
 
 TEST_CASE("with a bf16 cache a text gives the same bits however it is cut, near those of an f32 cache") {
   const Transformer model = long_model("llama", true);
-  const std::vector<int32_t> ids = some_bytes(300);  // three blocks of keys
+  const std::vector<int32_t> ids = some_ids(300, 256);  // three blocks of keys
   const std::vector<float> exact = read_in_pieces(model, ids, {300}, DType::f32);
   const std::vector<float> rounded = read_in_pieces(model, ids, {300}, DType::bf16);
   CHECK(rounded != exact);
@@ -127,7 +121,7 @@ TEST_CASE("parameters that a file holds as they are stay in it, read-only, and s
     CHECK(loaded.token_embedding.weight.storage()->read_only());
     CHECK(loaded.blocks[0].mlp.down.weight.storage()->read_only() == (arch == "llama"));
     CHECK_FALSE(loaded.blocks[0].attention.qkv.weight.storage()->read_only());
-    const std::vector<int32_t> ids = some_bytes(20);
+    const std::vector<int32_t> ids = some_ids(20, 256);
     const Tensor before = logits_of(loaded, ids);
     Transformer other = long_model(arch, true);
     other.init(99);

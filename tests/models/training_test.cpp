@@ -35,12 +35,6 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-Config dropout_config(std::string_view arch) {
-  Config config = small_config(arch, kVocab, 16);
-  config.dropout = 0.1;
-  return config;
-}
-
 Evaluation evaluated(const Transformer& model, std::span<const int32_t> ids,
                      const std::function<void(int64_t, int64_t)>& progress = {}) {
   const TokenText text = text_of({ids.begin(), ids.end()});

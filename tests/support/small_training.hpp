@@ -29,6 +29,13 @@ inline const Tokenizer& letters() {
   return tokenizer;
 }
 
+/// A small model of letters() that drops out while it learns.
+inline Config dropout_config(std::string_view arch) {
+  Config config = small_config(arch, kVocab, 16);
+  config.dropout = 0.1;
+  return config;
+}
+
 /// Few steps in which everything has an effect: clipping, decay, a rising and a falling rate.
 inline TrainingOptions few_steps(int64_t steps) {
   TrainingOptions options;
