@@ -376,7 +376,8 @@ TEST_CASE("unigram: a file that is wrong is an error that begins with the place"
       {R"({"unk_id":0})", "t.json: $"},
   };
   for (const auto& [file, expected] : cases) {
-    const std::string error = testing::error_of([&file = file] { UnigramModel::read(Json::parse(file, "t.json")); });
+    const std::string error =
+        testing::error_of([&file = file] { UnigramModel::read(Json::parse(file, "t.json")); });
     CHECK(error.substr(0, expected.size()) == expected);
   }
 }
