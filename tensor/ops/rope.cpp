@@ -11,19 +11,6 @@ namespace {
 
 constexpr int64_t kGrain = 8192;  // elements of one chunk, which holds whole rows
 
-void check_positions(const Tensor& positions, int64_t limit) {
-  const auto* values = positions.data<int32_t>();
-  int64_t bad = -1;
-  parallel_for(1, [&](int64_t) {  // where nothing runs (see DryRunMemory) there is nothing to read either
-    for (int64_t n = 0; n < positions.numel() && bad < 0; ++n) {
-      const int32_t position = load_element(values + n);
-      if (position < 0 || position >= limit) bad = n;
-    }
-  });
-  check(bad < 0, "rotary: positions must be rows of the table, 0 to ", limit - 1, "; positions[", bad,
-        "] is ", bad < 0 ? 0 : load_element(values + bad), "; make the table longer or the sequence shorter");
-}
-
 /// Rotates the rows of x forwards (sign 1) or backwards (sign -1); the heads of a row stand side by side.
 Tensor rotate(const Tensor& x, const Tensor& positions, const Tensor& table, int64_t heads, double sign) {
   const int64_t rows = x.size(0);
@@ -100,7 +87,7 @@ Tensor rotary(const Tensor& x, const Tensor& positions, const Tensor& table, int
   check_same_dtype("rotary", x, table);
   const Tensor rows = positions.to_contiguous();
   const Tensor angles = table.to_contiguous();
-  check_positions(rows, angles.size(0));
+  check_ids("rotary", "positions", rows, angles.size(0), "make the table longer or the sequence shorter");
 
   const Tensor y = rotate(x, rows, angles, heads, 1.0);
   // A rotation's transpose is its inverse: the same angles backwards.
