@@ -68,8 +68,8 @@ test:
 	$(call suite,$(BUILD),-DGRADUS_SLOW_TESTS=OFF)
 
 test-cli: build
-	for script in $(filter-out tests/cli/walk%,$(wildcard tests/cli/*.sh)); do echo "$$script"; \
-	  GRADUS=$(abspath $(BUILD))/gradus GRADUS_SOURCE_DIR=$(CURDIR) bash $$script || exit 1; done
+	printf '%s\n' $(filter-out tests/cli/walk%,$(wildcard tests/cli/*.sh)) | \
+	  GRADUS=$(abspath $(BUILD))/gradus GRADUS_SOURCE_DIR=$(CURDIR) xargs -P $(JOBS) -n 1 bash
 
 test-deps:
 	@.ci/deps fresh

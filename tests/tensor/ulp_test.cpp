@@ -41,6 +41,20 @@ double ulps(Number y, Exact exact) {
   return static_cast<double>(std::fabs(static_cast<Exact>(y) - exact) / std::ldexp(Exact(1), place));
 }
 
+/// How many float ULP a difference of 1 is at `exact`. NaN where ulps() has to look closer: zeros, tiny numbers.
+double ulps_per_one(double exact) {
+  uint64_t bits;
+  std::memcpy(&bits, &exact, sizeof bits);
+  const int exponent = static_cast<int>(bits >> 52 & 0x7ff) - 1022;  // as frexp's
+  if (exponent == -1022) return kNaN;
+  const int place =
+      std::max(exponent, std::numeric_limits<float>::min_exponent) - std::numeric_limits<float>::digits;
+  bits = static_cast<uint64_t>(1023 - place) << 52;
+  double result;
+  std::memcpy(&result, &bits, sizeof result);
+  return result;
+}
+
 struct Worst {
   double error = -1;
   double at = 0;
@@ -48,6 +62,10 @@ struct Worst {
     if (new_error > error) *this = {new_error, x};
   }
   void see(const Worst& other) { see(other.error, other.at); }
+  /// see(ulps(y, exact), x); `scale` is ulps_per_one(exact), with which most numbers are seen to be no worse at once.
+  void see(float y, double exact, double scale, double x) {
+    if (!(std::fabs(y - exact) * scale <= error)) see(ulps(y, exact), x);
+  }
 };
 
 void print_heading() {
@@ -117,7 +135,7 @@ void sweep_block(const Function& function, const std::vector<Isa>& sets, uint64_
                  uint64_t step, Finding& finding) {
   constexpr std::size_t kBlock = 4096;
   float x[kBlock], y[kBlock];
-  double exact[kBlock];
+  double exact[kBlock], scale[kBlock];
   for (uint64_t from = begin; from < end; from += kBlock) {
     const std::size_t n = static_cast<std::size_t>(std::min<uint64_t>(kBlock, end - from));
     for (std::size_t i = 0; i < n; ++i) {
@@ -127,13 +145,14 @@ void sweep_block(const Function& function, const std::vector<Isa>& sets, uint64_
       exact[i] = value < function.low    ? function.below
                  : value > function.high ? function.above
                                          : function.exact(value);
+      scale[i] = ulps_per_one(exact[i]);
     }
     for (std::size_t s = 0; s < sets.size(); ++s) {
       sets[s].unary[static_cast<int>(function.kind)]({.x = x, .y = y, .n = static_cast<int64_t>(n)});
       for (std::size_t i = 0; i < n; ++i) {
         const bool inside = x[i] >= function.low && x[i] <= function.high;
         if (inside) {
-          finding.inside[s].see(ulps(y[i], exact[i]), x[i]);
+          finding.inside[s].see(y[i], exact[i], scale[i], x[i]);
         } else {
           finding.outside[s].see(static_cast<double>(y[i]) == exact[i] ? 0 : ulps(y[i], exact[i]), x[i]);
         }
