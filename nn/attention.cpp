@@ -2,36 +2,47 @@
 
 namespace gradus {
 
-Attention::Attention(const std::string& path, int64_t width, int64_t heads, int64_t kv_heads, bool with_bias,
-                     DType dtype, bool causal)
-    : heads_(heads), kv_heads_(kv_heads), causal_(causal), path_(path) {
-  check(heads >= 1 && width % heads == 0, path, ": the width must be a multiple of the heads; width ", width,
-        ", heads ", heads);
-  check(kv_heads >= 1 && heads % kv_heads == 0, path,
-        ": the heads must be a multiple of the key/value heads; heads ", heads, ", key/value heads ",
-        kv_heads);
-  head_width_ = width / heads;
-  qkv = Linear(join_path(path, "qkv"), width, (heads + 2 * kv_heads) * head_width_, with_bias, dtype);
-  output = Linear(join_path(path, "output"), width, width, with_bias, dtype);
+Attention::Attention(const std::string& path, const AttentionOptions& options, DType dtype)
+    : options_(options), path_(path) {
+  AttentionOptions& o = options_;
+  check(o.heads >= 1 && (o.head_width > 0 || o.width % o.heads == 0), path,
+        ": the width must be a multiple of the heads; width ", o.width, ", heads ", o.heads);
+  check(o.kv_heads >= 1 && o.heads % o.kv_heads == 0, path,
+        ": the heads must be a multiple of the key/value heads; heads ", o.heads, ", key/value heads ",
+        o.kv_heads);
+  if (o.head_width == 0) o.head_width = o.width / o.heads;
+  qkv = Linear(join_path(path, "qkv"), o.width, (o.heads + 2 * o.kv_heads) * o.head_width, o.bias, dtype);
+  output = Linear(join_path(path, "output"), o.heads * o.head_width, o.width, o.output_bias, dtype);
+  if (o.query_key_norm) {
+    query_norm = Norm(join_path(path, "query_norm"), o.head_width, o.norm, dtype);
+    key_norm = Norm(join_path(path, "key_norm"), o.head_width, o.norm, dtype);
+  }
 }
 
 Tensor Attention::operator()(const Tensor& x, const Position& position, const Context& context,
                              std::span<KeyValueCache* const> caches) const {
+  const AttentionOptions& o = options_;
   check(
-      causal_ || caches.empty(), path_,
+      o.visibility.after == 0 || caches.empty(), path_,
       ": attention with a cache must be causal; here a row takes from those after it too, so that a new row "
       "changes the others; read all rows at once, without a cache");
-  const int64_t widths[] = {heads_ * head_width_, kv_heads_ * head_width_, kv_heads_ * head_width_};
+  const int64_t widths[] = {o.heads * o.head_width, o.kv_heads * o.head_width, o.kv_heads * o.head_width};
   const std::vector<Tensor> parts = split(qkv(x), widths, -1);  // (N, H·D), (N, G·D), (N, G·D)
 
+  const auto place = [&](const Tensor& rows, const Norm& norm, int64_t heads) {
+    if (!o.query_key_norm) return position.rotate(rows, context.positions, heads, o.local);
+    const Tensor normed = norm(reshape(rows, {rows.size(0) * heads, o.head_width}));
+    return position.rotate(reshape(normed, rows.shape()), context.positions, heads, o.local);
+  };
   // Keys are rotated before they enter the cache, so each is rotated once, by its own position.
-  const Tensor q = position.rotate(parts[0], context.positions, heads_);
-  const Tensor k = position.rotate(parts[1], context.positions, kv_heads_);
+  const Tensor q = place(parts[0], query_norm, o.heads);
+  const Tensor k = place(parts[1], key_norm, o.kv_heads);
   const Tensor& v = parts[2];
 
   const Tensor y = at_path(path_, [&] {
-    return caches.empty() ? attention(q, k, v, context.sequences, heads_, kv_heads_, causal_)
-                          : attention_cached(q, k, v, context.sequences, caches, heads_, kv_heads_);
+    return caches.empty() ? attention(q, k, v, context.sequences, o.heads, o.kv_heads, o.visibility, o.scale)
+                          : attention_cached(q, k, v, context.sequences, caches, o.heads, o.kv_heads,
+                                             o.visibility, o.scale);
   });
   return output(y);  // (N, H·D) -> (N, C)
 }

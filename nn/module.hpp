@@ -39,6 +39,7 @@ using LayerCaches = std::vector<KeyValueCache>;
 struct Context {
   Ragged sequences;  ///< where each sequence begins and ends
   Tensor positions;  ///< i32 (N): each row's place in its sequence
+  Tensor segments;   ///< i32 (N): which of a sequence's texts each row belongs to; empty: all to the first
 
   /// Draw dropout masks. Their numbers are functions of (seed, the layer's path, the row's global number, channel).
   bool training = false;

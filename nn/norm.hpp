@@ -20,12 +20,19 @@ constexpr bool has_bias(NormKind kind) {
   return false;
 }
 
+struct NormOptions {
+  NormKind kind = NormKind::layer;
+  double epsilon = 1e-5;
+  bool bias = true;     ///< where the kind has one
+  bool offset = false;  ///< rows are multiplied by 1 + weight (Gemma)
+};
+
 /// Brings each row to the same scale; see layer_norm() and rms_norm().   shape: (…,C) -> (…,C).
 class Norm {
  public:
   Norm() = default;
-  /// weight is 1, bias (layer only) 0.
-  Norm(std::string path, NormKind kind, int64_t width, double epsilon, DType dtype = DType::f32);
+  /// Rows are multiplied by 1, and the bias is 0, until somebody loads other values.
+  Norm(std::string path, int64_t width, const NormOptions& options, DType dtype = DType::f32);
 
   Tensor operator()(const Tensor& x) const;
 
@@ -36,11 +43,10 @@ class Norm {
   }
 
   Tensor weight;
-  Tensor bias;  ///< empty for rms
+  Tensor bias;  ///< empty where there is none
 
  private:
-  NormKind kind_ = NormKind::layer;
-  double epsilon_ = 1e-5;
+  NormOptions options_;
   std::string path_;
 };
 

@@ -26,28 +26,41 @@ Tensor sinusoidal_table(int64_t positions, int64_t width, double base, DType dty
   return cast(Tensor::from(values, {positions, width}), dtype);
 }
 
-Position::Position(std::string path, PositionKind kind, int64_t positions, int64_t width, int64_t head_width,
-                   double base, DType dtype)
-    : kind_(kind), path_(std::move(path)) {
-  switch (kind) {
+Position::Position(std::string path, const PositionOptions& options, DType dtype)
+    : options_(options), path_(std::move(path)) {
+  const PositionOptions& o = options_;
+  switch (o.kind) {
     case PositionKind::none: break;
-    case PositionKind::learned: weight = Tensor::zeros({positions, width}, dtype); break;
-    case PositionKind::sinusoidal: table_ = sinusoidal_table(positions, width, base, dtype); break;
-    case PositionKind::rotary: table_ = rotary_table(positions, head_width, base, dtype); break;
+    case PositionKind::learned: weight = Tensor::zeros({o.first_row + o.positions, o.width}, dtype); break;
+    case PositionKind::sinusoidal: table_ = sinusoidal_table(o.positions, o.width, o.base, dtype); break;
+    case PositionKind::rotary:
+      table_ = rotary_table(o.positions, rotary_frequencies(o.rotated, o.base, o.scaling),
+                            rotary_amplitude(o.scaling), dtype);
+      if (o.local_base > 0) local_table_ = rotary_table(o.positions, o.rotated, o.local_base, dtype);
+      break;
   }
 }
 
 Tensor Position::add_to(const Tensor& x, const Tensor& positions) const {
   return at_path(path_, [&] {
-    if (kind_ == PositionKind::learned) return x + embedding(weight, positions);
-    if (kind_ == PositionKind::sinusoidal) return x + embedding(table_, positions);
-    return x;
+    switch (kind()) {
+      case PositionKind::learned: {
+        if (options_.first_row == 0) return x + embedding(weight, positions);
+        const Tensor rows = slice(weight, 0, options_.first_row, weight.size(0));
+        return x + embedding(rows, positions);
+      }
+      case PositionKind::sinusoidal: return x + embedding(table_, positions);
+      case PositionKind::none:
+      case PositionKind::rotary: return x;
+    }
+    fail("the kind must be a known one; it is number ", static_cast<int>(kind()));
   });
 }
 
-Tensor Position::rotate(const Tensor& x, const Tensor& positions, int64_t heads) const {
-  if (kind_ != PositionKind::rotary) return x;
-  return at_path(path_, [&] { return rotary(x, positions, table_, heads); });
+Tensor Position::rotate(const Tensor& x, const Tensor& positions, int64_t heads, bool local) const {
+  if (kind() != PositionKind::rotary) return x;
+  const Tensor& table = local && local_table_.defined() ? local_table_ : table_;
+  return at_path(path_, [&] { return rotary(x, positions, table, heads); });
 }
 
 }  // namespace gradus

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "nn/module.hpp"
+#include "nn/rotary.hpp"
 
 namespace gradus {
 
@@ -30,31 +31,44 @@ constexpr bool has_table(PositionKind kind) {
 /// shape: (positions, C).   ref: Vaswani et al. (2017), section 3.5. No gradient.
 Tensor sinusoidal_table(int64_t positions, int64_t width, double base = 10000.0, DType dtype = DType::f32);
 
+/// The sizes and choices of positions.
+struct PositionOptions {
+  PositionKind kind = PositionKind::none;
+  int64_t positions = 0;  ///< most in a sequence
+  int64_t width = 0;      ///< learned, sinusoidal: C
+  int64_t first_row =
+      0;  ///< learned: the row of the table that position 0 has; those before it are never read
+  double base = 10000.0;     ///< of the angles of rotary and sinusoidal positions
+  int64_t rotated = 0;       ///< rotary: channels of a head that turn, an even number
+  RopeScaling scaling = {};  ///< rotary
+  double local_base =
+      0;  ///< rotary: the base in layers that are local, which have no scaling; 0: they are like the others
+};
+
 /// All kinds of positions behind one switch: a model calls both methods, and the kind decides which of them does anything.
 class Position {
  public:
   Position() = default;
-  /// `base` is that of the angles of rotary and sinusoidal positions; `head_width` is used by rotary ones only.
-  Position(std::string path, PositionKind kind, int64_t positions, int64_t width, int64_t head_width,
-           double base, DType dtype = DType::f32);
+  Position(std::string path, const PositionOptions& options, DType dtype = DType::f32);
 
-  PositionKind kind() const { return kind_; }
+  PositionKind kind() const { return options_.kind; }
 
   /// learned, sinusoidal: y = x + table[positions]; else x itself.   shape: x (N,C), positions (N) i32.
   Tensor add_to(const Tensor& x, const Tensor& positions) const;
   /// rotary: each head of each row turned by its position (see rotary()); else x itself.   shape: x (N, heads·D).
-  Tensor rotate(const Tensor& x, const Tensor& positions, int64_t heads) const;
+  Tensor rotate(const Tensor& x, const Tensor& positions, int64_t heads, bool local = false) const;
 
   template <class F>
   void visit(const std::string& prefix, F&& f) {
-    if (kind_ == PositionKind::learned) f(join_path(prefix, "weight"), weight);
+    if (kind() == PositionKind::learned) f(join_path(prefix, "weight"), weight);
   }
 
-  Tensor weight;  ///< learned: (positions, C); else empty
+  Tensor weight;  ///< learned: (first_row + positions, C); else empty
 
  private:
-  Tensor table_;  // sinusoidal: (positions, C); rotary: (positions, D)
-  PositionKind kind_ = PositionKind::none;
+  Tensor table_;        // sinusoidal: (positions, C); rotary: (positions, rotated)
+  Tensor local_table_;  // rotary, where local layers have angles of their own
+  PositionOptions options_;
   std::string path_;
 };
 

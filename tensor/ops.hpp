@@ -132,7 +132,7 @@ Tensor variance(const Tensor& x);
 ///       itself, which layer_norm() takes.
 Tensor variance(const Tensor& x, int axis, int64_t correction = 1, bool keep_axis = false);
 /// y = √(Σ x²) over all elements, the Euclidean norm.   grad: dx = dy x / y, 0 where y is 0.   saves: x, y.
-/// note: infinite where a square is beyond the type's range, in f32 from 1.8e19.
+/// note: infinite where a square is beyond the type's range, in f32 from 1.8e19; 0 where all squares are below it, in f32 below 2.6e-23.
 Tensor norm(const Tensor& x);
 /// The same along an axis.
 Tensor norm(const Tensor& x, int axis, bool keep_axis = false);
@@ -245,9 +245,17 @@ Tensor rms_norm(const Tensor& x, const Tensor& weight, double epsilon = 1e-5);
 /// shape: (positions, D), f32 (or f64).   ref: Su et al., RoFormer (2021). No gradient.
 Tensor rotary_table(int64_t positions, int64_t head_width, double base = 10000.0, DType dtype = DType::f32);
 
-/// Rotates each head's pairs (x_i, x_{i+D/2}) by its row's angle:
-/// y_i = x_i cos - x_{i+D/2} sin,  y_{i+D/2} = x_{i+D/2} cos + x_i sin.
-/// shape: x (N, heads·D), positions (N) i32 rows of table (P, D) -> (N, heads·D).   grad: the inverse rotation.
+/// The f_i of rotary_table(): base^(-2i/D), i < D/2.
+std::vector<double> rotary_frequencies(int64_t head_width, double base = 10000.0);
+/// The same table of other frequencies: row t holds a cos(t f_i), then a sin(t f_i), a the amplitude.
+/// shape: (positions, twice the frequencies).   ref: Peng et al., YaRN (2023), section 3.4, for the amplitude. No gradient.
+Tensor rotary_table(int64_t positions, std::span<const double> frequencies, double amplitude = 1.0,
+                    DType dtype = DType::f32);
+
+/// Rotates the pairs (x_i, x_{i+R/2}) of each head's first R channels by its row's angle, and copies the others:
+/// y_i = x_i cos - x_{i+R/2} sin,  y_{i+R/2} = x_{i+R/2} cos + x_i sin,  i < R/2;  y_i = x_i,  i >= R.
+/// shape: x (N, heads·D), positions (N) i32 rows of table (P, R), R <= D even -> (N, heads·D).
+/// grad: the rotation backwards, by the same table.
 /// note: halves are paired as in Llama's Hugging Face layout, not neighbours as in the paper.
 Tensor rotary(const Tensor& x, const Tensor& positions, const Tensor& table, int64_t heads);
 
@@ -262,18 +270,37 @@ Ragged uniform_sequences(int64_t batch, int64_t time);
 /// Sequences of the given lengths.
 Ragged ragged_sequences(std::span<const int64_t> lengths);
 
+/// Which rows of its sequence a row sees: row i sees the rows i - before … i + after, as far as they are there.
+struct Visibility {
+  static constexpr int64_t kAll = int64_t{1} << 60;
+  int64_t before = kAll;
+  int64_t after = 0;
+
+  bool operator==(const Visibility&) const = default;
+
+  /// A row sees itself and the rows before it; with a window, itself and window - 1 before it (0: no window).
+  /// ref: Jiang et al., Mistral 7B (2023), for the window
+  static constexpr Visibility causal(int64_t window = 0) { return {window == 0 ? kAll : window - 1, 0}; }
+  /// A row sees all rows; with a window, window / 2 of them on either side.
+  /// ref: Beltagy et al., Longformer (2020), for the window
+  static constexpr Visibility both_ways(int64_t window = 0) {
+    return window == 0 ? Visibility{kAll, kAll} : Visibility{window / 2, window / 2};
+  }
+};
+
 /// Scaled dot-product attention over ragged sequences with grouped heads.
-/// y_th = Σ_j p_thj v_jg,  p_thj = softmax_j(scale q_th · k_jg),  g = h / (H/G); j <= t where causal.
+/// y_th = Σ_j p_thj v_jg,  p_thj = softmax_j(scale q_th · k_jg),  g = h / (H/G), over the rows j that t sees.
 /// shape: q (N, H·D), k and v (N, G·D) -> (N, H·D); scale 0 means 1/√D.
 /// grad: with P recomputed from the saved log-sum-exp, D_t = Σ dy y: dv = Pᵀ dy, dS = P (dy vᵀ - D), dq = scale dS k,
 ///       dk = scale dSᵀ q, each one ascending chain.   saves: q, k, v, y, lse (N, H).
+/// note: blocks that a row does not see cost nothing.
 /// note: keys go in blocks of 128 counted from the sequence's first row; see tensor/kernels/attention.hpp for the exact order.
 /// note: infinite scores come from products beyond the range of the type. One of -infinity has weight 0, a row of nothing
 ///       else gives 0 and passes no gradient. One of +infinity is not taken for a choice but shown as NaN, like a score of
 ///       NaN: in this row's y and dq, and in dk and dv of each key that the row sees (of all keys, where q or dy is NaN).
 /// ref: Vaswani et al. (2017); Dao et al., FlashAttention (2022); Ainslie et al., GQA (2023)
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged& sequences, int64_t heads,
-                 int64_t kv_heads, bool causal, double scale = 0);
+                 int64_t kv_heads, const Visibility& visibility, double scale = 0);
 
 /// Keys and values of the rows seen so far, for generation; see attention_cached.
 struct KeyValueCache {
@@ -293,7 +320,7 @@ struct KeyValueCache {
 /// note: all caches are of one type, and no two sequences share one. An error leaves the caches as they were.
 Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged& sequences,
                         std::span<KeyValueCache* const> caches, int64_t heads, int64_t kv_heads,
-                        double scale = 0);
+                        const Visibility& visibility = Visibility::causal(), double scale = 0);
 
 // ---- loss and regularisation (tensor/ops/loss.cpp) ----
 

@@ -55,6 +55,7 @@ class Shape {
 
   /// Turns -1 … -rank into 0 … rank-1; an error names `op`.
   int normalize_axis(int axis, const char* op) const {
+    check(rank_ > 0, op, ": the tensor must have an axis; it has none, shape ()");
     const int normal = axis < 0 ? axis + rank_ : axis;
     check(normal >= 0 && normal < rank_, op, ": axis must be in [", -rank_, ", ", rank_ - 1, "]; axis ", axis,
           " of shape ", to_string());

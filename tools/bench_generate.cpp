@@ -71,7 +71,7 @@ int bench_generate(const Arguments& arguments) {
   // Keys and values of so many tokens.
   const auto cache_bytes = [&](double rows) {
     return 2.0 * static_cast<double>(dtype_bytes(cache_dtype)) * rows * static_cast<double>(config.n_layer) *
-           static_cast<double>(config.n_embd / config.n_head * config.n_kv_head);
+           static_cast<double>(config.channels_per_head() * config.n_kv_head);
   };
   // Weights, their panels where few rows are multiplied, what reading is measured on, and the caches.
   const double needed = 12.0 * static_cast<double>(parameter_count(config)) +

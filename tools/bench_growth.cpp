@@ -113,7 +113,7 @@ int bench_growth(const Arguments& arguments) {
   const Config config = shape.config(vocab_size);
   check(shape.batch() >= 1 && shape.batch() <= (1 << 20), "--batch-size must be in [1, 1048576]; it is ",
         shape.batch());
-  const int64_t head_width = config.n_embd / config.n_head;
+  const int64_t head_width = config.channels_per_head();
   const Sizes base{config.block_size, shape.batch(), config.n_embd,
                    config.n_head,     vocab_size,    thread_count()};
   const int64_t least_width = std::max(base.width / 2 / head_width, int64_t{1}) * head_width;

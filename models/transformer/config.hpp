@@ -17,6 +17,13 @@ struct Family;
 /// The first of the list.
 const Family& default_family();
 
+/// What stands between the last row and a score for each token.
+enum class HeadKind {
+  none,         ///< nothing: the model gives rows, not scores
+  plain,        ///< the output layer alone (GPT-2, Llama)
+  transformed,  ///< a layer, its activation and a norm before it (BERT's prediction of masked tokens)
+};
+
 /// Everything that the transformer stack can vary. The names of sizes and their meaning are nanoGPT's.
 struct Config {
   const Family* family = &default_family();
@@ -27,16 +34,39 @@ struct Config {
   int64_t n_kv_head = 0;   ///< G; 0: as many as n_head
   int64_t n_embd = 0;      ///< C
   int64_t n_ffn = 0;       ///< F; 0: the default of the family
+  int64_t head_width = 0;  ///< D; 0: C/H
   BlockKind block = BlockKind::pre_norm;
   bool causal = true;      ///< a token sees those before it, not those after it
   bool final_norm = true;  ///< a norm behind the last block; without it there is no layer `final`
+  bool first_norm = true;  ///< before the attention of the first block, as before that of the others
   NormKind norm = NormKind::layer;
   double norm_epsilon = 1e-5;
+  bool norm_bias = true;     ///< of those norms whose kind has one
+  bool norm_offset = false;  ///< norms multiply by 1 + weight
   PositionKind position = PositionKind::learned;
+  int64_t first_position = 0;  ///< learned: the row of the table that a text's first token has
   double rope_base = 10000.0;  ///< of rotary and sinusoidal positions
+  RopeScaling rope_scaling;    ///< of rotary positions, but not where rope_local_base holds
+  double rope_local_base = 0;  ///< rotary: the base in layers with a window; 0: as in the others
+  int64_t rotated = 0;         ///< rotary: channels of a head that turn; 0: all
+  int64_t n_segment =
+      0;  ///< texts of a sequence that are told apart by a vector of their own; 0: there is none
+  bool embedding_scale = false;  ///< token embeddings are multiplied by √C
+  bool embedding_norm = false;   ///< a norm before the first block
   MlpKind activation = MlpKind::gelu_tanh;
-  bool attention_bias = true;
+  bool attention_bias = true;         ///< of queries, keys and values
+  bool attention_output_bias = true;  ///< of what attention gives
   bool mlp_bias = true;
+  bool query_key_norm = false;  ///< queries and keys are normalised, head by head, before they turn
+  double attention_scale = 0;   ///< of the products of queries and keys; 0: 1/√D
+  /// How many rows each layer sees, see Visibility: 0: all; empty: all in all layers.
+  std::vector<int64_t> windows;
+  HeadKind head = HeadKind::plain;
+  bool head_bias = false;                   ///< a bias for each token
+  bool head_layer_bias = true;              ///< transformed: of its layer
+  MlpKind head_activation = MlpKind::gelu;  ///< transformed: of its layer
+  bool pooler =
+      false;  ///< a layer that makes one vector of a text out of its first row; see Transformer::pooled()
   bool tie = true;       ///< the output layer is the token embedding
   double dropout = 0.0;  ///< of the embeddings and of what each layer adds, while training
   /// Ids that end a text, the one between documents first; for other programs, and for generation to stop at.
@@ -50,7 +80,14 @@ struct Config {
   /// The index of the last layer: that of `final`, or of layer_L where there is none.
   int64_t last_layer() const { return n_layer + (final_norm ? 1 : 0); }
 
-  /// The same with the defaults in place of n_kv_head = 0 and n_ffn = 0.
+  /// D: head_width, or C/H.
+  int64_t channels_per_head() const;
+  /// The channels of a head that turn: rotated, or all.
+  int64_t rotated_channels() const;
+  /// What the rows of layer l see.
+  Visibility visibility(int64_t l) const;
+  /// The same with the defaults in place of n_kv_head = 0 and n_ffn = 0, and 0 for a head_width or rotated that is no other
+  /// than the default.
   Config resolved() const;
   /// An error naming the field, its value and its range, unless a model of this configuration can exist.
   void validate() const;
@@ -79,10 +116,14 @@ Config default_config(std::string_view family);
 /// Names as on the command line and in files, and back; an error lists the possible ones.
 std::string_view name_of(BlockKind kind);
 std::string_view name_of(PositionKind kind);
+std::string_view name_of(RopeScalingKind kind);
+std::string_view name_of(HeadKind kind);
 std::string_view name_of(NormKind kind);
 std::string_view name_of(MlpKind kind);
 BlockKind parse_block(std::string_view name);
 PositionKind parse_position(std::string_view name);
+RopeScalingKind parse_rope_scaling(std::string_view name);
+HeadKind parse_head(std::string_view name);
 NormKind parse_norm(std::string_view name);
 MlpKind parse_activation(std::string_view name);
 

@@ -31,9 +31,15 @@ std::vector<std::string> weights_files(const std::string& folder) {
   return files;
 }
 
-Config load_config(const std::string& folder) {
+Config read_config(const std::string& folder) {
   const std::string path = in_folder(folder, kConfigFile);
   return config_from_json(Json::parse(read_file(path), path));
+}
+
+Config load_config(const std::string& folder) {
+  const Config config = read_config(folder);
+  const std::string weights = weights_path(folder);
+  return file_exists(weights) ? fitted(config, *open_tensors(weights)) : config;
 }
 
 void save_transformer(const std::string& folder, const Transformer& model,

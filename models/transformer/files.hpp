@@ -23,7 +23,9 @@ std::string weights_path(const std::string& folder);
 /// All files that a folder's weights are in, the index among them.
 std::vector<std::string> weights_files(const std::string& folder);
 
-/// Reads the configuration of a model folder.
+/// Reads the config.json of a model folder.
+Config read_config(const std::string& folder);
+/// The same, without the parts that the weights beside it do not have, see fitted().
 Config load_config(const std::string& folder);
 
 /// Writes config.json and model.safetensors (each whole or not at all) into a folder that exists.

@@ -10,34 +10,72 @@
 
 namespace gradus {
 
+namespace {
+
+NormOptions norm_options(const Config& config) {
+  return {.kind = config.norm,
+          .epsilon = config.norm_epsilon,
+          .bias = config.norm_bias,
+          .offset = config.norm_offset};
+}
+
+BlockOptions block_options(const Config& c, int64_t l) {
+  return {.kind = c.block,
+          .attention = {.width = c.n_embd,
+                        .heads = c.n_head,
+                        .kv_heads = c.n_kv_head,
+                        .head_width = c.channels_per_head(),
+                        .bias = c.attention_bias,
+                        .output_bias = c.attention_output_bias,
+                        .query_key_norm = c.query_key_norm,
+                        .norm = norm_options(c),
+                        .visibility = c.visibility(l),
+                        .scale = c.attention_scale,
+                        .local = !c.windows.empty() && c.windows[static_cast<size_t>(l)] > 0},
+          .inner = c.n_ffn,
+          .mlp = c.activation,
+          .mlp_bias = c.mlp_bias,
+          .attention_norm = l > 0 || c.first_norm,
+          .dropout = c.dropout,
+          .dtype = c.dtype};
+}
+
+}  // namespace
+
 Transformer::Transformer(const Config& config) : config_(config.resolved()) {
   config_.validate();
   const Config& c = config_;
+  const auto norm = [&](const char* path) { return Norm(path, c.n_embd, norm_options(c), c.dtype); };
   token_embedding = Embedding("token_embedding", c.vocab_size, c.n_embd, c.dtype);
   position = make_position(c);
-  const BlockOptions options{.width = c.n_embd,
-                             .heads = c.n_head,
-                             .kv_heads = c.n_kv_head,
-                             .inner = c.n_ffn,
-                             .kind = c.block,
-                             .causal = c.causal,
-                             .norm = c.norm,
-                             .norm_epsilon = c.norm_epsilon,
-                             .mlp = c.activation,
-                             .attention_bias = c.attention_bias,
-                             .mlp_bias = c.mlp_bias,
-                             .dropout = c.dropout,
-                             .dtype = c.dtype};
-  blocks.reserve(static_cast<size_t>(c.n_layer));
-  for (int64_t l = 0; l < c.n_layer; ++l) blocks.emplace_back("blocks." + std::to_string(l), options);
-  if (c.final_norm) final_norm = Norm("final_norm", c.norm, c.n_embd, c.norm_epsilon, c.dtype);
-  if (!c.tie) output = Embedding("output", c.vocab_size, c.n_embd, c.dtype);
+  if (c.n_segment > 0) segment_embedding = Embedding("segment_embedding", c.n_segment, c.n_embd, c.dtype);
+  if (c.embedding_norm) embedding_norm = norm("embedding_norm");
   embedding_dropout_ = Dropout("token_embedding.dropout", c.dropout);
+  blocks.reserve(static_cast<size_t>(c.n_layer));
+  for (int64_t l = 0; l < c.n_layer; ++l)
+    blocks.emplace_back("blocks." + std::to_string(l), block_options(c, l));
+  if (c.final_norm) final_norm = norm("final_norm");
+  if (c.pooler) pooler = Linear("pooler", c.n_embd, c.n_embd, true, c.dtype);
+  if (c.head == HeadKind::none) return;
+  if (c.head == HeadKind::transformed) {
+    head_layer = Linear("head.layer", c.n_embd, c.n_embd, c.head_layer_bias, c.dtype);
+    head_norm = norm("head.norm");
+  }
+  if (!c.tie) output = Embedding("output", c.vocab_size, c.n_embd, c.dtype);
+  if (c.head_bias) output_bias = Tensor::zeros({c.vocab_size}, c.dtype);
 }
 
 Position Transformer::make_position(const Config& config) {
   const Config c = config.resolved();
-  return Position("position_embedding", c.position, c.block_size, c.n_embd, c.n_embd / c.n_head, c.rope_base,
+  return Position("position_embedding",
+                  {.kind = c.position,
+                   .positions = c.block_size,
+                   .width = c.n_embd,
+                   .first_row = c.first_position,
+                   .base = c.rope_base,
+                   .rotated = c.rotated_channels(),
+                   .scaling = c.rope_scaling,
+                   .local_base = c.rope_local_base},
                   c.dtype);
 }
 
@@ -60,8 +98,8 @@ void Transformer::init(uint64_t seed) {
   visit("", [&](const std::string& name, Tensor& tensor) {
     if (name.ends_with(".bias")) {
       init_zeros(tensor);
-    } else if (tensor.rank() == 1) {
-      init_ones(tensor);  // of a norm
+    } else if (tensor.rank() == 1) {  // of a norm
+      config_.norm_offset ? init_zeros(tensor) : init_ones(tensor);
     } else {
       const auto own = config_.family->deviation;
       init_normal(tensor, own ? own(config_, name) : stack_deviation(config_, name),
@@ -92,7 +130,8 @@ void Transformer::pack(WeightFormat format) {
     block.attention.pack(format);
     block.mlp.pack(format);
   }
-  (config_.tie ? token_embedding : output).pack(format);
+  if (config_.head == HeadKind::transformed) head_layer.pack(format);
+  if (config_.head != HeadKind::none) (config_.tie ? token_embedding : output).pack(format);
 }
 
 void Transformer::set_requires_grad(bool on) {
@@ -124,13 +163,24 @@ std::vector<Tensor> Transformer::hidden_states(const Tensor& ids, const Context&
     return blocks[static_cast<size_t>(l)](x, position, context, caches);
   };
   std::vector<Tensor> states;
-  Tensor x = position.add_to(token_embedding(ids), context.positions);  // (N) -> (N,C)
-  x = embedding_dropout_(x, context);
+  Tensor x = embed(ids, context);
   for (int64_t l = 0;; ++l) {  // x is layer l
     if (wanted[states.size()] == l) states.push_back(x);
     if (states.size() == wanted.size()) return states;
     x = l < config_.n_layer ? run_block(l, x) : final_norm(x);
   }
+}
+
+Tensor Transformer::embed(const Tensor& ids, const Context& context) const {
+  Tensor x = token_embedding(ids);  // (N) -> (N,C)
+  if (config_.embedding_scale) x = x * math::sqrt(static_cast<double>(config_.n_embd));
+  if (config_.n_segment > 0) {
+    const Tensor first = Tensor::zeros(ids.shape(), DType::i32);
+    x = x + segment_embedding(context.segments.defined() ? context.segments : first);
+  }
+  x = position.add_to(x, context.positions);
+  if (config_.embedding_norm) x = embedding_norm(x);
+  return embedding_dropout_(x, context);
 }
 
 void Transformer::check_inputs(const Tensor& ids, const Context& context) const {
@@ -141,6 +191,14 @@ void Transformer::check_inputs(const Tensor& ids, const Context& context) const 
         "transformer: the context must be made for as many rows as there "
         "are ids; it has ",
         context.positions.shape(), ", ids are ", ids.shape());
+  if (context.segments.defined()) {
+    check(config_.n_segment > 0,
+          "transformer: segments must not be given to a model without segment embeddings; "
+          "they are");
+    check(context.segments.shape() == ids.shape(),
+          "transformer: there must be a segment for each id; segments are ", context.segments.shape(),
+          ", ids are ", ids.shape());
+  }
   const std::vector<int64_t>& offsets = context.sequences.offsets;
   check(context.caches.empty() || context.caches.size() + 1 == offsets.size(), "transformer: each of ",
         offsets.size() - 1, " sequences must have caches; there are those of ", context.caches.size());
@@ -158,12 +216,48 @@ void Transformer::check_inputs(const Tensor& ids, const Context& context) const 
 }
 
 Tensor Transformer::logits(const Tensor& hidden) const {
-  return config_.tie ? token_embedding.logits(hidden) : output.logits(hidden);
+  check(config_.head != HeadKind::none,
+        "transformer: the model must have an output layer to give scores for tokens; it has none; its layers "
+        "can be "
+        "read with hidden_states()");
+  Tensor x = hidden;
+  if (config_.head == HeadKind::transformed) x = head_norm(head_layer(x, config_.head_activation.activation));
+  x = (config_.tie ? token_embedding : output).logits(x);
+  return config_.head_bias ? x + output_bias : x;
+}
+
+Tensor Transformer::pooled(const Tensor& last, const Ragged& sequences) const {
+  check(config_.pooler, "transformer: the model must have a pooler; it has none");
+  std::vector<int32_t> first;
+  for (int64_t b = 0; b < sequences.count(); ++b) {
+    const int64_t row = sequences.offsets[static_cast<size_t>(b)];
+    check(row < sequences.offsets[static_cast<size_t>(b) + 1],
+          "transformer: a sequence must have a first row to be pooled; sequence ", b, " is empty");
+    first.push_back(static_cast<int32_t>(row));
+  }
+  const int64_t count = std::ssize(first);
+  return tanh(pooler(embedding(last, Tensor::from(std::span<const int32_t>(first), {count}))));
 }
 
 Tensor Transformer::loss(const Tensor& ids, const Tensor& targets, const Context& context,
                          double divisor) const {
-  return cross_entropy(logits(forward(ids, context)), targets, divisor);
+  const Tensor rows = forward(ids, context);
+  if (config_.head != HeadKind::transformed) return cross_entropy(logits(rows), targets, divisor);
+  check(targets.shape() == ids.shape() && targets.dtype() == DType::i32,
+        "transformer: there must be an i32 target for each id, -1 where none is; targets are ",
+        dtype_name(targets.dtype()), " ", targets.shape(), ", ids are ", ids.shape());
+  std::vector<int32_t> masked, tokens;
+  const std::vector<int32_t> all = targets.to_vector<int32_t>();
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (all[i] == -1) continue;
+    masked.push_back(static_cast<int32_t>(i));
+    tokens.push_back(all[i]);
+  }
+  const Shape count = {std::ssize(masked)};
+  const auto list = [&](const std::vector<int32_t>& values) {
+    return Tensor::from(std::span<const int32_t>(values), count);
+  };
+  return cross_entropy(logits(embedding(rows, list(masked))), list(tokens), divisor);
 }
 
 LayerCaches Transformer::make_caches(int64_t capacity, DType dtype) const {
@@ -173,7 +267,7 @@ LayerCaches Transformer::make_caches(int64_t capacity, DType dtype) const {
       "it too, so that a new one changes all before it; read whole texts with forward()");
   LayerCaches caches;
   for (size_t l = 0; l < blocks.size(); ++l) {
-    caches.emplace_back(capacity, config_.n_kv_head, config_.n_embd / config_.n_head, dtype);
+    caches.emplace_back(capacity, config_.n_kv_head, config_.channels_per_head(), dtype);
   }
   return caches;
 }

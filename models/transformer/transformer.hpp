@@ -14,10 +14,10 @@ namespace gradus {
 
 /// A language model: token ids in, for each of them a score for every token that might come next.
 ///
-///   layer_0 = embedding[ids] (+ positions)
+///   layer_0 = embedding[ids] (· √C) (+ positions + segments), where the Config says so normalised
 ///   layer_l = block l of layer_{l-1}            each adds what it found to the row it was given
 ///   final   = norm(layer_L)                     where the Config has a final norm
-///   logits  = final · outputᵀ                   of layer_L where it has none
+///   logits  = head(final) · outputᵀ (+ bias)    of layer_L where it has none; head: nothing, or norm(act(layer(row)))
 ///
 /// One stack for all families: they differ in the Config. Rows of several sequences lie end to end, (N,C) with N the
 /// number of tokens, so there is no padding anywhere, and a sequence's rows are the same bits in any company.
@@ -45,11 +45,20 @@ class Transformer {
   void visit(const std::string& prefix, F&& f) {
     token_embedding.visit(join_path(prefix, "token_embedding"), f);
     position.visit(join_path(prefix, "position_embedding"), f);
+    if (config_.n_segment > 0) segment_embedding.visit(join_path(prefix, "segment_embedding"), f);
+    if (config_.embedding_norm) embedding_norm.visit(join_path(prefix, "embedding_norm"), f);
     for (size_t l = 0; l < blocks.size(); ++l) {
       blocks[l].visit(join_path(prefix, "blocks." + std::to_string(l)), f);
     }
     if (config_.final_norm) final_norm.visit(join_path(prefix, "final_norm"), f);
+    if (config_.pooler) pooler.visit(join_path(prefix, "pooler"), f);
+    if (config_.head == HeadKind::none) return;
+    if (config_.head == HeadKind::transformed) {
+      head_layer.visit(join_path(prefix, "head.layer"), f);
+      head_norm.visit(join_path(prefix, "head.norm"), f);
+    }
     if (!config_.tie) output.visit(join_path(prefix, "output"), f);
+    if (config_.head_bias) f(join_path(prefix, "output.bias"), output_bias);
   }
   /// The parameters by name, as visit() shows them.
   std::vector<NamedTensor> parameters() const;
@@ -64,9 +73,15 @@ class Transformer {
 
   /// The rows after the final norm, or after the last block where there is none.   shape: ids i32 (N) -> (N,C).
   Tensor forward(const Tensor& ids, const Context& context) const;
-  /// shape: (…,C) -> (…,V).
+  /// shape: (…,C) -> (…,V). An error where the model has no output layer.
   Tensor logits(const Tensor& hidden) const;
-  /// The mean surprise at the targets, in nats; see cross_entropy for targets of -1 and for the divisor.
+  /// One vector for each sequence: tanh(pooler(its first row)).   shape: last layer (N,C) -> (B,C).
+  /// ref: Devlin et al., BERT (2019), where it is trained to tell whether the second text follows the first
+  Tensor pooled(const Tensor& last, const Ragged& sequences) const;
+  /// The mean surprise at the targets, in nats; see cross_entropy for targets of -1 and for the divisor. In a causal model
+  /// the target of a row is the token that comes next; in others, the token that the row's own place held before it was
+  /// masked.
+  /// note: with a transformed head only rows with a target get scores, as most have none.
   Tensor loss(const Tensor& ids, const Tensor& targets, const Context& context, double divisor = 0) const;
   /// What layers make of the tokens: a tensor (N,C) for each of `layers`, ascending indices as parse_layers() gives them;
   /// empty: for all, layer_0 … layer_L and, where there is one, final.
@@ -84,11 +99,18 @@ class Transformer {
 
   Embedding token_embedding;
   Position position;
+  Embedding segment_embedding;  ///< this and those below are empty where the Config has none
+  Norm embedding_norm;
   std::vector<Block> blocks;
-  Norm final_norm;   ///< empty where the Config has none
-  Embedding output;  ///< empty where it is tied to token_embedding
+  Norm final_norm;
+  Linear pooler;
+  Linear head_layer;
+  Norm head_norm;
+  Embedding output;    ///< empty where it is tied to token_embedding
+  Tensor output_bias;  ///< (V)
 
  private:
+  Tensor embed(const Tensor& ids, const Context& context) const;
   void check_inputs(const Tensor& ids, const Context& context) const;
 
   Config config_;

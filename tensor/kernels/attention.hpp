@@ -4,7 +4,8 @@
 #include "tensor/kernels/panels.hpp"
 #include "tensor/kernels/vector_math.hpp"
 
-/// Attention, defined once for training, prompts and single steps. For one query row with `visible` keys:
+/// Attention, defined once for training, prompts and single steps. Row i sees the keys i - before … i + after, as far as
+/// they are there; for one query row:
 ///
 ///   keys go in blocks of kKeyBlock counted from the sequence's first row; of each block only visible keys take part:
 ///     s_j = scale · (q · k_j)                 one chain over the head's channels, then one multiplication
@@ -53,39 +54,51 @@ GRADUS_INLINE Mask16<T> first_lanes(int64_t n) {
   return Vec<T>::load(kIndex) < Vec<T>::set(static_cast<T>(n < 16 ? n : 16));
 }
 
-/// o (rows, n) = p (rows, keys) · values, row r over its first visible[r] keys, which never decrease with r.
+/// Those of a block's keys that a row sees: begin … end-1.
+struct KeyRange {
+  int64_t begin, end;
+};
+
+/// Lanes of s from those of keys[j …] outside the range.
+template <class T>
+GRADUS_INLINE Vec<T> only_within(KeyRange range, int64_t j, Vec<T> inside, Vec<T> outside) {
+  const Vec<T> x = select(first_lanes<T>(range.end - j), inside, outside);
+  return range.begin > j ? select(first_lanes<T>(range.begin - j), outside, x) : x;
+}
+
+/// o (rows, n) = p (rows, keys) · values, row r over its keys seen[r], none empty, whose ends never decrease with r.
 template <class T>
 void weigh_values(const T* p, int64_t p_row, const T* values, int64_t value_row, int64_t rows,
-                  const int64_t* visible, int64_t n, T* o, int64_t o_row) {
-  for (int64_t first = 0; first < rows; first += kAttentionStrip) {
-    const int64_t strip = rows - first < kAttentionStrip ? rows - first : kAttentionStrip;
-    const int64_t common = visible[first];
-    run_gemm<T>({.a = p + first * p_row,
+                  const KeyRange* seen, int64_t n, T* o, int64_t o_row) {
+  const auto run = [&](int64_t first, int64_t count, KeyRange keys, bool accumulate) {
+    run_gemm<T>({.a = p + first * p_row + keys.begin,
                  .a_row = p_row,
                  .a_k = 1,
-                 .b = values,
+                 .b = values + keys.begin * value_row,
                  .b_panel = 16,
                  .b_row = value_row,
                  .c = o + first * o_row,
                  .c_row = o_row,
-                 .m = strip,
+                 .m = count,
                  .n = n,
-                 .k = common});
-    // Where keys are masked, a strip's later rows see a few more: their chains continue alone.
+                 .k = keys.end - keys.begin,
+                 .accumulate = accumulate});
+  };
+  for (int64_t first = 0; first < rows; first += kAttentionStrip) {
+    const int64_t strip = rows - first < kAttentionStrip ? rows - first : kAttentionStrip;
+    // The keys that all rows of the strip see are multiplied together; those before and after them, row by row.
+    const KeyRange common = {seen[first + strip - 1].begin, seen[first].end};
+    if (common.begin >= common.end) {
+      for (int64_t r = first; r < first + strip; ++r) run(r, 1, seen[r], false);
+      continue;
+    }
+    const bool some_before = seen[first].begin < common.begin;
+    for (int64_t r = first; some_before && r < first + strip; ++r) {
+      run(r, 1, {seen[r].begin, common.begin}, false);  // for some rows no key: +0
+    }
+    run(first, strip, common, some_before);
     for (int64_t r = first + 1; r < first + strip; ++r) {
-      if (visible[r] == common) continue;
-      run_gemm<T>({.a = p + r * p_row + common,
-                   .a_row = p_row,
-                   .a_k = 1,
-                   .b = values + common * value_row,
-                   .b_panel = 16,
-                   .b_row = value_row,
-                   .c = o + r * o_row,
-                   .c_row = o_row,
-                   .m = 1,
-                   .n = n,
-                   .k = visible[r] - common,
-                   .accumulate = true});
+      if (seen[r].end > common.end) run(r, 1, {common.end, seen[r].end}, true);
     }
   }
 }
@@ -110,25 +123,30 @@ void run_attention(const AttentionArgs<T>& g) {
   T* block_sum = block_max + kQueryBlock;
   T* wide_keys = block_sum + kQueryBlock;  // of one block, where they are kept in bf16
   T* wide_values = wide_keys + kKeyBlock * width;
-  int64_t visible[kQueryBlock];
+  KeyRange seen[kQueryBlock];
 
   for (int64_t tile = g.begin; tile < g.end; tile += kQueryBlock) {
     const int64_t rows = g.end - tile < kQueryBlock ? g.end - tile : kQueryBlock;
     const T* q = g.q + (tile - g.begin) * g.q_row;
+    // The keys that row r of the tile sees.
     const auto keys_of = [&](int64_t r) {
-      if (!g.causal) return g.keys;
-      const int64_t seen = tile + r + g.shift + 1;
-      return seen < g.keys ? seen : g.keys;
+      const int64_t at = tile + r + g.shift;
+      const int64_t end = at + g.after < g.keys ? at + g.after + 1 : g.keys;
+      return KeyRange{at > g.before ? at - g.before : 0, end};
     };
-    const int64_t most = keys_of(rows - 1);
-    for (int64_t key = 0; key < most; key += kKeyBlock) {
+    const int64_t most = keys_of(rows - 1).end;
+    for (int64_t key = keys_of(0).begin / kKeyBlock * kKeyBlock; key < most; key += kKeyBlock) {
       const int64_t keys = most - key < kKeyBlock ? most - key : kKeyBlock;
-      // Rows before `skip` see no key of this block.
-      int64_t skip = 0;
-      for (int64_t r = 0; r < rows; ++r) {
-        const int64_t left = keys_of(r) - key;
-        visible[r] = left < 0 ? 0 : (left < keys ? left : keys);
-        if (visible[r] == 0) skip = r + 1;
+      // Rows before `skip` do not see as far as this block, rows from `stop` on begin behind it, and for rows from `fresh`
+      // on it is the first that they see.
+      int64_t skip = 0, stop = rows, fresh = rows;
+      for (int64_t r = rows; r-- > 0;) {
+        const KeyRange range = keys_of(r);
+        seen[r] = {range.begin > key ? range.begin - key : 0,
+                   range.end - key < keys ? range.end - key : keys};
+        if (range.begin >= key) fresh = r;
+        if (range.begin >= key + keys) stop = r;
+        if (range.end <= key && skip == 0) skip = r + 1;
       }
       const bool in_bf16 = g.short_key_panels != nullptr;
       const T* key_panels = in_bf16 ? wide_keys : g.key_panels + key * d;
@@ -146,40 +164,42 @@ void run_attention(const AttentionArgs<T>& g) {
                    .b_row = 16,
                    .c = scores + skip * kKeyBlock,
                    .c_row = kKeyBlock,
-                   .m = rows - skip,
+                   .m = stop - skip,
                    .n = keys,
                    .k = d});
-      for (int64_t r = skip; r < rows; ++r) {
+      for (int64_t r = skip; r < stop; ++r) {
         T* s = scores + r * kKeyBlock;
+        const int64_t first_lane = seen[r].begin / 16 * 16;
         const V scale = V::set(g.scale);
         const V lowest = V::set(-__builtin_huge_val());
         V top = lowest;
-        for (int64_t j = 0; j < visible[r]; j += 16) {
-          const V x = select(first_lanes<T>(visible[r] - j), V::load(s + j) * scale, lowest);
+        for (int64_t j = first_lane; j < seen[r].end; j += 16) {
+          const V x = only_within<T>(seen[r], j, V::load(s + j) * scale, lowest);
           top = max(x, top);
           x.store(s + j);
         }
         const T m = max_lanes(top);
         const V shift = V::set(finite_shift(m));
         V sum = V::zero();
-        for (int64_t j = 0; j < visible[r]; j += 16) {
-          const V x = select(first_lanes<T>(visible[r] - j), vexp(V::load(s + j) - shift), V::zero());
+        for (int64_t j = first_lane; j < seen[r].end; j += 16) {
+          const V x = only_within<T>(seen[r], j, vexp(V::load(s + j) - shift), V::zero());
           sum = sum + x;
           x.store(s + j);
         }
         block_max[r] = m;
         block_sum[r] = sum_lanes(sum);
       }
-      const bool first_block = key == 0;
-      T* out = first_block ? o : block_o;
-      weigh_values<T>(scores + skip * kKeyBlock, kKeyBlock, values, g.value_row, rows - skip, visible + skip,
-                      d, out + skip * width, width);
-      for (int64_t r = skip; r < rows; ++r) {
-        if (first_block) {
-          maxima[r] = block_max[r];
-          sums[r] = block_sum[r];
-          continue;
-        }
+      const auto weigh = [&](int64_t first, int64_t end, T* out) {
+        weigh_values<T>(scores + first * kKeyBlock, kKeyBlock, values, g.value_row, end - first, seen + first,
+                        d, out + first * width, width);
+      };
+      weigh(skip, fresh, block_o);
+      weigh(fresh, stop, o);
+      for (int64_t r = fresh; r < stop; ++r) {
+        maxima[r] = block_max[r];
+        sums[r] = block_sum[r];
+      }
+      for (int64_t r = skip; r < fresh; ++r) {
         const T m = maxima[r] > block_max[r] ? maxima[r] : block_max[r];
         const V a = V::set(lane_exp<T>(maxima[r] - finite_shift(m)));
         const V b = V::set(lane_exp<T>(block_max[r] - finite_shift(m)));
@@ -263,12 +283,11 @@ void run_attention_grad(const AttentionGradArgs<T>& g) {
     // over ascending queries; a later head of the group continues dk and dv.
     for (int64_t key = 0; key < g.rows; key += kKeyBlock) {
       const int64_t block = g.rows - key < kKeyBlock ? g.rows - key : kKeyBlock;
-      const int64_t first_tile = g.causal ? key / kQueryBlock * kQueryBlock : 0;
-      for (int64_t tile = first_tile; tile < g.rows; tile += kQueryBlock) {
+      const int64_t first_tile = key > g.after ? (key - g.after) / kQueryBlock * kQueryBlock : 0;
+      const int64_t last_row = g.rows - key - block > g.before ? key + block + g.before : g.rows;
+      for (int64_t tile = first_tile; tile < last_row; tile += kQueryBlock) {
         const int64_t rows = g.rows - tile < kQueryBlock ? g.rows - tile : kQueryBlock;
-        const int64_t reach = g.causal ? tile + rows - key : block;
-        const int64_t n = reach < block ? reach : block;
-        if (n <= 0) continue;
+        const int64_t n = tile + rows - key + g.after < block ? tile + rows - key + g.after : block;
         run_gemm<T>({.a = queries + tile * width,
                      .a_row = width,
                      .a_k = 1,
@@ -293,15 +312,15 @@ void run_attention_grad(const AttentionGradArgs<T>& g) {
                      .k = d});
         const V scale = V::set(g.scale);
         for (int64_t r = 0; r < rows; ++r) {
-          const int64_t seen = g.causal ? tile + r + 1 - key : n;
+          const int64_t at = tile + r - key;
+          const KeyRange seen = {at - g.before, at + 1 + g.after};
           const V lse = V::set(g.lse[(tile + r) * g.lse_row + h]);
           const V dot = V::set(dots[tile + r]);
           for (int64_t j = 0; j < n; j += 16) {
-            const Mask16<T> mask = first_lanes<T>(seen - j);
             T* pj = p + r * kKeyBlock + j;
             T* dpj = dp + r * kKeyBlock + j;
-            const V x = select(mask, vexp(V::load(pj) * scale - lse), V::zero());
-            const V dx = select(mask, x * (V::load(dpj) - dot) * scale, V::zero());
+            const V x = only_within<T>(seen, j, vexp(V::load(pj) * scale - lse), V::zero());
+            const V dx = only_within<T>(seen, j, x * (V::load(dpj) - dot) * scale, V::zero());
             x.store(pj);
             dx.store(dpj);
           }
@@ -351,7 +370,7 @@ void run_attention_grad(const AttentionGradArgs<T>& g) {
                      .m = rows,
                      .n = d,
                      .k = n,
-                     .accumulate = key > 0});
+                     .accumulate = key > (tile > g.before ? tile - g.before : 0)});
       }
     }
   }

@@ -283,8 +283,8 @@ struct NormWeightGradArgs {
 
 // ---- attention ----
 
-/// Rotates the pairs (i, i + D/2) of each head of each row by the angle of row positions[r] of table (…, D);
-/// sign +1 forward, -1 for the gradient.
+/// Rotates the pairs (i, i + R/2), i < R/2, of each head of each row by the angles of row positions[r] of table (…, R), and
+/// copies the channels behind the first R; sign +1 forward, -1 for the gradient.
 template <class T>
 struct RotaryArgs {
   const T* x;
@@ -293,7 +293,7 @@ struct RotaryArgs {
   int64_t y_row;
   const int32_t* positions;
   const T* table;
-  int64_t rows, heads, head_width;
+  int64_t rows, heads, head_width, rotated;  // rotated: R
   T sign;
 };
 
@@ -314,8 +314,8 @@ struct AttentionArgs {
   T* lse = nullptr;  // stride lse_row; may be null
   int64_t lse_row = 0;
   int64_t begin, end, keys, head_width;
-  int64_t shift = 0;  // causal: query row i sees keys 0 … i + shift
-  bool causal;
+  int64_t before, after;  // query row i sees the keys i + shift - before … i + shift + after
+  int64_t shift = 0;
   T scale;
   T* scratch;  // attention_scratch(head_width) elements
   // bf16 keys and values in the layouts above, instead of key_panels and values; may be null. f32 only.
@@ -349,7 +349,7 @@ struct AttentionGradArgs {
   T* dv;
   int64_t dv_row;
   int64_t rows, group, head_width;  // group: query heads of this key/value head, next to each other
-  bool causal;
+  int64_t before, after;            // row i sees the keys i - before … i + after
   T scale;
   T* scratch;  // attention_grad_scratch(rows, head_width) elements
 };

@@ -69,6 +69,13 @@ void check_sequences(const char* op, const Ragged& sequences, const Tensor& q) {
   }
 }
 
+void check_visibility(const char* op, const Visibility& visibility) {
+  const auto fits = [](int64_t rows) { return rows >= 0 && rows <= Visibility::kAll; };
+  check(fits(visibility.before) && fits(visibility.after), op,
+        ": a row must see at least itself; the rows before and after it that it sees are ", visibility.before,
+        " and ", visibility.after);
+}
+
 struct Tile {
   int64_t sequence;
   int64_t row;  // its first, counted in the sequence
@@ -87,10 +94,11 @@ std::vector<Tile> query_tiles(const std::vector<int64_t>& offsets) {
 }  // namespace
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged& sequences, int64_t heads,
-                 int64_t kv_heads, bool causal, double scale) {
+                 int64_t kv_heads, const Visibility& visibility, double scale) {
   const Sizes size = check_heads("attention", q, k, v, heads, kv_heads, scale);
   const std::vector<int64_t>& offsets = sequences.offsets;
   check_sequences("attention", sequences, q);
+  check_visibility("attention", visibility);
   const int64_t batch = sequences.count();
   const int64_t d = size.width;
   const int64_t width = round_up(d);
@@ -159,7 +167,8 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
                        .end = std::min(row + kernels::kQueryBlock, rows),
                        .keys = rows,
                        .head_width = d,
-                       .causal = causal,
+                       .before = visibility.before,
+                       .after = visibility.after,
                        .scale = static_cast<T>(size.scale),
                        .scratch = room.data()});
     });
@@ -169,7 +178,7 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
   return record("attention", y, {q, k, v},
                 [saved_q = Saved("attention", queries), saved_k = Saved("attention", keys),
                  saved_v = Saved("attention", values), saved_y = Saved("attention", y),
-                 saved_lse = Saved("attention", lse), offsets, size, batch, d, causal](Backward& g) {
+                 saved_lse = Saved("attention", lse), offsets, size, batch, d, visibility](Backward& g) {
                   const int64_t group = size.heads / size.kv_heads;
                   Tensor dq = Tensor::empty(saved_q.get().shape(), g.dy().dtype());
                   Tensor dk = Tensor::empty(saved_k.get().shape(), g.dy().dtype());
@@ -202,7 +211,8 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
                                                               .rows = 0,
                                                               .group = group,
                                                               .head_width = d,
-                                                              .causal = causal,
+                                                              .before = visibility.before,
+                                                              .after = visibility.after,
                                                               .scale = static_cast<T>(size.scale),
                                                               .scratch = nullptr};
                     const auto run = kernels::table<T>().attention_grad;
@@ -306,11 +316,15 @@ void append_rows(const Tensor& k, const Tensor& v, const std::vector<int64_t>& o
 
 Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged& sequences,
                         std::span<KeyValueCache* const> caches, int64_t heads, int64_t kv_heads,
-                        double scale) {
+                        const Visibility& visibility, double scale) {
   const Sizes size = check_heads("attention_cached", q, k, v, heads, kv_heads, scale);
   const std::vector<int64_t>& offsets = sequences.offsets;
   check(q.dtype() == DType::f32, "attention_cached: tensors must be f32; q is ", dtype_name(q.dtype()));
   check_sequences("attention_cached", sequences, q);
+  check_visibility("attention_cached", visibility);
+  check(visibility.after == 0,
+        "attention_cached: a row must not see those after it, which are yet to come; it sees ",
+        visibility.after, " of them");
   check_caches(caches, offsets, size);
   const bool narrow = !caches.empty() && caches[0]->keys.dtype() == DType::bf16;
   const int64_t d = size.width;
@@ -357,7 +371,8 @@ Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, const
     args.keys = cache.rows;
     args.head_width = d;
     args.shift = cache.rows - rows;
-    args.causal = true;
+    args.before = visibility.before;
+    args.after = 0;
     args.scale = static_cast<float>(size.scale);
     args.scratch = room.data();
     table.attention(args);

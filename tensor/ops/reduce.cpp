@@ -230,7 +230,11 @@ Tensor root_of(const Tensor& x, const Tensor& sums, const Shape& shape) {
 
 }  // namespace
 
-Tensor variance(const Tensor& x) { return variance(reshape(x, {-1}), 0); }
+Tensor variance(const Tensor& x) {
+  check(x.numel() > 1, "variance: the tensor must have at least 2 elements; shape ", x.shape(),
+        "; there is no spread of one");
+  return variance(reshape(x, {-1}), 0);
+}
 
 Tensor variance(const Tensor& x, int axis, int64_t correction, bool keep_axis) {
   const int at = x.shape().normalize_axis(axis, "variance");

@@ -185,6 +185,7 @@ Tensor slice(const Tensor& x, int axis, int64_t begin, int64_t end) {
 Tensor select(const Tensor& x, int axis, int64_t index) {
   const int at = x.shape().normalize_axis(axis, "select");
   const int64_t size = x.shape()[at];
+  check(size > 0, "select: the axis must have elements; axis ", at, " of shape ", x.shape());
   check(index >= -size && index < size, "select: the index must be in [", -size, ", ", size - 1, "]; it is ",
         index, ", axis ", at, " of shape ", x.shape(), "; the last one is -1");
   const auto part = [at, place = index < 0 ? index + size : index](const Tensor& from) {
@@ -225,6 +226,8 @@ Tensor concat(std::span<const Tensor> parts, int axis) {
 
 Tensor stack(std::span<const Tensor> parts, int axis) {
   check(!parts.empty(), "stack: at least one part is needed; none was given; give the tensors to join");
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    check(parts[i].defined(), "stack: all parts must be tensors; part ", i, " is an empty handle");
   const Shape& first = parts.front().shape();
   check(axis >= -first.rank() - 1 && axis <= first.rank(), "stack: axis must be in [", -first.rank() - 1,
         ", ", first.rank(), "]; axis ", axis, " of parts of shape ", first, "; it counts the new axis too");

@@ -71,14 +71,30 @@ TEST_CASE("a key of config.json that may change the model is refused") {
   refused(
       "llama", "sliding_window", 64,
       "config.json: $.sliding_window: every key must be known, for it may change what the model computes");
-  refused("llama", "rope_scaling", Json::object().set("type", "linear"), "$.rope_scaling: must be null");
-  refused("llama", "rope_parameters", Json::object().set("rope_type", "yarn"),
-          "$.rope_parameters.rope_type: must be default; it is 'yarn'");
+  refused("llama", "rope_scaling", Json::object().set("type", "dynamic"),
+          "$.rope_scaling: rotary positions must be default, linear, llama3 or yarn; they are 'dynamic'");
+  refused("llama", "rope_scaling", Json::object().set("type", "linear"),
+          "$.rope_scaling: must have the key \"factor\"");
+  refused("llama", "rope_scaling", Json::object().set("type", "linear").set("factor", 0.0),
+          "factor must be positive");
+  refused("llama", "rope_scaling", Json::object().set("type", "linear").set("factor", 2).set("beta_fast", 3),
+          "$.rope_scaling.beta_fast: every key must be known");
+  refused("llama", "rope_scaling", Json::object().set("type", "linear").set("rope_type", "yarn"),
+          "$.rope_scaling.type: must equal rope_type");
+  refused("llama", "rope_parameters", Json::object().set("rope_theta", 500.0),
+          "$.rope_parameters: rope_theta must equal rope_theta, 10000; it is 500");
+  refused("llama", "partial_rotary_factor", 0.5, "$.partial_rotary_factor: must be 1; it is 0.5");
+  refused("llama", "num_key_value_heads", 0, "$.num_key_value_heads: must be at least 1; it is 0");
   refused("llama", "hidden_act", "gelu_new", "$.hidden_act: must be silu");
-  refused("llama", "head_dim", 5, "$.head_dim: must be 6; it is 5");
-  refused("gpt", "model_type", "bert", "$.model_type: must be gpt2 or llama; it is 'bert'");
+  refused("llama", "head_dim", 5, "rotary positions need an even head width; it is 5");
+  refused("gpt", "model_type", "t5", "; it is 't5'; models of this type are not supported");
+  refused("gpt", "is_decoder", true, "$.is_decoder: must be false");
+  refused("gemma3", "attn_logit_softcapping", 30.0, "$.attn_logit_softcapping: must be null");
+  refused("bert", "position_embedding_type", "relative_key", "$.position_embedding_type: must be absolute");
+  refused("modernbert", "layer_types", Json::array({"full_attention"}),
+          "$.layer_types: must name the kind of each of 2 layers; it names 1");
   refused("gpt", "scale_attn_by_inverse_layer_idx", true, "must be false; it is not");
-  refused("gpt", "activation_function", "gelu_fast", "must be one of gelu_new");
+  refused("gpt", "activation_function", "quick_gelu", "must be one of gelu_new");
   refused("gpt", "embd_pdrop", 0.5, "$.embd_pdrop: must equal resid_pdrop, 0, as there is one dropout here");
   refused("gpt", "n_head", 5, "n_embd must be a multiple of n_head");
   refused("gpt", "n_ctx", 31, "$.n_ctx: must be 32; it is 31");
@@ -133,7 +149,7 @@ TEST_CASE("a configuration that no model can have is an error that says why") {
       "n_layer");
   CHECK_THROWS_WITH(find_preset("tiny"),
                     "config: preset must be one of nano, micro, small, gpt2; it is 'tiny'");
-  CHECK_THROWS_WITH(default_config("bert"), "config: arch must be one of gpt, llama; it is 'bert'");
+  CHECK_THROWS_WITH(default_config("t5"), ContainsSubstring("config: arch must be one of gpt, llama, "));
   CHECK_THROWS_WITH(parse_activation("swish"),
                     ContainsSubstring("activation must be one of gelu, gelu_tanh"));
 }

@@ -27,6 +27,9 @@ std::vector<std::string> names_of(M& module) {
 }
 
 double gelu_of(double x) { return x * 0.5 * (1 + std::erf(x / std::sqrt(2.0))); }
+double gelu_tanh_of(double x) {
+  return x * 0.5 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+}
 
 static_assert(Module<Linear> && Module<Embedding> && Module<Position> && Module<Norm> && Module<Mlp> &&
               Module<Attention> && Module<Block>);
@@ -45,13 +48,13 @@ TEST_CASE("a linear layer keeps its outputs first and adds its bias") {
 TEST_CASE("an error of a layer begins with the layer's path") {
   const Linear layer("blocks.3.mlp.up", 8, 16, true);
   CHECK_THROWS_WITH(layer(Tensor::zeros({2, 7})), ContainsSubstring("blocks.3.mlp.up: "));
-  const Attention attention("blocks.1.attention", 8, 2, 1, false);
+  const Attention attention("blocks.1.attention", {.width = 8, .heads = 2, .kv_heads = 1});
   Position none;
   CHECK_THROWS_WITH(attention(Tensor::zeros({2, 8}), none, Context::of_batch(1, 3)),
                     ContainsSubstring("blocks.1.attention: "));
-  CHECK_THROWS_WITH(Attention("a", 9, 2, 1, false),
+  CHECK_THROWS_WITH(Attention("a", {.width = 9, .heads = 2, .kv_heads = 1}),
                     "a: the width must be a multiple of the heads; width 9, heads 2");
-  CHECK_THROWS_WITH(Attention("a", 8, 4, 3, false),
+  CHECK_THROWS_WITH(Attention("a", {.width = 8, .heads = 4, .kv_heads = 3}),
                     "a: the heads must be a multiple of the key/value heads; heads 4, key/value heads 3");
 }
 
@@ -67,16 +70,22 @@ TEST_CASE("an embedding looks rows up and scores rows with the same table") {
 TEST_CASE("positions are added where learned or sinusoidal, and change nothing where there are none") {
   const Tensor x = random_tensor({3, 6}, draw_seed("x"));
   const Tensor at = ids_tensor({4, 0, 2});
-  CHECK(Position("p", PositionKind::none, 5, 6, 2, 1e4).add_to(x, at).same(x));
-  CHECK(Position("p", PositionKind::rotary, 5, 6, 2, 1e4).add_to(x, at).same(x));
+  CHECK(Position("p", {}).add_to(x, at).same(x));
+  CHECK(Position("p", {.kind = PositionKind::rotary, .positions = 5, .rotated = 2}).add_to(x, at).same(x));
 
-  Position learned("p", PositionKind::learned, 5, 6, 2, 1e4);
+  Position learned("p", {.kind = PositionKind::learned, .positions = 5, .width = 6});
   randomise(learned);
   CHECK(names_of(learned) == std::vector<std::string>{"weight"});
   CHECK(same_bits(learned.add_to(x, at), x + embedding(learned.weight, at)) == "");
   CHECK_THROWS_WITH(learned.add_to(x, ids_tensor({0, 1, 5})), ContainsSubstring("p: "));
 
-  Position sinusoidal("p", PositionKind::sinusoidal, 5, 6, 2, 100.0);
+  Position shifted("p", {.kind = PositionKind::learned, .positions = 5, .width = 6, .first_row = 2});
+  randomise(shifted);
+  CHECK(shifted.weight.shape() == Shape{7, 6});
+  CHECK(same_bits(shifted.add_to(x, at), x + embedding(shifted.weight, ids_tensor({6, 2, 4}))) == "");
+  CHECK_THROWS_WITH(shifted.add_to(x, ids_tensor({0, 1, 5})), ContainsSubstring("p: "));
+
+  Position sinusoidal("p", {.kind = PositionKind::sinusoidal, .positions = 5, .width = 6, .base = 100.0});
   CHECK(names_of(sinusoidal).empty());
   const std::vector<float> y = sinusoidal.add_to(Tensor::zeros({3, 6}), at).to_vector<float>();
   for (size_t c = 0; c < 6; ++c) {
@@ -86,7 +95,7 @@ TEST_CASE("positions are added where learned or sinusoidal, and change nothing w
 }
 
 TEST_CASE("rotary positions make products of queries and keys depend on their distance alone") {
-  const Position position("p", PositionKind::rotary, 64, 8, 8, 1e4, DType::f64);
+  const Position position("p", {.kind = PositionKind::rotary, .positions = 64, .rotated = 8}, DType::f64);
   const Tensor q = random_tensor({1, 8}, draw_seed("q"), 1, DType::f64);
   const Tensor k = random_tensor({1, 8}, draw_seed("k"), 1, DType::f64);
   const auto product = [&](int32_t tq, int32_t tk) {
@@ -101,8 +110,8 @@ TEST_CASE("rotary positions make products of queries and keys depend on their di
 
 TEST_CASE("norms of both kinds do what their formulas say") {
   const Tensor x = random_tensor({2, 5}, draw_seed("x"), 1, DType::f64);
-  Norm layer("n", NormKind::layer, 5, 1e-3, DType::f64);
-  Norm rms("n", NormKind::rms, 5, 1e-3, DType::f64);
+  Norm layer("n", 5, {.epsilon = 1e-3}, DType::f64);
+  Norm rms("n", 5, {.kind = NormKind::rms, .epsilon = 1e-3}, DType::f64);
   CHECK(names_of(layer) == std::vector<std::string>{"weight", "bias"});
   CHECK(names_of(rms) == std::vector<std::string>{"weight"});
   randomise(layer);
@@ -127,21 +136,85 @@ TEST_CASE("norms of both kinds do what their formulas say") {
   }
 }
 
+TEST_CASE("a norm can do without its bias, and multiply by 1 + weight") {
+  const Tensor x = random_tensor({3, 5}, draw_seed("x"));
+  Norm plain("n", 5, {.bias = false});
+  CHECK(names_of(plain) == std::vector<std::string>{"weight"});
+  randomise(plain);
+  CHECK(same_bits(plain(x), layer_norm(x, plain.weight, Tensor::zeros({5}))) == "");
+  Norm offset("n", 5, {.kind = NormKind::rms, .offset = true});
+  CHECK(same_bits(offset(x), rms_norm(x, Tensor::full({5}, 1.0))) == "");
+  randomise(offset);
+  CHECK(same_bits(offset(x), rms_norm(x, offset.weight + 1.0)) == "");
+}
+
+TEST_CASE("layers with a window may turn their heads by angles of their own") {
+  const Position position("p", {.kind = PositionKind::rotary,
+                                .positions = 9,
+                                .base = 100.0,
+                                .rotated = 4,
+                                .scaling = {.kind = RopeScalingKind::linear, .factor = 2},
+                                .local_base = 10.0});
+  const Tensor x = random_tensor({2, 12}, draw_seed("x"));
+  const Tensor at = ids_tensor({8, 3});
+  CHECK(same_bits(position.rotate(x, at, 2, true), rotary(x, at, rotary_table(9, 4, 10.0), 2)) == "");
+  const double slowed[] = {0.5, 0.05};
+  CHECK(same_bits(position.rotate(x, at, 2), rotary(x, at, rotary_table(9, slowed), 2)) == "");
+}
+
+TEST_CASE("scalings of rotary positions give the frequencies of their formulas") {
+  const auto frequencies = [](const RopeScaling& scaling) { return rotary_frequencies(8, 10000.0, scaling); };
+  // 1, 0.1, 0.01, 0.001: waves of 6.3, 63, 628 and 6283 positions.
+  const auto check_all = [&](const RopeScaling& scaling, const std::vector<double>& expected) {
+    const std::vector<double> found = frequencies(scaling);
+    REQUIRE(found.size() == 4);
+    for (size_t i = 0; i < 4; ++i) CHECK(found[i] == Approx(expected[i]).epsilon(1e-12));
+  };
+  check_all({}, {1, 0.1, 0.01, 0.001});
+  check_all({.kind = RopeScalingKind::linear, .factor = 4}, {0.25, 0.025, 0.0025, 0.00025});
+  // 1000 positions: waves shorter than 250 stay, longer than 1000 are slowed, 628 lies between.
+  const double turns = 1000 * 0.01 / (2 * M_PI), between = (turns - 1) / 3;
+  check_all({.kind = RopeScalingKind::llama3, .factor = 8, .original_positions = 1000},
+            {1, 0.1, (1 - between) * 0.01 / 8 + between * 0.01, 0.001 / 8});
+  // Channels that turn 32 times and once in 1000 positions: 8 ln(1000 / (2π n)) / (2 ln 10000) = 0.70 and 2.20, so 0 and 3.
+  check_all({.kind = RopeScalingKind::yarn, .factor = 8, .original_positions = 1000},
+            {1, 0.1 / 8 / 3 + 0.1 * 2 / 3, 0.01 / 8 * 2 / 3 + 0.01 / 3, 0.001 / 8});
+  const double low = 8 * std::log(1000 / (2 * M_PI * 32)) / (2 * std::log(1e4)),
+               high = 8 * std::log(1000 / (2 * M_PI)) / (2 * std::log(1e4));
+  const auto mixed = [&](double i, double f) {
+    const double slowed = std::clamp((i - low) / (high - low), 0.0, 1.0);
+    return slowed * f / 8 + (1 - slowed) * f;
+  };
+  check_all({.kind = RopeScalingKind::yarn, .factor = 8, .original_positions = 1000, .truncate = false},
+            {mixed(0, 1), mixed(1, 0.1), mixed(2, 0.01), mixed(3, 0.001)});
+
+  CHECK(rotary_amplitude({.kind = RopeScalingKind::linear, .factor = 8}) == 1);
+  CHECK(rotary_amplitude({.kind = RopeScalingKind::yarn, .factor = 8}) == Approx(0.1 * std::log(8) + 1));
+  CHECK(rotary_amplitude({.kind = RopeScalingKind::yarn, .factor = 8, .attention_factor = 1.5}) == 1.5);
+  CHECK(rotary_amplitude({.kind = RopeScalingKind::yarn, .factor = 8, .mscale = 2, .mscale_all_dim = 0.5}) ==
+        Approx((0.2 * std::log(8) + 1) / (0.05 * std::log(8) + 1)));
+  CHECK_THROWS_WITH(frequencies({.kind = RopeScalingKind::linear, .factor = 0}),
+                    ContainsSubstring("factor must be positive"));
+  CHECK_THROWS_WITH(frequencies({.kind = RopeScalingKind::llama3, .factor = 2}),
+                    ContainsSubstring("original_positions must be positive"));
+}
+
 TEST_CASE("a feed-forward layer bends each channel as its kind says") {
   const std::vector<std::pair<MlpKind, double (*)(double)>> kinds = {
       {MlpKind::gelu, gelu_of},
-      {MlpKind::gelu_tanh,
-       [](double x) { return x * 0.5 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }},
+      {MlpKind::gelu_tanh, gelu_tanh_of},
       {MlpKind::relu, [](double x) { return x > 0 ? x : 0; }},
       {MlpKind::relu_squared, [](double x) { return x > 0 ? x * x : 0; }},
       {MlpKind::silu, [](double x) { return x / (1 + std::exp(-x)); }},
       {MlpKind::swiglu, [](double x) { return x / (1 + std::exp(-x)); }},
+      {MlpKind::geglu, gelu_of},
+      {MlpKind::geglu_tanh, gelu_tanh_of},
   };
   const Tensor x = random_tensor({3, 4}, draw_seed("x"), 1, DType::f64);
   for (const auto& [kind, act] : kinds) {
     Mlp mlp("mlp", kind, 4, 7, true, DType::f64);
     randomise(mlp);
-    const bool gated = kind == MlpKind::swiglu;
+    const bool gated = kind.gate;
     CHECK(names_of(mlp).size() == (gated ? 6u : 4u));
     const auto up = mlp.up(x).to_vector<double>();
     auto bent = (gated ? mlp.gate(x) : mlp.up(x)).to_vector<double>();
@@ -152,9 +225,22 @@ TEST_CASE("a feed-forward layer bends each channel as its kind says") {
   }
 }
 
-TEST_CASE("attention equals its formula in small ops, with grouped heads") {
-  constexpr int64_t kTime = 6, kHeads = 4, kGroups = 2, kWidth = 12, kHead = 3;
-  Attention layer("a", kWidth, kHeads, kGroups, true, DType::f64);
+TEST_CASE(
+    "attention equals its formula in small ops, with grouped heads of a width of their own, normalised") {
+  constexpr int64_t kTime = 6, kHeads = 4, kGroups = 2, kWidth = 10, kHead = 3;
+  Attention layer("a",
+                  {.width = kWidth,
+                   .heads = kHeads,
+                   .kv_heads = kGroups,
+                   .head_width = kHead,
+                   .output_bias = false,
+                   .query_key_norm = true,
+                   .norm = {.kind = NormKind::rms, .epsilon = 1e-3},
+                   .visibility = Visibility::causal(3),
+                   .scale = 0.7},
+                  DType::f64);
+  CHECK(names_of(layer) == std::vector<std::string>{"qkv.weight", "qkv.bias", "query_norm.weight",
+                                                    "key_norm.weight", "output.weight"});
   randomise(layer);
   const Tensor x = random_tensor({kTime, kWidth}, draw_seed("x"), 1, DType::f64);
   const Position none;
@@ -164,13 +250,15 @@ TEST_CASE("attention equals its formula in small ops, with grouped heads") {
   std::vector<Tensor> heads;
   for (int64_t h = 0; h < kHeads; ++h) {
     const int64_t g = h / (kHeads / kGroups);
-    const Tensor q = slice(rows, 1, h * kHead, (h + 1) * kHead);
-    const Tensor k = slice(rows, 1, (kHeads + g) * kHead, (kHeads + g + 1) * kHead);
+    const Tensor q = rms_norm(slice(rows, 1, h * kHead, (h + 1) * kHead), layer.query_norm.weight, 1e-3);
+    const Tensor k =
+        rms_norm(slice(rows, 1, (kHeads + g) * kHead, (kHeads + g + 1) * kHead), layer.key_norm.weight, 1e-3);
     const Tensor v = slice(rows, 1, (kHeads + kGroups + g) * kHead, (kHeads + kGroups + g + 1) * kHead);
-    auto scores =
-        mul(matmul(q, k, false, true), 1 / std::sqrt(static_cast<double>(kHead))).to_vector<double>();
+    auto scores = mul(matmul(q, k, false, true), 0.7).to_vector<double>();
     for (int64_t t = 0; t < kTime; ++t) {
-      for (int64_t j = t + 1; j < kTime; ++j) scores[static_cast<size_t>(t * kTime + j)] = -INFINITY;
+      for (int64_t j = 0; j < kTime; ++j) {
+        if (j > t || j <= t - 3) scores[static_cast<size_t>(t * kTime + j)] = -INFINITY;
+      }
     }
     heads.push_back(matmul(softmax(Tensor::from(scores, {kTime, kTime})), v));
   }
@@ -179,8 +267,8 @@ TEST_CASE("attention equals its formula in small ops, with grouped heads") {
 }
 
 TEST_CASE("a sequence's rows are the same bits alone, among others, and token by token with a cache") {
-  const Position position("p", PositionKind::rotary, 512, 32, 8, 1e4);
-  Attention layer("a", 32, 4, 2, true);
+  const Position position("p", {.kind = PositionKind::rotary, .positions = 512, .rotated = 8});
+  Attention layer("a", {.width = 32, .heads = 4, .kv_heads = 2});
   randomise(layer);
   // Several key blocks, and sequences that begin anywhere in a tile.
   const int64_t lengths[] = {3, 300, 1, 130};
@@ -208,7 +296,7 @@ TEST_CASE("a sequence's rows are the same bits alone, among others, and token by
 }
 
 TEST_CASE("a token sees nothing of those after it") {
-  Block block("b", {.width = 16, .heads = 2, .kv_heads = 2, .inner = 24});
+  Block block("b", {.attention = {.width = 16, .heads = 2, .kv_heads = 2}, .inner = 24});
   randomise(block);
   const Position none;
   const Tensor x = random_tensor({9, 16}, draw_seed("x"));
@@ -242,9 +330,9 @@ TEST_CASE("a dropout mask follows a row's global number and the layer's path, no
 }
 
 TEST_CASE("a block adds what attention and the feed-forward layer find, each with a dropout of its own") {
-  Block block("b", {.width = 16, .heads = 2, .kv_heads = 1, .inner = 24, .dropout = 0.3});
+  Block block("b", {.attention = {.width = 16, .heads = 2, .kv_heads = 1}, .inner = 24, .dropout = 0.3});
   randomise(block);
-  const Position position("p", PositionKind::rotary, 8, 16, 8, 1e4);
+  const Position position("p", {.kind = PositionKind::rotary, .positions = 8, .rotated = 8});
   const Tensor x = random_tensor({12, 16}, draw_seed("x"));
   const Context context = Context::for_training(2, 6, 1, 2, 2, 0);
   const Tensor found = block.attention(block.attention_norm(x), position, context);

@@ -17,34 +17,38 @@ namespace {
 
 /// attention_cached for a single sequence.
 Tensor cached_alone(const Tensor& q, const Tensor& k, const Tensor& v, KeyValueCache& cache, int64_t heads,
-                    int64_t kv_heads, double scale = 0) {
+                    int64_t kv_heads, const Visibility& visibility = Visibility::causal(), double scale = 0) {
   KeyValueCache* const caches[] = {&cache};
-  return attention_cached(q, k, v, uniform_sequences(1, q.size(0)), caches, heads, kv_heads, scale);
+  return attention_cached(q, k, v, uniform_sequences(1, q.size(0)), caches, heads, kv_heads, visibility,
+                          scale);
 }
 
 TEST_CASE("attention_cached gives the bits of attention, for a prompt and then token by token") {
   struct Setting {
-    int64_t heads, kv_heads, width, prompt, time;
+    int64_t heads, kv_heads, width, prompt, time, window = 0;
   };
-  const Setting settings[] = {{4, 2, 32, 1, 400},   {2, 1, 8, 5, 400},    {3, 1, 24, 128, 400},
-                              {2, 2, 64, 129, 400}, {4, 1, 80, 300, 400}, {1, 1, 32, 300, 300},
-                              {6, 3, 8, 1, 140},    {2, 2, 24, 5, 140}};
+  const Setting settings[] = {{4, 2, 32, 1, 400},       {2, 1, 8, 5, 400},      {3, 1, 24, 128, 400},
+                              {2, 2, 64, 129, 400},     {4, 1, 80, 300, 400},   {1, 1, 32, 300, 300},
+                              {6, 3, 8, 1, 140},        {2, 2, 24, 5, 140},     {2, 1, 24, 7, 300, 1},
+                              {4, 2, 32, 60, 400, 130}, {1, 1, 8, 290, 300, 20}};
   for (const std::string& isa : available_isas()) {
     const UseIsa use(isa);
     for (const Setting& s : settings) {
       const Tensor q = random_tensor({s.time, s.heads * s.width}, 1),
                    k = random_tensor({s.time, s.kv_heads * s.width}, 2),
                    v = random_tensor({s.time, s.kv_heads * s.width}, 3);
-      const Tensor whole = attention(q, k, v, uniform_sequences(1, s.time), s.heads, s.kv_heads, true);
+      const Visibility visibility = Visibility::causal(s.window);
+      const Tensor whole = attention(q, k, v, uniform_sequences(1, s.time), s.heads, s.kv_heads, visibility);
       KeyValueCache cache(s.time, s.kv_heads, s.width);
       std::vector<Tensor> parts;
       for (int64_t begin = 0; begin < s.time;) {
         const int64_t end = begin == 0 ? s.prompt : begin + 1;
         const auto rows = [&](const Tensor& x) { return slice(x, 0, begin, end); };
-        parts.push_back(cached_alone(rows(q), rows(k), rows(v), cache, s.heads, s.kv_heads));
+        parts.push_back(cached_alone(rows(q), rows(k), rows(v), cache, s.heads, s.kv_heads, visibility));
         begin = end;
       }
-      INFO(isa << ", " << s.heads << "/" << s.kv_heads << " heads of " << s.width << ", prompt " << s.prompt);
+      INFO(isa << ", " << s.heads << "/" << s.kv_heads << " heads of " << s.width << ", prompt " << s.prompt
+               << ", window " << s.window);
       CHECK(cache.rows == s.time);
       CHECK(same_bits(concat(parts, 0), whole) == "");
     }
@@ -116,6 +120,10 @@ TEST_CASE("caches that do not fit the sequences are errors that say which, and s
   KeyValueCache* const one[] = {&a};
   CHECK_THROWS_WITH(attention_cached(x, x, x, uniform_sequences(1, 4), one, 1, 1),
                     ContainsSubstring("attention_cached: the sequences must cover the rows"));
+  CHECK_THROWS_WITH(attention_cached(x, x, x, uniform_sequences(1, 5), one, 1, 1, Visibility::both_ways()),
+                    ContainsSubstring("attention_cached: a row must not see those after it"));
+  CHECK_THROWS_WITH(attention(x, x, x, uniform_sequences(1, 5), 1, 1, {-1, 0}),
+                    ContainsSubstring("attention: a row must see at least itself"));
   CHECK(a.rows == 0);
   CHECK(same_bits(a.keys, KeyValueCache(8, 1, 4).keys) == "");
 }
@@ -123,8 +131,8 @@ TEST_CASE("caches that do not fit the sequences are errors that say which, and s
 TEST_CASE("attention_cached honours a scale of its own") {
   const Tensor q = random_tensor({20, 16}, 1), k = random_tensor({20, 16}, 2), v = random_tensor({20, 16}, 3);
   KeyValueCache cache(20, 2, 8);
-  CHECK(same_bits(cached_alone(q, k, v, cache, 2, 2, 0.3),
-                  attention(q, k, v, uniform_sequences(1, 20), 2, 2, true, 0.3)) == "");
+  CHECK(same_bits(cached_alone(q, k, v, cache, 2, 2, Visibility::causal(), 0.3),
+                  attention(q, k, v, uniform_sequences(1, 20), 2, 2, Visibility::causal(), 0.3)) == "");
 }
 
 }  // namespace

@@ -205,7 +205,8 @@ Attended attend(const std::vector<double>& q, const std::vector<double>& k, cons
     leaves.push_back(tensor(*list, {rows, 2}, dtype));
     leaves.back().set_requires_grad();
   }
-  const Tensor y = attention(leaves[0], leaves[1], leaves[2], uniform_sequences(1, rows), 1, 1, true, 1);
+  const Tensor y =
+      attention(leaves[0], leaves[1], leaves[2], uniform_sequences(1, rows), 1, 1, Visibility::causal(), 1);
   y.backward(random_tensor(y.shape(), 9, 1, dtype));
   return {to_list(y.detach()), to_list(leaves[0].grad()), to_list(leaves[1].grad()),
           to_list(leaves[2].grad())};

@@ -10,6 +10,7 @@
 #include "tensor/storage.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/tensors.hpp"
+#include "tests/support/visibilities.hpp"
 #include "tests/tensor/op_cases.hpp"
 
 /// Each fused op beside its slow definition in small ops.
@@ -419,18 +420,20 @@ TEST_CASE("rotary turns each pair by its position's angle and keeps its length")
 
 /// softmax(scale q kᵀ + mask) v of one sequence, head by head.
 Tensor slow_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t heads, int64_t kv_heads,
-                      bool causal, double scale) {
+                      const Visibility& visibility, double scale) {
   const int64_t time = q.size(0), width = q.size(1) / heads;
   std::vector<Tensor> columns;
   for (int64_t h = 0; h < heads; ++h) {
     const int64_t g = h / (heads / kv_heads);
     const auto head = [&](const Tensor& x, int64_t i) { return slice(x, 1, i * width, (i + 1) * width); };
     Tensor scores = matmul(head(q, h), head(k, g), false, true) * scale;
-    if (causal) {
-      const Tensor rows = reshape(Tensor::arange(time), {time, 1}),
-                   keys = reshape(Tensor::arange(time), {1, time});
-      scores = where(greater(keys, rows), Tensor::full({}, -INFINITY), scores);
-    }
+    const Tensor places = cast(Tensor::arange(time), DType::f32);
+    const Tensor rows = reshape(places, {time, 1}), keys = reshape(places, {1, time});
+    const Tensor hidden = Tensor::full({}, -INFINITY);
+    if (visibility.after < time)
+      scores = where(greater(keys, rows + static_cast<double>(visibility.after)), hidden, scores);
+    if (visibility.before < time)
+      scores = where(greater(rows, keys + static_cast<double>(visibility.before)), hidden, scores);
     columns.push_back(matmul(softmax(scores), head(v, g)));
   }
   return concat(columns, 1);
@@ -453,13 +456,13 @@ TEST_CASE("attention equals softmax(scale q kᵀ + mask) v with grouped heads an
                             random_tensor({n, s.kv_heads * s.width}, 2),
                             random_tensor({n, s.kv_heads * s.width}, 3)};
     const double scale = 1 / std::sqrt(static_cast<double>(s.width));
-    for (const bool causal : {false, true}) {
+    for (const Visibility& visibility : kVisibilities) {
       INFO("longest of " << s.lengths.size() << " sequences, " << s.heads << "/" << s.kv_heads << " heads of "
-                         << s.width << (causal ? ", causal" : ""));
+                         << s.width << ", " << words_of(visibility));
       check_close(both(
                       [&](const Tensors& in) {
                         return attention(in[0], in[1], in[2], ragged_sequences(s.lengths), s.heads,
-                                         s.kv_heads, causal);
+                                         s.kv_heads, visibility);
                       },
                       [&](const Tensors& in) {
                         std::vector<Tensor> parts;
@@ -470,7 +473,7 @@ TEST_CASE("attention equals softmax(scale q kᵀ + mask) v with grouped heads an
                           };
                           if (length > 0) {
                             parts.push_back(slow_attention(rows(in[0]), rows(in[1]), rows(in[2]), s.heads,
-                                                           s.kv_heads, causal, scale));
+                                                           s.kv_heads, visibility, scale));
                           }
                           begin += length;
                         }
@@ -490,43 +493,65 @@ TEST_CASE("a sequence alone gets the same bits from attention as in any batch") 
   const Tensors all = {random_tensor({n, heads * width}, 1), random_tensor({n, kv_heads * width}, 2),
                        random_tensor({n, kv_heads * width}, 3)};
   const Tensor upstream = random_tensor({n, heads * width}, 4);
-  const auto outcome = [&](int64_t begin, int64_t end, const std::vector<int64_t>& of, bool causal) {
+  const auto outcome = [&](int64_t begin, int64_t end, const std::vector<int64_t>& of,
+                           const Visibility& visibility) {
     Tensors leaves;
     for (const Tensor& x : all) {
       leaves.push_back(slice(x, 0, begin, end).clone());
       leaves.back().set_requires_grad();
     }
     Outcome result;
-    result.y = attention(leaves[0], leaves[1], leaves[2], ragged_sequences(of), heads, kv_heads, causal);
+    result.y = attention(leaves[0], leaves[1], leaves[2], ragged_sequences(of), heads, kv_heads, visibility);
     result.y.backward(slice(upstream, 0, begin, end).clone());
     for (const Tensor& leaf : leaves) result.gradients.push_back(leaf.grad());
     return result;
   };
-  for (const bool causal : {true, false}) {
-    const Outcome batch = outcome(0, n, lengths, causal);
+  for (const Visibility& visibility : kVisibilities) {
+    const Outcome batch = outcome(0, n, lengths, visibility);
     int64_t begin = 0;
     for (const int64_t length : lengths) {
       const int64_t end = begin + length;
-      const Outcome alone = outcome(begin, end, {length}, causal);
+      const Outcome alone = outcome(begin, end, {length}, visibility);
       Outcome part;
       part.y = slice(batch.y, 0, begin, end);
       for (const Tensor& gradient : batch.gradients) part.gradients.push_back(slice(gradient, 0, begin, end));
-      INFO("a sequence of " << length << (causal ? ", causal" : ""));
+      INFO("a sequence of " << length << ", " << words_of(visibility));
       CHECK(same_bits(alone, part) == "");
       begin = end;
     }
   }
 }
 
-TEST_CASE("a causal row gets the same bits whatever follows it") {
+TEST_CASE("a causal row gets the same bits whatever follows it, with a window or without") {
   const int64_t heads = 2, width = 32;
   const Tensor q = random_tensor({300, heads * width}, 1), k = random_tensor({300, heads * width}, 2),
                v = random_tensor({300, heads * width}, 3);
-  const Tensor whole = attention(q, k, v, uniform_sequences(1, 300), heads, heads, true);
-  for (const int64_t time : {1, 47, 48, 49, 127, 128, 129, 257, 299}) {
-    const auto head = [&](const Tensor& x) { return slice(x, 0, 0, time); };
-    CHECK(same_bits(attention(head(q), head(k), head(v), uniform_sequences(1, time), heads, heads, true),
-                    head(whole)) == "");
+  for (const int64_t window : {0, 1, 5, 130}) {
+    const auto attend = [&](int64_t time) {
+      const auto head = [&](const Tensor& x) { return slice(x, 0, 0, time); };
+      return attention(head(q), head(k), head(v), uniform_sequences(1, time), heads, heads,
+                       Visibility::causal(window));
+    };
+    const Tensor whole = attend(300);
+    for (const int64_t time : {1, 47, 48, 49, 127, 128, 129, 257, 299}) {
+      INFO("window " << window << ", the first " << time);
+      CHECK(same_bits(attend(time), slice(whole, 0, 0, time)) == "");
+    }
+  }
+}
+
+TEST_CASE("what a window hides does not reach a row, be it NaN") {
+  const int64_t n = 400, d = 16;
+  const Tensor q = random_tensor({n, d}, 1);
+  const auto attend = [&](float hidden, const Visibility& visibility) {
+    Tensor k = random_tensor({n, d}, 2), v = random_tensor({n, d}, 3);
+    for (int64_t i = 0; i < 130 * d; ++i) k.mutable_data<float>()[i] = v.mutable_data<float>()[i] = hidden;
+    return attention(q, k, v, uniform_sequences(1, n), 1, 1, visibility);
+  };
+  for (const Visibility& visibility : {Visibility::causal(50), Visibility::both_ways(98)}) {
+    // Row 179 is the first that sees none of the rows before 130.
+    const auto rows = [&](float hidden) { return slice(attend(hidden, visibility), 0, 179, n); };
+    CHECK(same_bits(rows(NAN), rows(0.5f)) == "");
   }
 }
 

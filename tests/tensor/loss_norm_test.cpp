@@ -204,8 +204,10 @@ TEST_CASE("targets and ids outside their range are named with position, value an
   const Tensor angles = rotary_table(4, 2);
   CHECK_THROWS_WITH(rotary(random_tensor({3, 2}, 1), ids_tensor({0, 4, 1}), angles, 1),
                     ContainsSubstring("positions must be in [0, 3]; element 1 of positions (3) is 4"));
-  CHECK_THROWS_WITH(rotary(random_tensor({3, 6}, 1), ids_tensor({0, 1, 2}), angles, 2),
-                    ContainsSubstring("whole heads of an even width"));
+  CHECK_THROWS_WITH(rotary(random_tensor({3, 6}, 1), ids_tensor({0, 1, 2}), angles, 4),
+                    ContainsSubstring("x must hold whole heads"));
+  CHECK_THROWS_WITH(rotary(random_tensor({3, 6}, 1), ids_tensor({0, 1, 2}), rotary_table(4, 4), 2),
+                    ContainsSubstring("an even number up to 3); it is (4, 4)"));
   CHECK_THROWS_WITH(rotary_table(4, 3), ContainsSubstring("head width must be even"));
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "tensor/ops.hpp"
+#include "tests/support/visibilities.hpp"
 #include "tests/tensor/op_cases.hpp"
 
 namespace gradus::testing {
@@ -143,13 +144,35 @@ std::vector<Row> rotary_rows() {
   table(1100, 64, 500000);
   rows.back().bench({});
 
+  rows.push_back(Row("rotary_frequencies(int64_t, double)", 1));
+  rows.back().no_gradient().of(
+      [](const Tensors&, DType dtype) {
+        return cast(Tensor::from(rotary_frequencies(6, 500.0), {3}), dtype);
+      },
+      [](const Arrays&) {
+        return Array{{3}, {1, std::pow(500.0, -1 / 3.0), std::pow(500.0, -2 / 3.0)}, {}};
+      });
+  rows.back().test({});
+  rows.back().bench({});
+  rows.push_back(Row("rotary_table(int64_t, span<double>, double, DType)", 1));
+  rows.back().no_gradient().of(
+      [](const Tensors&, DType dtype) { return rotary_table(70, rotary_frequencies(10, 300.0), 1.5, dtype); },
+      [](const Arrays&) {
+        Array expected = reference::rotary_table(70, 10, 300.0);
+        for (double& value : expected.values) value *= 1.5;
+        for (double& scale : expected.scale) scale *= 1.5;
+        return expected;
+      });
+  rows.back().test({});
+  rows.back().bench({});
+
   rows.push_back(Row("rotary(Tensor, Tensor, Tensor, int64_t)", 1.5));
-  const auto turned = [&](int64_t n, int64_t heads, int64_t width) {
+  const auto turned = [&](int64_t n, int64_t heads, int64_t width, int64_t rotated = 0) {
     rows.back().of([=](const Tensors& in, DType) { return rotary(in[0], in[1], in[2], heads); },
                    [=](const Arrays& in) { return reference::rotary(in[0], in[1], in[2], heads); },
-                   std::to_string(heads) + " heads");
+                   std::to_string(heads) + " heads" + (rotated > 0 ? ", turned in part" : ""));
     return std::vector<Input>{normal({n, heads * width}), ids({n}, 0, 40),
-                              uniform({40, width}, -1, 1).constant()};
+                              uniform({40, rotated > 0 ? rotated : width}, -1, 1).constant()};
   };
   rows.back().test(turned(5, 1, 2), {0, 1});
   rows.back().test(turned(3, 2, 8), {0, 1});
@@ -157,6 +180,9 @@ std::vector<Row> rotary_rows() {
   rows.back().test(turned(17, 3, 6), {0, 1});
   rows.back().test(turned(300, 5, 24), {0, 1});
   rows.back().test(turned(129, 2, 80), {0, 1});
+  rows.back().test(turned(5, 3, 7, 4), {0, 1});
+  rows.back().test(turned(33, 2, 80, 20), {0, 1});
+  rows.back().test(turned(2, 1, 64, 32), {0, 1});
   rows.back().test(turned(1100, 4, 64), {0, 1});
   rows.back().bench(turned(1024, 12, 64));
   return rows;
@@ -190,10 +216,12 @@ std::vector<Row> attention_rows() {
       });
   rows.back().test({});
 
-  rows.push_back(Row("attention(Tensor, Tensor, Tensor, Ragged, int64_t, int64_t, bool, double)", 2, 128));
-  const auto attended = [&](std::vector<int64_t> lengths, Heads heads, bool causal, double scale = 0) {
+  rows.push_back(
+      Row("attention(Tensor, Tensor, Tensor, Ragged, int64_t, int64_t, Visibility, double)", 2, 128));
+  const auto attended = [&](std::vector<int64_t> lengths, Heads heads, Visibility visibility,
+                            double scale = 0) {
     std::string label = std::to_string(heads.query) + "/" + std::to_string(heads.kv) + " heads of " +
-                        std::to_string(heads.width) + (causal ? ", causal," : ",") + " lengths";
+                        std::to_string(heads.width) + ", " + words_of(visibility) + ", lengths";
     int64_t n = 0;
     for (const int64_t length : lengths) {
       n += length;
@@ -201,38 +229,43 @@ std::vector<Row> attention_rows() {
     }
     rows.back().of(
         [=](const Tensors& in, DType) {
-          return attention(in[0], in[1], in[2], ragged_sequences(lengths), heads.query, heads.kv, causal,
+          return attention(in[0], in[1], in[2], ragged_sequences(lengths), heads.query, heads.kv, visibility,
                            scale);
         },
         [=](const Arrays& in) {
-          return reference::attention(in[0], in[1], in[2], lengths, heads.query, heads.kv, causal, scale);
+          return reference::attention(in[0], in[1], in[2], lengths, heads.query, heads.kv, visibility.before,
+                                      visibility.after, scale);
         },
         label);
     return std::vector<Input>{normal({n, heads.query * heads.width}), normal({n, heads.kv * heads.width}),
                               normal({n, heads.kv * heads.width})};
   };
-  for (const bool causal : {true, false}) {
-    rows.back().test(attended({5}, {2, 1, 8}, causal));
+  for (const Visibility& visible : kVisibilities) {
+    rows.back().test(attended({5}, {2, 1, 8}, visible));
     // One key: q and k have no influence, and their gradients are what rounding leaves of a difference of equals.
-    rows.back().gradient_scale(1).test(attended({1}, {1, 1, 2}, causal)).gradient_scale(0);
-    rows.back().test(attended({3, 0, 1, 7}, {2, 2, 4}, causal, 0.7));
-    rows.back().test(attended({0}, {2, 1, 4}, causal));
-    rows.back().test(attended({17, 48, 49}, {1, 1, 24}, causal));
-    rows.back().test(attended({129, 1, 128, 43}, {6, 2, 24}, causal));
-    rows.back().test(attended({300}, {2, 1, 32}, causal));
-    rows.back().test(attended({260}, {1, 1, 80}, causal));
+    rows.back().gradient_scale(1).test(attended({1}, {1, 1, 2}, visible)).gradient_scale(0);
+    rows.back().test(attended({3, 0, 1, 7}, {2, 2, 4}, visible, 0.7));
+    rows.back().test(attended({0}, {2, 1, 4}, visible));
+    rows.back().test(attended({17, 48, 49}, {1, 1, 24}, visible));
+    rows.back().test(attended({129, 1, 128, 43}, {6, 2, 24}, visible));
+    rows.back().test(attended({300}, {2, 1, 32}, visible));
+    rows.back().test(attended({260}, {1, 1, 80}, visible));
   }
-  rows.back().test(attended({300}, {4, 2, 64}, true));
-  rows.back().test(attended({64, 64, 64}, {3, 3, 33}, true));
-  rows.back().bench(attended({1024}, {12, 12, 64}, true), 2.0 * 1024 * 1024 * 12 * 64);
-  rows.back().bench(attended(std::vector<int64_t>(12, 64), {4, 4, 32}, true), 2.0 * 12 * 64 * 64 * 4 * 32);
+  rows.back().test(attended({300}, {4, 2, 64}, Visibility::causal()));
+  rows.back().test(attended({64, 64, 64}, {3, 3, 33}, Visibility::causal()));
+  rows.back().bench(attended({1024}, {12, 12, 64}, Visibility::causal()), 2.0 * 1024 * 1024 * 12 * 64);
+  rows.back().bench(attended(std::vector<int64_t>(12, 64), {4, 4, 32}, Visibility::causal()),
+                    2.0 * 12 * 64 * 64 * 4 * 32);
 
-  rows.push_back(Row(
-      "attention_cached(Tensor, Tensor, Tensor, Ragged, span<KeyValueCache*>, int64_t, int64_t, double)", 2));
+  rows.push_back(
+      Row("attention_cached(Tensor, Tensor, Tensor, Ragged, span<KeyValueCache*>, int64_t, int64_t, "
+          "Visibility, double)",
+          2));
   rows.back().no_gradient();
   // Several sequences in rounds: pieces[b][r] rows of sequence b come in round r, so that one may bring its prompt while
   // another brings a token or nothing.
-  const auto cached = [&](std::vector<std::vector<int64_t>> pieces, Heads heads) {
+  const auto cached = [&](std::vector<std::vector<int64_t>> pieces, Heads heads, int64_t window = 0) {
+    const Visibility visibility = Visibility::causal(window);
     std::vector<int64_t> lengths;
     int64_t n = 0;
     std::string label;
@@ -265,7 +298,7 @@ std::vector<Row> attention_rows() {
               return of_each.size() == 1 ? of_each[0] : concat(of_each, 0);  // a view of what was given
             };
             const Tensor q = rows_of(inputs[0]), k = rows_of(inputs[1]), v = rows_of(inputs[2]);
-            const Tensor y = attention_cached(q, k, v, batch, pointers, heads.query, heads.kv);
+            const Tensor y = attention_cached(q, k, v, batch, pointers, heads.query, heads.kv, visibility);
             for (std::size_t b = 0; b < lengths.size(); ++b)
               parts[b].push_back(slice(y, 0, batch.offsets[b], batch.offsets[b + 1]));
           }
@@ -274,9 +307,11 @@ std::vector<Row> attention_rows() {
           return concat(sequences, 0);
         },
         [=](const Arrays& in) {
-          return reference::attention(in[0], in[1], in[2], lengths, heads.query, heads.kv, true, 0);
+          return reference::attention(in[0], in[1], in[2], lengths, heads.query, heads.kv, visibility.before,
+                                      visibility.after, 0);
         },
-        std::to_string(pieces[0].size()) + " rounds of " + label);
+        std::to_string(pieces[0].size()) + " rounds of " + label +
+            (window > 0 ? ", window " + std::to_string(window) : ""));
     return std::vector<Input>{normal({n, heads.query * heads.width}), normal({n, heads.kv * heads.width}),
                               normal({n, heads.kv * heads.width})};
   };
@@ -285,6 +320,7 @@ std::vector<Row> attention_rows() {
   rows.back().test(cached({{130, 1, 1, 1, 60, 107}}, {2, 1, 24}));
   rows.back().test(cached({{3, 1, 1}, {0, 17, 1}, {130, 0, 1}, {1, 1, 49}}, {4, 2, 8}));
   rows.back().test(cached({{127, 1, 1, 1}, {0, 0, 0, 1}, {20, 1, 108, 1}}, {3, 1, 33}));
+  rows.back().test(cached({{130, 1, 1, 1, 60, 107}, {3, 1, 1, 0, 140, 1}}, {2, 1, 24}, 20));
   rows.back().bench(cached({{1024}}, {12, 12, 64}), 2.0 * 1024 * 1024 * 12 * 64);
   return rows;
 }

@@ -291,9 +291,9 @@ Array rotary_table(int64_t positions, int64_t head_width, double base) {
 Array rotary(const Array& x, const Array& positions, const Array& table, int64_t heads) {
   Array y = zeros(x.shape);
   y.scale.assign(y.values.size(), 0.0);
-  const int64_t width = x.shape[1], head = width / heads, half = head / 2;
+  const int64_t width = x.shape[1], head = width / heads, turned = table.shape[1], half = turned / 2;
   for (int64_t r = 0; r < x.shape[0]; ++r) {
-    const double* angles = table.values.data() + static_cast<int64_t>(positions.values[at(r)]) * head;
+    const double* angles = table.values.data() + static_cast<int64_t>(positions.values[at(r)]) * turned;
     for (int64_t h = 0; h < heads; ++h) {
       for (int64_t i = 0; i < half; ++i) {
         const int64_t first = r * width + h * head + i, second = first + half;
@@ -303,13 +303,18 @@ Array rotary(const Array& x, const Array& positions, const Array& table, int64_t
         y.scale[at(first)] = std::fabs(a * c) + std::fabs(b * s);
         y.scale[at(second)] = std::fabs(b * c) + std::fabs(a * s);
       }
+      for (int64_t i = turned; i < head; ++i) {
+        const int64_t same = r * width + h * head + i;
+        y.values[at(same)] = x.values[at(same)];
+        y.scale[at(same)] = std::fabs(x.values[at(same)]);
+      }
     }
   }
   return y;
 }
 
 Array attention(const Array& q, const Array& k, const Array& v, const std::vector<int64_t>& lengths,
-                int64_t heads, int64_t kv_heads, bool causal, double scale) {
+                int64_t heads, int64_t kv_heads, int64_t before, int64_t after, double scale) {
   const int64_t head = q.shape[1] / heads, q_row = q.shape[1], k_row = k.shape[1];
   if (scale == 0) scale = 1 / std::sqrt(static_cast<double>(head));
   Array y = zeros(q.shape);
@@ -319,14 +324,18 @@ Array attention(const Array& q, const Array& k, const Array& v, const std::vecto
     for (int64_t h = 0; h < heads; ++h) {
       const int64_t g = h / (heads / kv_heads);
       for (int64_t t = 0; t < time; ++t) {
-        const int64_t keys = causal ? t + 1 : time;
+        std::vector<int64_t> seen;
+        for (int64_t j = 0; j < time; ++j) {
+          if (j >= t - before && j <= t + after) seen.push_back(j);
+        }
+        const int64_t keys = std::ssize(seen);
         std::vector<double> score(at(keys));
         double noise = 1;
         for (int64_t j = 0; j < keys; ++j) {
           double dot = 0, size = 0;
           for (int64_t d = 0; d < head; ++d) {
             const double term = q.values[at((first + t) * q_row + h * head + d)] *
-                                k.values[at((first + j) * k_row + g * head + d)];
+                                k.values[at((first + seen[at(j)]) * k_row + g * head + d)];
             dot += term;
             size += std::fabs(term);
           }
@@ -338,7 +347,7 @@ Array attention(const Array& q, const Array& k, const Array& v, const std::vecto
           const double p = std::exp(score[at(j)] - top - total);
           for (int64_t d = 0; d < head; ++d) {
             const int64_t to = (first + t) * q_row + h * head + d;
-            const double term = p * v.values[at((first + j) * k_row + g * head + d)];
+            const double term = p * v.values[at((first + seen[at(j)]) * k_row + g * head + d)];
             y.values[at(to)] += term;
             y.scale[at(to)] += std::fabs(term) * noise;
           }

@@ -72,7 +72,7 @@ Array rms_norm(const Array& x, const Array& weight, double epsilon);
 Array rotary_table(int64_t positions, int64_t head_width, double base);
 Array rotary(const Array& x, const Array& positions, const Array& table, int64_t heads);
 Array attention(const Array& q, const Array& k, const Array& v, const std::vector<int64_t>& lengths,
-                int64_t heads, int64_t kv_heads, bool causal, double scale);
+                int64_t heads, int64_t kv_heads, int64_t before, int64_t after, double scale);
 
 Array token_losses(const Array& logits, const Array& targets);
 Array cross_entropy(const Array& logits, const Array& targets, double divisor);

@@ -3,6 +3,7 @@
 #include "models/training/batches.hpp"
 #include "models/training/evaluate.hpp"
 #include "models/training/objective.hpp"
+#include "models/transformer/families/family.hpp"
 #include "tensor/error.hpp"
 #include "tensor/ops/loss.hpp"
 
@@ -61,6 +62,9 @@ class NextToken : public Objective {
 }  // namespace
 
 std::unique_ptr<Objective> make_next_token(const ObjectiveSource& source) {
+  check(source.config.causal && source.config.head != HeadKind::none,
+        "training: next-token needs a causal model with an output layer; this ", source.config.family->name,
+        source.config.causal ? " model has none" : " model sees the tokens that it would have to predict");
   return std::make_unique<NextToken>(source);
 }
 

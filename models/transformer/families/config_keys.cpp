@@ -10,8 +10,16 @@ namespace {
 
 // The name to write stands first.
 constexpr std::pair<std::string_view, MlpKind> kActivationNames[] = {
-    {"gelu_new", MlpKind::gelu_tanh}, {"gelu_pytorch_tanh", MlpKind::gelu_tanh}, {"gelu", MlpKind::gelu},
-    {"relu", MlpKind::relu},          {"relu2", MlpKind::relu_squared},          {"silu", MlpKind::silu},
+    {"gelu_new", MlpKind::gelu_tanh},
+    {"gelu_pytorch_tanh", MlpKind::gelu_tanh},
+    {"gelu_python_tanh", MlpKind::gelu_tanh},
+    {"gelu_accurate", MlpKind::gelu_tanh},
+    {"gelu_fast", MlpKind::gelu_tanh},
+    {"gelu", MlpKind::gelu},
+    {"gelu_python", MlpKind::gelu},
+    {"relu", MlpKind::relu},
+    {"relu2", MlpKind::relu_squared},
+    {"silu", MlpKind::silu},
     {"swish", MlpKind::silu},
 };
 
@@ -32,6 +40,13 @@ int64_t ConfigKeys::integer(std::string_view key) {
   return json_.at(key).as_integer();
 }
 
+void ConfigKeys::optional_size(std::string_view key, int64_t& field) {
+  const Json* value = find(key);
+  if (!value) return;
+  field = value->as_integer();
+  check_world(field >= 1, value->path(), ": must be at least 1; it is ", field);
+}
+
 void ConfigKeys::must_be(std::string_view key, bool expected) {
   const Json* value = find(key);
   check_world(!value || value->as_boolean() == expected, value ? value->path() : "", ": must be ",
@@ -42,6 +57,18 @@ void ConfigKeys::must_be(std::string_view key, int64_t expected) {
   const Json* value = find(key);
   check_world(!value || value->as_integer() == expected, value ? value->path() : "", ": must be ", expected,
               "; it is ", value ? value->as_integer() : 0);
+}
+
+void ConfigKeys::must_be(std::string_view key, double expected) {
+  const Json* value = find(key);
+  check_world(!value || value->as_number() == expected, value ? value->path() : "", ": must be ", expected,
+              "; it is ", value ? value->as_number() : 0);
+}
+
+void ConfigKeys::must_be_null(std::string_view key) {
+  const Json* value = find(key);
+  check_world(!value, value ? value->path() : "", ": must be null; it is ", value ? value->dump() : "",
+              "; models with it are not supported");
 }
 
 void ConfigKeys::finish() const {

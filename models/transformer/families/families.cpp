@@ -4,7 +4,17 @@
 // One line a family: the name of its record, and of the file that holds it.
 #define GRADUS_FAMILIES \
   FAMILY(gpt2)          \
-  FAMILY(llama)
+  FAMILY(llama)         \
+  FAMILY(gpt_neox)      \
+  FAMILY(mistral)       \
+  FAMILY(qwen2)         \
+  FAMILY(qwen3)         \
+  FAMILY(gemma3)        \
+  FAMILY(bert)          \
+  FAMILY(roberta)       \
+  FAMILY(xlm_roberta)   \
+  FAMILY(distilbert)    \
+  FAMILY(modernbert)
 
 namespace gradus {
 namespace records {

@@ -12,13 +12,34 @@ namespace gradus {
 
 class ConfigKeys;
 
+/// Rows that stand in another order in the file: where the parameter counts them as (outer, a, b, inner), the file has
+/// (outer, b, a, inner). 1, 1, 1: the same order.
+struct RowSwap {
+  int64_t outer = 1, a = 1, b = 1;
+  bool operator==(const RowSwap&) const = default;
+};
+
 /// A tensor of a model's file, and the part of a parameter that it holds.
+/// note: one tensor can hold several parts, one after the other along its rows: as many FileWeights of the same name, next
+///       to each other.
 struct FileWeight {
   std::string name;         ///< in the file
   std::string parameter;    ///< as Transformer::visit names it
   int64_t begin = 0;        ///< rows [begin, end) of the parameter …
   int64_t end = -1;         ///< … -1: all of them
   bool transposed = false;  ///< the file holds (inputs, outputs)
+  RowSwap swap = {};
+};
+
+/// Another ending that the name of a tensor has in some files.
+struct NameAlias {
+  std::string_view end, other;
+};
+
+/// A tensor that stands in some files though another one, or the model without it, says the same.
+struct RepeatedWeight {
+  std::string name;       ///< in the file
+  std::string parameter;  ///< that it must be equal to
 };
 
 /// All that tells one family of models from the others. Whoever wants to know something of a family asks for a field of
@@ -30,13 +51,14 @@ struct Family {
   std::string_view model_type;  ///< of config.json
   std::string_view
       architecture;  ///< of config.json: the class of the Hugging Face library that has these tensors
+  std::string_view bare_architecture;  ///< the class that has no output layer
 
   /// What names in the files begin with, all but the output layer's; a model saved without that layer leaves it out.
   std::string_view base;
-  /// The name of the output layer's weight in the files.
-  std::string_view output;
-  /// How names end of tensors in older files that hold no weights, but say, a mask.
-  std::span<const std::string_view> constants;
+  /// How names end of tensors that a model does not compute with: the masks of older files, or the layers of a task that
+  /// is not here.
+  std::span<const std::string_view> passed_over = {};
+  std::span<const NameAlias> aliases = {};
   /// Whether the last of the `hidden_states` of the Hugging Face library is `final`, and not layer_L.
   bool last_state_is_final;
 
@@ -50,6 +72,8 @@ struct Family {
   void (*write)(Json& json, const Config& config);
   /// The tensors of the files, which is all that is saved, in a fixed order, each with its place in the model.
   std::vector<FileWeight> (*weights)(const Config& config);
+  /// Tensors that may stand in a file a second time, such as a tied output layer.
+  std::vector<RepeatedWeight> (*repeated)(const Config& config);
 
   /// The deviation of a matrix's initial values; where there is none, the stack's, see Transformer::init().
   double (*deviation)(const Config& config, std::string_view parameter) = nullptr;

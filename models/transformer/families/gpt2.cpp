@@ -12,7 +12,7 @@
 namespace gradus {
 namespace {
 
-constexpr std::string_view kConstants[] = {".attn.bias", ".attn.masked_bias"};
+constexpr std::string_view kPassedOver[] = {".attn.bias", ".attn.masked_bias"};
 
 Config defaults() {
   Config config;
@@ -35,7 +35,7 @@ void read(ConfigKeys& keys, Config& config) {
   config.n_embd = keys.integer("n_embd");
   config.n_layer = keys.integer("n_layer");
   config.n_head = keys.integer("n_head");
-  keys.optional("n_inner", config.n_ffn);
+  keys.optional_size("n_inner", config.n_ffn);
   keys.optional("activation_function", config.activation, activation_from);
   keys.optional("layer_norm_epsilon", config.norm_epsilon);
   keys.optional("resid_pdrop", config.dropout);
@@ -46,7 +46,6 @@ void read(ConfigKeys& keys, Config& config) {
   keys.must_be("scale_attn_weights", true);
   keys.must_be("scale_attn_by_inverse_layer_idx", false);
   keys.must_be("reorder_and_upcast_attn", false);
-  keys.must_be("add_cross_attention", false);
 }
 
 void write(Json& json, const Config& c) {
@@ -71,18 +70,22 @@ std::vector<FileWeight> weights(const Config& c) {
   for (int64_t l = 0; l < c.n_layer; ++l) {
     const std::string file = "transformer.h." + std::to_string(l);
     const std::string block = "blocks." + std::to_string(l);
-    list.norm(file + ".ln_1", block + ".attention_norm");
+    if (l > 0 || c.first_norm) list.norm(file + ".ln_1", block + ".attention_norm");
     list.matrix(file + ".attn.c_attn", block + ".attention.qkv", c.attention_bias, kInputsFirst);
-    list.matrix(file + ".attn.c_proj", block + ".attention.output", c.attention_bias, kInputsFirst);
+    list.matrix(file + ".attn.c_proj", block + ".attention.output", c.attention_output_bias, kInputsFirst);
     if (has_mlp_norm(c.block)) list.norm(file + ".ln_2", block + ".mlp_norm");
-    if (has_gate(c.activation))
-      list.matrix(file + ".mlp.c_gate", block + ".mlp.gate", c.mlp_bias, kInputsFirst);
+    if (c.activation.gate) list.matrix(file + ".mlp.c_gate", block + ".mlp.gate", c.mlp_bias, kInputsFirst);
     list.matrix(file + ".mlp.c_fc", block + ".mlp.up", c.mlp_bias, kInputsFirst);
     list.matrix(file + ".mlp.c_proj", block + ".mlp.down", c.mlp_bias, kInputsFirst);
   }
   if (c.final_norm) list.norm("transformer.ln_f", "final_norm");
-  if (!c.tie) list.tensor("lm_head.weight", "output.weight");
+  if (!c.tie && c.head != HeadKind::none) list.tensor("lm_head.weight", "output.weight");
   return list.take();
+}
+
+std::vector<RepeatedWeight> repeated(const Config& config) {
+  if (!config.tie) return {};
+  return {{"lm_head.weight", "token_embedding.weight"}};
 }
 
 }  // namespace
@@ -92,15 +95,16 @@ namespace records {
 extern constinit const Family gpt2 = {.name = "gpt",
                                       .model_type = "gpt2",
                                       .architecture = "GPT2LMHeadModel",
+                                      .bare_architecture = "GPT2Model",
                                       .base = "transformer.",
-                                      .output = "lm_head.weight",
-                                      .constants = kConstants,
+                                      .passed_over = kPassedOver,
                                       .last_state_is_final = true,
                                       .defaults = defaults,
                                       .default_ffn = default_ffn,
                                       .read = read,
                                       .write = write,
-                                      .weights = weights};
+                                      .weights = weights,
+                                      .repeated = repeated};
 
 }  // namespace records
 }  // namespace gradus

@@ -13,12 +13,13 @@ struct MatrixPart {
   int64_t begin = 0;
   int64_t end = -1;
   bool transposed = false;
+  RowSwap swap = {};
 };
 
 /// Collects the tensors of a family's files in their order.
 class WeightList {
  public:
-  explicit WeightList(const Config& config) : norm_bias_(has_bias(config.norm)) {}
+  explicit WeightList(const Config& config) : norm_bias_(config.norm_bias && has_bias(config.norm)) {}
 
   void tensor(std::string file, std::string parameter) {
     weights_.push_back({.name = std::move(file), .parameter = std::move(parameter)});
@@ -26,8 +27,10 @@ class WeightList {
   /// NAME.weight and, `with_bias`, NAME.bias, which has the same rows.
   void matrix(const std::string& file, const std::string& parameter, bool with_bias,
               const MatrixPart& part = {}) {
-    weights_.push_back({file + ".weight", parameter + ".weight", part.begin, part.end, part.transposed});
-    if (with_bias) weights_.push_back({file + ".bias", parameter + ".bias", part.begin, part.end, false});
+    weights_.push_back(
+        {file + ".weight", parameter + ".weight", part.begin, part.end, part.transposed, part.swap});
+    if (with_bias)
+      weights_.push_back({file + ".bias", parameter + ".bias", part.begin, part.end, false, part.swap});
   }
   void norm(const std::string& file, const std::string& parameter) {
     tensor(file + ".weight", parameter + ".weight");

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <vector>
+
+#include "models/transformer/families/family.hpp"
+
+/// What Llama and the families built like it have in common: the keys of their sizes and the names of their tensors.
+
+namespace gradus {
+
+/// Reads sizes, epsilon of the norms and rotary positions; `kv_heads` and `head_width` hold where their keys are missing, 0
+/// for n_head and C/H.
+void read_decoder(ConfigKeys& keys, Config& config, int64_t kv_heads, int64_t head_width);
+/// Reads a gate's activation.
+void read_gate(ConfigKeys& keys, std::string_view key, MlpKind expected);
+/// Sets what read_decoder() reads.
+void write_decoder(Json& json, const Config& config);
+/// 8C/3 over 32, rounded up, times 32: with the gate the feed-forward layer has three matrices, not two.
+int64_t decoder_ffn(int64_t n_embd);
+std::vector<FileWeight> decoder_weights(const Config& config);
+/// An output layer that is tied, under the name `lm_head`.
+std::vector<RepeatedWeight> repeated_lm_head(const Config& config);
+
+/// Rotary frequencies, which old files hold.
+inline constexpr std::string_view kDecoderPassedOver[] = {".rotary_emb.inv_freq"};
+
+}  // namespace gradus

@@ -1,0 +1,96 @@
+// Gemma 3, its text models: embeddings times √C, norms that multiply by 1 + weight before and behind each part, normalised
+// queries and keys, GeGLU, and windows in five layers of six, which have angles of their own.
+// ref: Gemma team, Gemma 3 technical report (2025)
+
+#include <cmath>
+
+#include "models/transformer/families/config_keys.hpp"
+#include "models/transformer/families/decoder.hpp"
+#include "models/transformer/families/rope_keys.hpp"
+#include "tensor/math.hpp"
+
+namespace gradus {
+namespace {
+
+constexpr double kQueryScalar = 256;
+
+Config defaults() {
+  Config config = default_config("llama");
+  config.norm_epsilon = 1e-6;
+  config.norm_offset = true;
+  config.block = BlockKind::sandwich;
+  config.rope_base = 1000000.0;
+  config.rope_local_base = 10000.0;
+  config.embedding_scale = true;
+  config.activation = MlpKind::geglu_tanh;
+  config.query_key_norm = true;
+  return config;
+}
+
+// query_pre_attn_scalar^(-1/2).
+double scale_of(double scalar) { return 1 / math::sqrt(scalar); }
+
+void read(ConfigKeys& keys, Config& config) {
+  config.tie = true;
+  read_decoder(keys, config, 4, 256);
+  read_rope_by_layer(keys, config, "rope_theta", "rope_local_base_freq");
+  keys.optional("attention_bias", config.attention_bias);
+  config.attention_output_bias = config.attention_bias;
+  read_gate(keys, "hidden_activation", MlpKind::geglu_tanh);
+  keys.find("hidden_act");  // of older files, in which hidden_activation stands too
+  double scalar = kQueryScalar;
+  keys.optional("query_pre_attn_scalar", scalar);
+  config.attention_scale = scale_of(scalar);
+  keys.must_be_null("attn_logit_softcapping");
+  keys.must_be_null("final_logit_softcapping");
+  keys.must_be("use_bidirectional_attention", false);
+
+  int64_t window = 4096, pattern = 6;
+  keys.optional("sliding_window", window);
+  keys.optional("sliding_window_pattern", pattern);
+  keys.find("_sliding_window_pattern");  // stands beside layer_types and says the same
+  if (const Json* types = keys.find("layer_types")) {
+    config.windows = windows_from(*types, config.n_layer, window);
+    return;
+  }
+  for (int64_t l = 0; l < config.n_layer; ++l)
+    config.windows.push_back(pattern > 0 && (l + 1) % pattern == 0 ? 0 : window);
+}
+
+void write(Json& json, const Config& c) {
+  write_decoder(json, c);
+  write_rope(json, c);
+  json.set("rope_local_base_freq", c.rope_local_base);
+  json.set("attention_bias", c.attention_bias);
+  if (c.activation.gate) json.set("hidden_activation", "gelu_pytorch_tanh");
+  const double scale =
+      c.attention_scale > 0 ? c.attention_scale : scale_of(static_cast<double>(c.channels_per_head()));
+  // The scalar that read() makes the same scale of.
+  const double scalar = 1 / (scale * scale), whole = std::nearbyint(scalar);
+  json.set("query_pre_attn_scalar", scale_of(whole) == scale ? whole : scalar);
+  int64_t window = 4096;
+  for (const int64_t w : c.windows) window = w > 0 ? w : window;
+  json.set("sliding_window", window);
+  write_layer_types(json, c);
+}
+
+}  // namespace
+
+namespace records {
+
+extern constinit const Family gemma3 = {.name = "gemma3",
+                                        .model_type = "gemma3_text",
+                                        .architecture = "Gemma3ForCausalLM",
+                                        .bare_architecture = "Gemma3TextModel",
+                                        .base = "model.",
+                                        .passed_over = kDecoderPassedOver,
+                                        .last_state_is_final = true,
+                                        .defaults = defaults,
+                                        .default_ffn = decoder_ffn,
+                                        .read = read,
+                                        .write = write,
+                                        .weights = decoder_weights,
+                                        .repeated = repeated_lm_head};
+
+}  // namespace records
+}  // namespace gradus
