@@ -392,7 +392,7 @@ void Args::no_effect(const std::vector<NoEffect>& rules) const {
       if (!rule.holds || !given(name)) continue;
       const auto line = impl_->config_lines.find(impl_->options.at(name));
       if (line == impl_->config_lines.end()) {
-        throw UsageError(impl_->verb + ": " + name + " has no effect " + rule.why + "; leave it out");
+        throw UsageError(impl_->verb + ": " + name + " has no effect " + rule.why + "; " + rule.advice);
       }
       ignored += "\n       " + line->second + name + " has no effect " + rule.why;
       ++count;

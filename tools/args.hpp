@@ -23,6 +23,7 @@ struct NoEffect {
   bool holds = false;
   std::vector<std::string> names;
   std::string why;
+  std::string advice = "leave it out";
 };
 
 /// The options of one verb, bound to variables whose values at the time of binding are the defaults.

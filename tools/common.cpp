@@ -145,9 +145,12 @@ void stop_where_interrupted() {
 }
 
 void prepare_process() {
-  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-    // The lowest free descriptor is this one.
-    if (::fcntl(standard, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) < 0) _exit(kExitFailed);
+  // A closed descriptor is filled, so that no file gets its number: the lowest free one is this. Who reads closed input or
+  // writes a result to closed output gets the error of a closed file; messages to closed errors are dropped.
+  const std::pair<int, int> fillings[] = {
+      {STDIN_FILENO, O_WRONLY}, {STDOUT_FILENO, O_RDONLY}, {STDERR_FILENO, O_RDWR}};
+  for (const auto& [standard, mode] : fillings) {
+    if (::fcntl(standard, F_GETFD) < 0 && ::open("/dev/null", mode) < 0) _exit(kExitFailed);
   }
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);

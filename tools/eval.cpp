@@ -41,6 +41,8 @@ int run_eval(const Arguments& arguments) {
   loaded.model.pack(weights.value());
   const TokenText tokens = tokenize_documents(loaded.tokenizer, corpus.training, corpus.names,
                                               {.add_special = loaded.add_special});
+  check_world(tokens.ids.size() >= 2, input, ": the text must have at least 2 tokens; it has ",
+              tokens.ids.size());
   const Evaluation result =
       evaluate(loaded.model, loaded.tokenizer, tokens.ids, tokens.bytes_of, [&](int64_t done, int64_t total) {
         if (interrupted()) throw Interrupted{};

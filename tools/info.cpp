@@ -22,6 +22,7 @@ namespace {
 struct Description {
   Json json = Json::object();
   std::string text;
+  bool damaged = false;  // what is there was told, but something is missing or wrong
 };
 
 /// A list of arrays, whatever file they stand in.
@@ -73,7 +74,8 @@ Json describe_history(const std::string& path, std::string& text) {
   }
   if (history.unreadable_lines > 0) {
     result.set("unreadable_lines", history.unreadable_lines);
-    text += ", " + std::to_string(history.unreadable_lines) + " lines cannot be read";
+    text += ", " + std::to_string(history.unreadable_lines) +
+            (history.unreadable_lines == 1 ? " line" : " lines") + " cannot be read";
   }
   text += "\n";
   return result;
@@ -163,7 +165,7 @@ Parts list_parts(const std::string& index_path) {
       shard.set("tensors", static_cast<int64_t>(file.names().size()));
     } catch (const std::runtime_error& error) {
       shard.set("error", error.what());
-      parts.problems += "missing  " + std::string(error.what()) + "\n";
+      parts.problems += (file_exists(path) ? "damaged  " : "missing  ") + std::string(error.what()) + "\n";
     }
     parts.list.push(shard);
   }
@@ -179,6 +181,7 @@ Parts list_parts(const std::string& index_path) {
 Description describe_parts(const std::string& index_path) {
   const Parts parts = list_parts(index_path);
   Description found;
+  found.damaged = !parts.problems.empty();
   found.json.set("kind", "shards").set("elements", parts.tensors.elements).set("shards", parts.list);
   found.json.set("tensors", parts.tensors.list);
   found.text = "kind     a model in " + parts.count + ", " + parts.tensors.summary() + "\n" + parts.problems +
@@ -216,7 +219,6 @@ Description describe_tokenizer(const std::string& path) {
 Description describe_model(const std::string& folder) {
   Description found;
   const bool is_run = file_exists(folder + "/" + kStateFile);
-  const Config config = load_config(folder);
   const std::string weights = weights_path(folder);
   const bool in_parts = weights.ends_with(kWeightsIndexFile);
   Parts parts;
@@ -225,6 +227,8 @@ Description describe_model(const std::string& folder) {
   } else {
     parts.tensors.add(SafetensorsFile::open(weights));
   }
+  found.damaged = !parts.problems.empty();
+  const Config config = found.damaged ? read_config(folder) : load_config(folder);
   const std::string kind = std::string(config.family->name) + (is_run ? " run" : " model");
   const double embedding_bytes = static_cast<double>(config.vocab_size * config.n_embd) * 4;
   found.json.set("kind", kind)
@@ -315,7 +319,7 @@ int run_info(const Arguments& arguments) {
     print_out(found.text);
     flush_out();
   }
-  return 0;
+  return found.damaged ? kExitFailed : 0;
 }
 
 }  // namespace gradus::tools

@@ -92,8 +92,11 @@ int run_neighbors(const Arguments& arguments) {
   const Tensor& vectors = table.layer(layer_name(layers[0], n_layer));
   const int64_t width = vectors.size(1);
   Json json = Json::object();
-  for (const std::string& word : words) {
-    const int64_t row = table.row(word);
+  std::vector<int64_t> rows;  // of all words, before the first result
+  for (const std::string& word : words) rows.push_back(table.row(word));
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    const int64_t row = rows[i];
     const std::span<const float> query(vectors.data<float>() + row * width, static_cast<std::size_t>(width));
     std::string line = word + "  ";
     Json list = Json::array();

@@ -158,7 +158,8 @@ int run_train(const Arguments& arguments) {
       // The steps that fit into a --time depend on the machine: what they leave without effect is nobody's mistake.
       {a.time.empty() && options.max_iters > 0 && options.warmup >= options.max_iters,
        {"--warmup"},
-       "beyond the " + std::to_string(options.max_iters) + " steps, which never reach --learning-rate"},
+       "beyond the " + std::to_string(options.max_iters) + " steps, which never reach --learning-rate",
+       "give fewer steps"},
   });
 
   Corpus corpus = load_corpus(a.paths, options.val_fraction, a.files.options());
@@ -223,8 +224,8 @@ int run_train(const Arguments& arguments) {
   }
   for (const auto& stream : corpus.streams) plan.disk_bytes += stream.second.size();
   if (!a.common.quiet) say("plan   " + plan_text(config, tokenizer.kind(), plan));
-  if (!a.common.quiet && options.warmup >= options.max_iters) {
-    say("note   the warm-up of " + std::to_string(options.warmup) + " steps outlasts the training's " +
+  if (options.max_iters > 0 && options.warmup >= options.max_iters) {
+    say("warning the warm-up of " + std::to_string(options.warmup) + " steps outlasts the training's " +
         std::to_string(options.max_iters) + ": --learning-rate is never reached; a smaller --warmup would");
   }
   if (a.dry_run) {

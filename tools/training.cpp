@@ -142,10 +142,10 @@ std::string RunProgress::step_line(const StepEvent& event) const {
       "step   " + step + "/" + steps + "  " + fixed(leading(event).value, 2) + " " + leading(event).unit();
   if (event.held_out) line += ", held out " + fixed(leading(*event.held_out).value, 3);
   line += "  " + count_text(event.tokens_per_second) + " tok/s";
-  if (peak_gflops_ > 0) {
-    line += "  " + fixed(100 * event.tokens_per_second * flops_per_token_ / (peak_gflops_ * 1e9), 0) +
-            " % of peak";
-  }
+  const double share =
+      peak_gflops_ > 0 ? event.tokens_per_second * flops_per_token_ / (peak_gflops_ * 1e9) : 0;
+  // The peak was measured while something else held the cores where this is above it.
+  if (share > 0 && share <= 1) line += "  " + fixed(100 * share, 0) + " % of peak";
   return line;
 }
 
@@ -166,8 +166,13 @@ void RunProgress::on_sample(int64_t, const Transformer& model) {
 int finish_run(Trainer& trainer, RunProgress& progress, RunFolder& run, const CommonOptions& common) {
   const std::string& folder = run.path();
   if (const int64_t lines = run.metrics().unreadable_lines(); lines > 0)
-    say("note   " + folder + "/" + kMetricsFile + ": " + std::to_string(lines) + " lines cannot be read");
+    say("note   " + folder + "/" + kMetricsFile + ": " + std::to_string(lines) +
+        (lines == 1 ? " line" : " lines") + " cannot be read");
   const int64_t first = trainer.step();
+  if (const int64_t steps = run.metrics().missing_steps(); steps > 0) {
+    say("note   " + folder + "/" + kMetricsFile + ": the lines of steps " +
+        std::to_string(first - steps + 1) + " to " + std::to_string(first) + " are missing");
+  }
   const bool complete = trainer.run(run, progress, interrupted());
   progress.end_profile();
   const std::string hash = sha256_file(folder + "/" + kWeightsFile);

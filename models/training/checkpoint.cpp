@@ -132,6 +132,10 @@ int64_t recover_checkpoint(const std::string& folder) {
     return model_step;
   };
   if (file_exists(state) && step_of(SafetensorsFile::open(state)) == model_step) return finish();
+  check_world(
+      file_exists(state) || file_exists(state + kStaged), state, ": must stand beside ", kWeightsFile,
+      ", of step ", model_step,
+      ", for a training to go on; it is not there; put it back, or train from the weights with --init");
   // The model took its place and the state did not: the staged state was complete by then.
   check_world(
       file_exists(state + kStaged), state, ": the state must belong to step ", model_step, " as ",

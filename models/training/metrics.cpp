@@ -33,13 +33,16 @@ void for_lines(const std::string& text, const std::string& path,
 }
 
 /// Cuts a log behind the line of step `last`: what follows was not checkpointed and will be made again. Returns the path.
-const std::string& cut_behind(const std::string& path, int64_t last, int64_t& unreadable) {
+/// `missing` is how many steps before `last` have no line behind the last that has one.
+const std::string& cut_behind(const std::string& path, int64_t last, int64_t& unreadable, int64_t& missing) {
+  missing = last;
   if (!file_exists(path)) return path;
   const std::string text = read_file(path);
   std::size_t kept = 0;
   for_lines(text, path, [&](std::string_view written, const Json* json) {
     if (json != nullptr && json->at("step").as_integer() > last) return false;
     if (json == nullptr) ++unreadable;
+    if (json != nullptr) missing = last - json->at("step").as_integer();
     kept += written.size();
     return true;
   });
@@ -49,7 +52,8 @@ const std::string& cut_behind(const std::string& path, int64_t last, int64_t& un
 
 }  // namespace
 
-MetricsLog::MetricsLog(const std::string& path, int64_t last) : file_(cut_behind(path, last, unreadable_)) {}
+MetricsLog::MetricsLog(const std::string& path, int64_t last)
+    : file_(cut_behind(path, last, unreadable_, missing_)) {}
 
 void MetricsLog::append(const StepEvent& event) {
   Json line = Json::object();

@@ -19,9 +19,12 @@ class MetricsLog {
   void sync() { file_.sync(); }
   /// Lines found that cannot be read. They stay: a damaged log is no reason not to go on.
   int64_t unreadable_lines() const { return unreadable_; }
+  /// Steps up to `last`, the latest of them, that have no line: the log was cut or removed.
+  int64_t missing_steps() const { return missing_; }
 
  private:
   int64_t unreadable_ = 0;
+  int64_t missing_ = 0;
   AppendFile file_;
 };
 

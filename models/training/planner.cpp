@@ -6,6 +6,7 @@
 #include "models/training/evaluate.hpp"
 #include "models/training/kept_rows.hpp"
 #include "models/training/trainer.hpp"
+#include "models/transformer/families/family.hpp"
 #include "models/transformer/flops.hpp"
 #include "tensor/error.hpp"
 #include "tensor/machine.hpp"
@@ -116,15 +117,21 @@ uint64_t plan_memory(const Config& config, const TrainingOptions& options, int64
 }
 
 uint64_t plan_disk(const Config& config, const TrainingOptions& options, int64_t begin, int64_t kept) {
-  // Weights and two moments, the files' heads and the metrics.
-  const uint64_t checkpoint = static_cast<uint64_t>(parameter_count(config)) * 12 + (uint64_t{1} << 20);
+  // Weights and two moments, and what the files say of each of their tensors.
+  constexpr uint64_t kTensorHead = 3 * 200, kFileHead = uint64_t{16} << 10;
+  const uint64_t tensors = config.family->weights(config.resolved()).size();
+  const uint64_t checkpoint =
+      static_cast<uint64_t>(parameter_count(config)) * 12 + tensors * kTensorHead + kFileHead;
+  constexpr uint64_t kMetricsLine = 400;
   const int64_t standing = begin < 0 ? 0 : 1;
   const int64_t written = checkpoints_after(options, begin);
   if (written == 0) return 0;
   // What stands stays while the next one is written.
   const int64_t fullest =
       std::min<int64_t>(2, standing + written) + std::min(options.keep, kept + standing + written - 1);
-  return checkpoint * static_cast<uint64_t>(std::max<int64_t>(0, fullest - standing - kept));
+  const uint64_t lines = static_cast<uint64_t>(options.max_iters - std::max<int64_t>(begin, 0));
+  return checkpoint * static_cast<uint64_t>(std::max<int64_t>(0, fullest - standing - kept)) +
+         lines * kMetricsLine;
 }
 
 namespace {

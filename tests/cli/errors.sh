@@ -190,11 +190,11 @@ printf '\357\273\277max-iters = 3\r\nout = "run # 1" # a comment with a "\r\n# o
 succeeds 'a config file with a byte-order mark' "$GRADUS" train text --config config $size --tokenizer char
 [ -s 'run # 1/model.safetensors' ] || fail 'a # between quotes' "the folder 'run # 1'" "$(ls)"
 equal 'a byte-order mark before the first option' 3 "$(lines 'run # 1/metrics.jsonl')"
-printf 'n_layer = 2\nn_head = 2 # two\nn-embd = 64\nblock_size=32\ntokenizer = "char"\nmax_iters = 3\nquiet = true\n' > config
+printf 'n_layer = 2\nn_head = 2 # two\nn-embd = 64\nblock_size=32\ntokenizer = "char"\nmax_iters = 3\nwarmup = 1\nquiet = true\n' > config
 succeeds 'a config file' "$GRADUS" train text -o configured --config config --n_embd 32 --batch_size=4
 [ ! -s err ] || fail 'quiet = true in a config file' 'nothing on stderr' "$(cat err)"
 # shellcheck disable=SC2086
-succeeds 'the same on the command line' "$GRADUS" train text -o spelt $size --tokenizer char --max-iters 3 -q
+succeeds 'the same on the command line' "$GRADUS" train text -o spelt $size --tokenizer char --max-iters 3 --warmup 1 -q
 same_file 'config file, - and _' spelt/model.safetensors configured/model.safetensors
 ok 'config files: line numbers in errors, the command line wins, - and _ are equal'
 
@@ -268,6 +268,47 @@ for name in 'train pointer -o new' 'eval run --input' 'embed run -o out.npz --in
   refuses 1 'pointer: must be the file itself; it is only a pointer' "$GRADUS" ${name/ pointer/} pointer
 done
 ok 'models: layers, words, characters and prompts that are not there'
+
+# What a result cannot be written to, or read from, be it closed.
+for verb in 'info run' 'generate run -p the -n 2' 'eval run --input text' 'neighbors run the' 'tokenizer encode run --input text'; do
+  # shellcheck disable=SC2086
+  "$GRADUS" $verb > /dev/full 2> err && fail "$verb > /dev/full" 'an error' "$(cat err)"
+  # shellcheck disable=SC2086
+  "$GRADUS" $verb >&- 2> err && fail "$verb with stdout closed" 'an error' "$(cat err)"
+  grep -q 'Bad file descriptor' err || fail "$verb with stdout closed" 'why' "$(cat err)"
+done
+"$GRADUS" eval run --input - <&- > out 2> err && fail 'stdin closed' 'an error' "$(cat err)"
+ok 'closed standard output and input are errors'
+
+# A choice in config.json that is none, by its place in the file.
+cp -r run odd && rm odd/state.safetensors
+for choice in '"block":"x"|$.gradus.block' '"norm":"post"|$.gradus.norm' '"windows":[3]|windows must be given for each'; do
+  sed 's/^{/{"gradus":{'"${choice%%|*}"'},/' run/config.json > odd/config.json
+  refuses 1 "odd/config.json: |${choice##*|}" "$GRADUS" generate odd -p the --json
+done
+succeeds 'train llama' "$GRADUS" train text -o llama --arch llama --n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --warmup 1 \
+  --max-iters 2 --tokenizer char -q
+sed -i 's/"num_key_value_heads": 2/"num_key_value_heads": 0/' llama/config.json && rm llama/state.safetensors
+refuses 1 'llama/config.json: $.num_key_value_heads: must be at least 1; it is 0' "$GRADUS" generate llama -p the --json
+ok 'config.json: choices that are none are named by their place'
+
+# A run without its state, without its metrics, and what info says of parts that are damaged.
+cp -r run lost && rm lost/state.safetensors
+refuses 1 'lost/state.safetensors: must stand beside model.safetensors|it is not there' "$GRADUS" resume lost
+head -n 2 run/metrics.jsonl > metrics.jsonl
+refuses 1 'metrics.jsonl: must be a .safetensors, .npz or .npy file' "$GRADUS" info metrics.jsonl
+printf a > one
+refuses 1 'one: the text must have at least 2 tokens; it has 1' "$GRADUS" eval run --input one --json
+mkdir parts && cp run/config.json run/tokenizer.json parts
+printf '{"weight_map":{"a":"model-1.safetensors","b":"model-2.safetensors"}}' > parts/model.safetensors.index.json
+cp run/model.safetensors parts/model-1.safetensors
+head -c 1000 run/model.safetensors > parts/model-2.safetensors
+"$GRADUS" info parts > out 2> err && fail 'info of damaged parts' 'exit 1' 'exit 0'
+grep -q '^damaged .*model-2.safetensors' out || fail 'info of damaged parts' 'which' "$(cat out)"
+rm parts/model-2.safetensors
+"$GRADUS" info parts > out 2> err && fail 'info of missing parts' 'exit 1' 'exit 0'
+grep -q '^missing .*model-2.safetensors' out || fail 'info of missing parts' 'which' "$(cat out)"
+ok 'a run without its state and a model without a part'
 
 # Files that were damaged: cut short, and with a bit flipped, in the head and in the numbers.
 damaged=0
@@ -368,13 +409,13 @@ for limit in $((model_kb / 2)) $((model_kb * 3 / 2)); do
 done
 how='a limit on file size'
 # As root with a file system of its own: no space at all.
-if [ "$(id -u)" -eq 0 ] && mkdir small && mount -t tmpfs -o size=8m tmpfs small 2> mount_error; then
+if [ "$(id -u)" -eq 0 ] && mkdir small && mount -t tmpfs -o size=12m tmpfs small 2> mount_error; then
   cleanups+=("umount $work/small")
   cp -r whole small/run
   rm -r run
   ln -s small/run run
   # Full but for what the metrics take: filled as soon as the run is on its way, past its check for room.
-  "$GRADUS" resume run --max-iters 100000 -q 2> err_full &
+  "$GRADUS" resume run --max-iters 10000 -q 2> err_full &
   pid=$!
   while kill -0 $pid 2> kill_error && [ "$(lines run/metrics.jsonl)" -lt 25 ]; do sleep 0.01; done
   dd if=/dev/zero of=small/fill bs=4k 2> dd_error

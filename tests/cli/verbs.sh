@@ -289,11 +289,16 @@ has_keys 'info --json' out kind config parameters embedding tensors history
 succeeds 'info of a file' "$GRADUS" info char/state.safetensors
 grep -q 'm.token_embedding.weight' out || fail 'info of a file' m.token_embedding.weight "$(cat out)"
 # info_of WHAT FILE TEXT...: says all of these, and gives one JSON object.
-info_of() {
-  succeeds "info of $1" "$GRADUS" info "$2"
-  local text
+info_of() { info_exits 0 "$@"; }
+# info_exits CODE WHAT PATH TEXT...
+info_exits() {
+  local code=$1 text
+  shift
+  "$GRADUS" info "$2" > out 2> err
+  equal "info of $1: exit" "$code" $?
   for text in "${@:3}"; do grep -qF -- "$text" out || fail "info of $1" "$text" "$(cat out)"; done
-  succeeds "info of $1, --json" "$GRADUS" info "$2" --json
+  "$GRADUS" info "$2" --json > out 2> err
+  equal "info of $1, --json: exit" "$code" $?
   is_json out || fail "info of $1, --json" 'one JSON object' "$(head -c 300 out)"
 }
 info_of 'a tokenizer.json' bpe/tokenizer.json 'tokenizer, bpe:300, a tokenizer.json' '300, 1 of them special, any text comes back' '<|endoftext|>'
@@ -319,7 +324,7 @@ cp out.safetensors parts/model-00001-of-00003.safetensors
 printf 'version https://git-lfs.github.com/spec/v1\nsize 9\n' > parts/model-00002-of-00003.safetensors
 printf '{"metadata":{},"weight_map":{"x":"model-00001-of-00003.safetensors","y":"model-00002-of-00003.safetensors","z":"model-00003-of-00003.safetensors"}}' > parts/model.safetensors.index.json
 for name in parts parts/model.safetensors.index.json; do
-  info_of 'a model in parts' $name 'a model in 3 parts' 'layer_0' 'model-00002-of-00003.safetensors: must be the file itself' \
+  info_exits 1 'a model in parts' $name 'a model in 3 parts' 'layer_0' 'model-00002-of-00003.safetensors: must be the file itself' \
     'model-00003-of-00003.safetensors: cannot be opened'
 done
 # A whole model in parts runs like the one file.

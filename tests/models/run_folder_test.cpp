@@ -137,6 +137,22 @@ TEST_CASE("a run's metrics have a line a step, without those of steps that will 
   RunFolder run = RunFolder::open(given.folder / "run");
   CHECK(run.metrics().unreadable_lines() == 1);
   CHECK((read_file(path) == text + "not a line\n"));
+  CHECK(run.metrics().missing_steps() == 0);
+}
+
+TEST_CASE("a run whose metrics were cut says how many steps have no line") {
+  Given given;
+  {
+    RunFolder run = given.create();
+    Recorder recorder;
+    finish(run, given.corpus, recorder);
+  }
+  const std::string path = given.folder / "run/metrics.jsonl";
+  const std::string text = read_file(path);
+  write_file_atomic(path, text.substr(0, text.find("{\"step\":5")));
+  CHECK(RunFolder::open(given.folder / "run").metrics().missing_steps() == 2);
+  remove_file(path);
+  CHECK(RunFolder::open(given.folder / "run").metrics().missing_steps() == 6);
 }
 
 TEST_CASE(

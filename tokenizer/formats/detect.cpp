@@ -36,6 +36,14 @@ size_t string_end(std::string_view text, size_t at) {
   return std::min(at + 1, text.size());
 }
 
+// Whether the first line is an object and another one follows, as in a .jsonl file.
+bool several_objects(std::string_view text) {
+  const size_t end = text.find('\n');
+  if (end == std::string_view::npos || end == 0) return false;
+  const size_t last = text.find_last_not_of(" \t\r", end - 1);
+  return text[last] == '}' && without_spaces(text.substr(end)).starts_with('{');
+}
+
 // A vocab.json's first value is a number; a tokenizer.json has an object "model" at its top. Anything else is neither.
 std::optional<TokenizerFormat> json_format(std::string_view text) {
   int depth = 0;
@@ -49,7 +57,9 @@ std::optional<TokenizerFormat> json_format(std::string_view text) {
     std::string_view after = without_spaces(text.substr(end));
     if (depth == 1 && after.starts_with(':')) {
       after = without_spaces(after.substr(1));
-      if (first && !after.empty() && after[0] >= '0' && after[0] <= '9') return TokenizerFormat::vocab_json;
+      if (first && !after.empty() && after[0] >= '0' && after[0] <= '9') {
+        return several_objects(text) ? std::nullopt : std::optional(TokenizerFormat::vocab_json);
+      }
       if (text.substr(at, end - at) == "\"model\"" && after.starts_with('{'))
         return TokenizerFormat::tokenizer_json;
       first = false;
