@@ -114,7 +114,7 @@ field() {
   row "$verb" "$1"
   equal "$verb $1" "$3" "$(json "$place/out" "$2")"
 }
-# allows VERB OPTION WORDS: the command is refused without the option.
+# allows VERB OPTION WORDS [VALUE]: the command is refused without the option.
 allows() {
   row "$1" "$2"
   rm -rf "$place" && mkdir "$place" && cd "$place" || exit 1
@@ -123,7 +123,7 @@ allows() {
   # shellcheck disable=SC2086
   "$GRADUS" $1 $3 > out 2> err && fail "gradus $1 $3" "to be refused without $2" 'exit 0'
   # shellcheck disable=SC2086
-  succeeds "gradus $1 $3 $2" "$GRADUS" $1 $3 $2
+  succeeds "gradus $1 $3 $2 ${4-}" "$GRADUS" $1 $3 $2 ${4-}
   cd "$work" || exit 1
 }
 # reads_texts VERB WORDS: the verb reads the text FILE in its words as every verb does.
@@ -241,6 +241,13 @@ model_rows() {
   common embed
   reads_texts embed 'given/model --input FILE --out vectors.npz --quiet --truncate'
   allows embed --truncate 'given/model the,king,and,the,queen --out vectors.npz'
+  differ embed --pair 'given/model theking sea --level token' 'given/model theking sea --level token --pair'
+  differ embed --prompt "$base" "$base --prompt and"
+  allows embed --chunk 'given/model the,king,and,the,queen --out vectors.npz' 6:2
+  for option in --logits --heads --attention-maps --normalize; do changes embed $option; done
+  changes embed --truncate-dim 5
+  changes embed --output-dtype int8
+  keeps embed --batch-tokens 1
 
   base='run king'
   changes neighbors --layer 0

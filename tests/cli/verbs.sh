@@ -228,6 +228,23 @@ for layers in 0 final -1 0,final all; do
 done
 succeeds 'embed --compare' "$GRADUS" embed bpe 'the left hand' 'he left' --compare left -q
 equal 'embed --compare: a line a layer' 'layer_0 layer_1 layer_2 final' "$(awk '{ print $1 }' out | xargs)"
+succeeds 'embed on standard output' "$GRADUS" embed bpe 'the king went' 'sea' '[a, b]' --level token --layers 0,final -q
+equal 'embed on standard output: a line a row' "$rows" "$(lines out)"
+head -n 1 out > row.json
+has_keys 'a row on standard output' row.json text token id start end word layer_0 final
+succeeds 'embed folder' "$GRADUS" embed bpe 'the king went' 'sea' '[a, b]' --level token -o rows/ -q
+same_file 'the rows of a folder' rows/tokens.jsonl out.npz.tokens.jsonl
+equal 'the files of a folder' 'final.npy layer_0.npy layer_1.npy layer_2.npy meta.json offsets.npy tokens.jsonl' "$(ls rows | xargs)"
+# Ids go around the tokenizer, and need none.
+mkdir untokenized && cp bpe/config.json bpe/model.safetensors untokenized
+sed 's/.*"id":\([0-9]*\).*/\1/' out.npz.tokens.jsonl | head -n "$(grep -c '"text":0' out.npz.tokens.jsonl)" | paste -sd, | sed 's/.*/{"ids":[&]}/' > ids.jsonl
+succeeds 'embed ids' "$GRADUS" embed untokenized --input ids.jsonl --layers final --level sentence -q
+cp out from_ids
+succeeds 'embed the text of these ids' "$GRADUS" embed bpe 'the king went' --layers final --level sentence -q
+equal 'embed ids' "$(sed 's/.*"final"/"final"/' out)" "$(sed 's/.*"final"/"final"/' from_ids)"
+printf 'the king\tsea\n' > pair.tsv
+succeeds 'embed a pair' "$GRADUS" embed bpe --input pair.tsv --pair --level word --layers 0 -q
+equal 'the words of a pair' 'the:0 king:0 sea:1' "$(sed 's/.*"token":"\([a-z]*\)".*"segment":\([01]\).*/\1:\2/' out | xargs)"
 ok 'embed: npz and safetensors, rows described, the same bits alone and in company'
 
 # Words: the table is kept, and made again for another model.
