@@ -1,6 +1,7 @@
 // gradus info: what a run folder, a model, a file of arrays or a tokenizer holds.
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <regex>
@@ -146,16 +147,27 @@ Json first_of(const Elements& elements) {
   return list;
 }
 
+/// The number with the fewest digits that is this f32: 1e-05, and not what it is in f64.
+double shortest(double number) {
+  char text[32];
+  const auto [end, error] = std::to_chars(text, text + sizeof text, static_cast<float>(number));
+  std::from_chars(text, end, number);
+  return number;
+}
+
 Json first_elements(const GgufValue& value) {
   if (value.type() == GgufType::string) return first_of(value.as_strings());
   if (value.type() == GgufType::boolean) return first_of(value.as_booleans());
-  return first_of(value.as_numbers());
+  std::vector<double> numbers = value.as_numbers();
+  if (value.type() == GgufType::f32)
+    std::transform(numbers.begin(), numbers.end(), numbers.begin(), shortest);
+  return first_of(numbers);
 }
 
 Json single_value(const GgufValue& value) {
   if (value.type() == GgufType::string) return json_of(value.as_string());
   if (value.type() == GgufType::boolean) return value.as_boolean();
-  return json_of(value.as_number());
+  return json_of(value.type() == GgufType::f32 ? shortest(value.as_number()) : value.as_number());
 }
 
 Description describe_gguf(const std::string& path) {

@@ -321,7 +321,7 @@ s() { n8 ${#1} && printf %s "$1"; }
   printf GGUF && n4 3 && n8 2 && n8 3
   s general.architecture && n4 8 && s "$(printf 'gpt\033[2J\nkind')"
   s tokenizer.ggml.tokens && n4 9 && n4 8 && n8 10 && for token in a b c d e f g h i j; do s $token; done
-  s rate && n4 6 && printf '\0\0\0\077'
+  s rate && n4 6 && printf '\254\305\047\067'
   s a && n4 2 && n8 3 && n8 2 && n4 0 && n8 0
   s b && n4 2 && n8 32 && n8 4 && n4 20 && n8 32
 } > head.gguf
@@ -330,7 +330,7 @@ s() { n8 ${#1} && printf %s "$1"; }
   head -c $(((32 - $(wc -c < head.gguf) % 32) % 32 + 32 + 72)) /dev/zero
 } > model.gguf
 info_of 'a GGUF file' model.gguf 'GGUF of version 3, 134 elements, 96 B' 'F32  (2, 3)' 'IQ4_NL  (4, 32)  72 B of a type that cannot be read' \
-  'general.architecture: gpt\x1b[2J\nkind' 'tokens: 10 of string: ["a","b","c","d","e","f","g","h"] …' 'rate: 0.5'
+  'general.architecture: gpt\x1b[2J\nkind' 'tokens: 10 of string: ["a","b","c","d","e","f","g","h"] …' 'rate: 1e-05'
 has_keys 'info of a GGUF file, --json' out kind version elements metadata tensors first
 head -c 400 model.gguf > cut.gguf
 refuses 1 'cut.gguf: the file is truncated: tensor b takes bytes' "$GRADUS" info cut.gguf
