@@ -40,7 +40,7 @@ help:
 	@echo 'make test-arm  build for arm64 and run the ops and a training in an emulator: the bits are those of AVX2'
 	@echo 'make test-tokenizers  tokenizers against the original implementations, which npm and Debian bring'
 	@echo 'make golden    write tests/golden again with the transformers library, which pip brings'
-	@echo 'make fuzz      search for files and texts that break the tokenizers (FUZZ_SECONDS=60 for each target)'
+	@echo 'make fuzz      search for files and texts that break a reader or a tokenizer (FUZZ_SECONDS=60 for each target)'
 	@echo 'make asan      tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make tsan      tests under ThreadSanitizer'
 	@echo 'make bench     one table of speeds, each as a fraction of the machine'"'"'s limit (takes 15 minutes)'
@@ -124,7 +124,7 @@ golden:
 
 # FUZZ_SECONDS for each target; what is found is left in $(BUILD)/fuzz.
 FUZZ_SECONDS ?= 60
-fuzz_targets = tokenizer_json sentencepiece tiktoken vocab_txt gpt2_files detect encode components
+fuzz_targets = tokenizer_json sentencepiece tiktoken vocab_txt gpt2_files detect encode components gguf
 fuzz: deps-dev
 	$(call configure,$(BUILD)/fuzz,$(clang) -DGRADUS_TESTS=ON -DGRADUS_TOOLS=OFF -DGRADUS_FUZZ=ON -DCMAKE_BUILD_TYPE=Debug \
 	  -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DGRADUS_SANITIZE=address$(comma)undefined$(comma)fuzzer-no-link)

@@ -335,6 +335,27 @@ header='{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F4",
   printf 01234567abc
 } > unknown.safetensors
 info_of 'a tensor of an unknown type' unknown.safetensors 'a  ' 'F4  (2, 3)  3 B of a type that is not known here'
+# A GGUF file: numbers of eight bytes, strings after their length.
+n8() { printf "\\$(printf %03o "$1")\\0\\0\\0\\0\\0\\0\\0"; }
+n4() { printf "\\$(printf %03o "$1")\\0\\0\\0"; }
+s() { n8 ${#1} && printf %s "$1"; }
+{
+  printf GGUF && n4 3 && n8 2 && n8 3
+  s general.architecture && n4 8 && s "$(printf 'gpt\033[2J\nkind')"
+  s tokenizer.ggml.tokens && n4 9 && n4 8 && n8 10 && for token in a b c d e f g h i j; do s $token; done
+  s rate && n4 6 && printf '\254\305\047\067'
+  s a && n4 2 && n8 3 && n8 2 && n4 0 && n8 0
+  s b && n4 2 && n8 32 && n8 4 && n4 20 && n8 32
+} > head.gguf
+{
+  cat head.gguf
+  head -c $(((32 - $(wc -c < head.gguf) % 32) % 32 + 32 + 72)) /dev/zero
+} > model.gguf
+info_of 'a GGUF file' model.gguf 'GGUF of version 3, 134 elements, 96 B' 'F32  (2, 3)' 'IQ4_NL  (4, 32)  72 B of a type that cannot be read' \
+  'general.architecture: gpt\x1b[2J\nkind' 'tokens: 10 of string: ["a","b","c","d","e","f","g","h"] …' 'rate: 1e-05'
+has_keys 'info of a GGUF file, --json' out kind version elements metadata tensors first
+head -c 400 model.gguf > cut.gguf
+refuses 1 'cut.gguf: the file is truncated: tensor b takes bytes' "$GRADUS" info cut.gguf
 # A model in parts, one of them a pointer, one missing.
 mkdir parts
 cp out.safetensors parts/model-00001-of-00003.safetensors
@@ -360,7 +381,7 @@ same_file 'generate from parts' char.said whole.said
 same_file 'embed from parts' char.npz.tokens.jsonl whole.npz.tokens.jsonl
 refuses 2 'whole/model-00001-of-00001.safetensors' "$GRADUS" embed whole 'the king' -o whole/model-00001-of-00001.safetensors
 info_of 'one part' parts/model-00001-of-00003.safetensors 'part 1 of 3 of a model'
-refuses 1 'text: must be a .safetensors, .npz or .npy file, or a tokenizer' "$GRADUS" info text
+refuses 1 'text: must be a .safetensors, .gguf, .npz or .npy file, or a tokenizer' "$GRADUS" info text
 mkdir nothing
 refuses 1 'nothing: must be a run folder|it holds no model.safetensors' "$GRADUS" info nothing
 ok 'info of a run, of files of arrays, of tokenizers and of a model in parts'
