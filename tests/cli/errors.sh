@@ -313,7 +313,7 @@ ok 'config.json: choices that are none are named by their place'
 cp -r run lost && rm lost/state.safetensors
 refuses 1 'lost/state.safetensors: must stand beside model.safetensors|it is not there' "$GRADUS" resume lost
 head -n 2 run/metrics.jsonl > metrics.jsonl
-refuses 1 'metrics.jsonl: must be a .safetensors, .npz or .npy file' "$GRADUS" info metrics.jsonl
+refuses 1 'metrics.jsonl: must be a .safetensors, .gguf, .npz or .npy file' "$GRADUS" info metrics.jsonl
 printf a > one
 refuses 1 'one: the text must have at least 2 tokens; it has 1' "$GRADUS" eval run --input one --json
 mkdir parts && cp run/config.json run/tokenizer.json parts
