@@ -24,7 +24,7 @@ arm = -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COM
   -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64 -DGRADUS_THREADS=OFF -DGRADUS_MIMALLOC=OFF
 arm_tests = $(or $(filter-out .,$(TESTS)),op_table|vector_math|random_math|ulp|packed|tensor_test)
 
-.PHONY: help deps deps-dev build test test-cli test-deps test-all test-arm test-tokenizers golden fuzz compile-clang demo bench bench-peers asan tsan lint format install clean
+.PHONY: help deps deps-dev build test test-cli test-deps test-all test-arm test-tokenizers test-interop golden fuzz compile-clang demo bench bench-peers asan tsan lint format install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -39,6 +39,7 @@ help:
 	@echo 'make test-deps the same and the demo on a fresh Debian 12 with the packages of `make deps` alone (needs root)'
 	@echo 'make test-arm  build for arm64 and run the ops and a training in an emulator: the bits are those of AVX2'
 	@echo 'make test-tokenizers  tokenizers against the original implementations, which npm and Debian bring'
+	@echo 'make test-interop  models of the transformers library read by the program, beside what it computes (needs pip)'
 	@echo 'make golden    write tests/golden again with the transformers library, which pip brings'
 	@echo 'make fuzz      search for files and texts that break a reader or a tokenizer (FUZZ_SECONDS=60 for each target)'
 	@echo 'make asan      tests under AddressSanitizer and UndefinedBehaviorSanitizer'
@@ -121,6 +122,12 @@ golden:
 	venv="$${XDG_CACHE_HOME:-$$HOME/.cache}/gradus/golden-venv" && python3 -m venv "$$venv" && \
 	  "$$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/golden/requirements.txt && \
 	  "$$venv/bin/python" tests/golden/make_golden.py
+
+# NAMES='bert qwen3' takes some of the models.
+test-interop: build
+	venv="$${XDG_CACHE_HOME:-$$HOME/.cache}/gradus/interop-venv" && python3 -m venv "$$venv" && \
+	  "$$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/interop/requirements.txt && \
+	  "$$venv/bin/python" tests/interop/interop.py $(abspath $(BUILD))/gradus $(NAMES)
 
 # FUZZ_SECONDS for each target; what is found is left in $(BUILD)/fuzz.
 FUZZ_SECONDS ?= 60
