@@ -34,7 +34,7 @@ help:
 	@echo 'make build     the program, $(BUILD)/gradus'
 	@echo 'make deps      install the Debian packages that the program and the demo need'
 	@echo 'make deps-dev  and those of tests, benchmarks and lint'
-	@echo 'make test-all  tests again: slow ones, Debug, clang, without threads and SIMD, under the sanitizers'
+	@echo 'make test-all  tests again: slow ones; Debug without threads and SIMD; under the sanitizers, with clang and GCC'
 	@echo 'make test-cli  the tests of the program from the outside, on a build of the program alone'
 	@echo 'make test-deps the same and the demo on a fresh Debian 12 with the packages of `make deps` alone (needs root)'
 	@echo 'make test-arm  build for arm64 and run the ops and a training in an emulator: the bits are those of AVX2'
@@ -97,12 +97,11 @@ tsan: deps-dev
 	TSAN_OPTIONS="suppressions=$(CURDIR)/.ci/tsan.suppressions $$TSAN_OPTIONS" && export TSAN_OPTIONS && \
 	  $(call suite,$(BUILD)/tsan,-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DGRADUS_SANITIZE=thread)
 
+# Each suite differs from the usual build in all that it can.
 test-all: deps-dev
 	$(call suite,$(BUILD),-DGRADUS_SLOW_TESTS=ON)
-	$(call suite,$(BUILD)/debug,-DCMAKE_BUILD_TYPE=Debug)
-	$(call suite,$(BUILD)/clang,$(clang))
-	$(call suite,$(BUILD)/plain,-DGRADUS_THREADS=OFF -DGRADUS_MIMALLOC=OFF -DGRADUS_SIMD=OFF)
-	$(MAKE) asan
+	$(call suite,$(BUILD)/plain,-DCMAKE_BUILD_TYPE=Debug -DGRADUS_THREADS=OFF -DGRADUS_MIMALLOC=OFF -DGRADUS_SIMD=OFF)
+	$(MAKE) asan CXX=clang++
 	$(MAKE) tsan
 
 test-arm: build
