@@ -316,6 +316,8 @@ tokenizer_rows() {
 
   base='given/t.json --out vocab.txt'
   changes convert --out other.json
+  differ convert --to "$base" 'given/model --out other --to hf --quiet'
+  differ convert --dtype 'given/model --out other --to hf --quiet' 'given/model --out other --to hf --dtype bf16 --quiet'
   common convert
 }
 

@@ -423,6 +423,28 @@ has_keys 'bench generate --json' out prompt_tokens_per_second prompt_fraction_of
 # Of llama with a width of 16: the output layer, 4·16² of attention, 3·16·64 of the feed-forward layer, and three norms.
 equal 'bench generate: the weights of a token' $((4 * (64 * 16 + 4 * 256 + 3 * 16 * 64))) "$(json out weight_bytes)"
 # shellcheck disable=SC2086
+# A model out again: a folder that other programs open, the same to this one, rounded where that is asked for.
+printf 'mine\n' > char/LICENSE.txt
+succeeds 'convert --to hf' "$GRADUS" convert char -o exported/ --to hf
+grep -q 'last layer 0 and of the logits 0 of the root mean square' err || fail 'convert --to hf' 'no difference' "$(cat err)"
+equal 'convert --to hf: files' 'LICENSE.txt README.md config.json model.safetensors tokenizer.json tokenizer_config.json' "$(ls exported | xargs)"
+grep -q '^base_model: "char"' exported/README.md || fail 'convert --to hf' 'base_model' "$(head -n 5 exported/README.md)"
+succeeds 'what is exported runs' "$GRADUS" generate exported -p the -n 5 --temp 0 -q
+cp out from_exported
+succeeds 'what it was made of' "$GRADUS" generate char -p the -n 5 --temp 0 -q
+same_file 'convert --to hf' out from_exported
+rm char/LICENSE.txt
+succeeds 'convert --dtype bf16' "$GRADUS" convert char -o halves --to hf --dtype bf16 --json -q
+has_keys 'convert --to hf --json' out folder files texts hidden_state_difference logits_difference
+grep -q '"torch_dtype": "bfloat16"' halves/config.json || fail 'convert --dtype bf16' 'its type' "$(cat halves/config.json)"
+[ "$(wc -c < halves/model.safetensors)" -lt "$(wc -c < exported/model.safetensors)" ] || fail 'convert --dtype bf16' 'a smaller file' "$(ls -l halves)"
+refuses 2 'the folder exported must be new or empty' "$GRADUS" convert char -o exported --to hf
+mkdir strange && cp char/model.safetensors char/tokenizer.json strange
+sed 's/^{/{"gradus":{"causal":false},/' char/config.json > strange/config.json
+refuses 2 'has no model like this one: {"causal":false}' "$GRADUS" convert strange -o never --to hf
+[ ! -e never ] || fail 'a refused convert' 'nothing' "$(ls never)"
+ok 'convert --to hf: a folder that is read back before it is done'
+
 succeeds 'bench embed' "$GRADUS" bench embed $tiny --texts 3 --tokens 8 --short-tokens 2 --json -q
 has_keys 'bench embed --json' out texts_per_second fraction_of_peak short_seconds short_fraction_of_peak
 succeeds 'bench peak' "$GRADUS" bench peak --threads 1
