@@ -233,6 +233,7 @@ def check(gradus: Path, name: str, config, auto) -> tuple[float, float]:
         run(gradus, "convert", folder, "-o", exported, "--to", "hf", "-q")
         loaded = auto.from_pretrained(exported, attn_implementation="eager")
         with everything_in_double():
+            loaded.config.dtype = torch.float64
             model = auto.from_config(loaded.config, attn_implementation="eager").double().eval()
             model.load_state_dict(dict(loaded.named_parameters()), strict=False)  # no buffers, which are rounded
             again = reference(model, texts)
