@@ -52,6 +52,17 @@ Attention::Attention(const std::string& path, const AttentionOptions& options, D
   }
 }
 
+Attention::Projections Attention::project(const Tensor& x) const {
+  const AttentionOptions& o = options_;
+  const int64_t widths[] = {o.heads * o.head_width, o.kv_heads * o.head_width, o.kv_heads * o.head_width};
+  const std::vector<Tensor> parts = split(qkv(x), widths, -1);
+  if (!o.query_key_norm) return {parts[0], parts[1], parts[2]};
+  const auto normed = [&](const Tensor& rows, const Norm& norm) {  // (N, H·D) -> (N·H, D) -> (N, H·D)
+    return reshape(norm(reshape(rows, {rows.numel() / o.head_width, o.head_width})), rows.shape());
+  };
+  return {normed(parts[0], query_norm), normed(parts[1], key_norm), parts[2]};
+}
+
 Tensor Attention::operator()(const Tensor& x, const Position& position, const Context& context,
                              std::span<KeyValueCache* const> caches) const {
   const AttentionOptions& o = options_;
@@ -59,23 +70,16 @@ Tensor Attention::operator()(const Tensor& x, const Position& position, const Co
       o.visibility.after == 0 || caches.empty(), path_,
       ": attention with a cache must be causal; here a row takes from those after it too, so that a new row "
       "changes the others; read all rows at once, without a cache");
-  const int64_t widths[] = {o.heads * o.head_width, o.kv_heads * o.head_width, o.kv_heads * o.head_width};
-  const std::vector<Tensor> parts = split(qkv(x), widths, -1);  // (N, H·D), (N, G·D), (N, G·D)
-
-  const auto place = [&](const Tensor& rows, const Norm& norm, int64_t heads) {
-    if (!o.query_key_norm) return position.rotate(rows, context.positions, heads, o.local);
-    const Tensor normed = norm(reshape(rows, {rows.size(0) * heads, o.head_width}));
-    return position.rotate(reshape(normed, rows.shape()), context.positions, heads, o.local);
-  };
   // Keys are rotated before they enter the cache, so each is rotated once, by its own position.
-  const Tensor q = place(parts[0], query_norm, o.heads);
-  const Tensor k = place(parts[1], key_norm, o.kv_heads);
-  const Tensor& v = parts[2];
+  Projections p = project(x);
+  p.queries = position.rotate(p.queries, context.positions, o.heads, o.local);
+  p.keys = position.rotate(p.keys, context.positions, o.kv_heads, o.local);
 
   const Tensor y = at_path(path_, [&] {
-    return caches.empty() ? attention(q, k, v, context.sequences, o.heads, o.kv_heads, o.visibility, o.scale)
-                          : attention_cached(q, k, v, context.sequences, caches, o.heads, o.kv_heads,
-                                             o.visibility, o.scale);
+    return caches.empty() ? attention(p.queries, p.keys, p.values, context.sequences, o.heads, o.kv_heads,
+                                      o.visibility, o.scale)
+                          : attention_cached(p.queries, p.keys, p.values, context.sequences, caches, o.heads,
+                                             o.kv_heads, o.visibility, o.scale);
   });
   if (context.record) {
     const NoGrad no_grad_here;

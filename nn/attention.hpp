@@ -53,6 +53,19 @@ class Attention {
   Tensor operator()(const Tensor& x, const Position& position, const Context& context,
                     std::span<KeyValueCache* const> caches = {}) const;
 
+  /// What is made of rows before they are compared.
+  struct Projections {
+    Tensor
+        queries;  ///< (N, H·D); these and the keys are normalised where the options say so, and not yet turned
+    Tensor keys;    ///< (N, G·D)
+    Tensor values;  ///< (N, G·D)
+  };
+  /// shape: x (N,C).
+  Projections project(const Tensor& x) const;
+
+  /// With the default in place of head_width 0.
+  const AttentionOptions& options() const { return options_; }
+
   /// See Linear::pack().
   void pack(WeightFormat format) {
     qkv.pack(format);

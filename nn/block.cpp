@@ -20,6 +20,10 @@ Block::Block(const std::string& path, const BlockOptions& o)
   }
 }
 
+Tensor Block::normed(const Tensor& x) const { return has_attention_norm_ ? attention_norm(x) : x; }
+
+Tensor Block::attention_rows(const Tensor& x) const { return kind_ == BlockKind::post_norm ? x : normed(x); }
+
 Tensor Block::operator()(const Tensor& x, const Position& position, const Context& context,
                          std::span<KeyValueCache* const> caches) const {
   const auto attend = [&](const Tensor& rows) {
@@ -30,23 +34,22 @@ Tensor Block::operator()(const Tensor& x, const Position& position, const Contex
     const Tensor found = mlp(rows);
     return mlp_dropout_(has_outer_norms(kind_) ? mlp_outer_norm(found) : found, context);
   };
-  const auto normed = [&](const Tensor& rows) { return has_attention_norm_ ? attention_norm(rows) : rows; };
   switch (kind_) {
     case BlockKind::pre_norm:
     case BlockKind::sandwich: {
-      const Tensor y = x + attend(normed(x));
+      const Tensor y = x + attend(attention_rows(x));
       return y + feed(mlp_norm(y));
     }
     case BlockKind::post_norm: {
-      const Tensor y = normed(x + attend(x));
+      const Tensor y = normed(x + attend(attention_rows(x)));
       return mlp_norm(y + feed(y));
     }
     case BlockKind::parallel: {
-      const Tensor y = x + attend(normed(x));
+      const Tensor y = x + attend(attention_rows(x));
       return y + feed(mlp_norm(x));
     }
     case BlockKind::parallel_shared: {
-      const Tensor rows = normed(x);
+      const Tensor rows = attention_rows(x);
       const Tensor y = x + attend(rows);
       return y + feed(rows);
     }

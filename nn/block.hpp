@@ -73,6 +73,9 @@ class Block {
   Tensor operator()(const Tensor& x, const Position& position, const Context& context,
                     std::span<KeyValueCache* const> caches = {}) const;
 
+  /// The rows that attention reads of those that come in.
+  Tensor attention_rows(const Tensor& x) const;
+
   template <class F>
   void visit(const std::string& prefix, F&& f) {
     if (has_attention_norm_) attention_norm.visit(join_path(prefix, "attention_norm"), f);
@@ -90,6 +93,8 @@ class Block {
   Norm attention_outer_norm, mlp_outer_norm;  ///< norm° and norm°'; empty but in sandwich
 
  private:
+  Tensor normed(const Tensor& x) const;
+
   bool has_attention_norm_ = true;
   BlockKind kind_ = BlockKind::pre_norm;
   Dropout attention_dropout_;

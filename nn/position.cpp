@@ -1,7 +1,6 @@
 #include "nn/position.hpp"
 
 #include <utility>
-#include <vector>
 
 #include "tensor/math.hpp"
 #include "tensor/storage.hpp"
@@ -34,24 +33,22 @@ Position::Position(std::string path, const PositionOptions& options, DType dtype
     case PositionKind::learned: weight = Tensor::zeros({o.first_row + o.positions, o.width}, dtype); break;
     case PositionKind::sinusoidal: table_ = sinusoidal_table(o.positions, o.width, o.base, dtype); break;
     case PositionKind::rotary:
-      table_ = rotary_table(o.positions, rotary_frequencies(o.rotated, o.base, o.scaling),
-                            rotary_amplitude(o.scaling), dtype);
-      if (o.local_base > 0) local_table_ = rotary_table(o.positions, o.rotated, o.local_base, dtype);
+      table_ = rotary_table(o.positions, frequencies(), rotary_amplitude(o.scaling), dtype);
+      if (o.local_base > 0) local_table_ = rotary_table(o.positions, frequencies(true), 1.0, dtype);
       break;
   }
 }
 
-Tensor Position::add_to(const Tensor& x, const Tensor& positions) const {
+Tensor Position::rows(const Tensor& positions) const {
   return at_path(path_, [&] {
     switch (kind()) {
       case PositionKind::learned: {
-        if (options_.first_row == 0) return x + embedding(weight, positions);
-        const Tensor rows = slice(weight, 0, options_.first_row, weight.size(0));
-        return x + embedding(rows, positions);
+        if (options_.first_row == 0) return embedding(weight, positions);
+        return embedding(slice(weight, 0, options_.first_row, weight.size(0)), positions);
       }
-      case PositionKind::sinusoidal: return x + embedding(table_, positions);
+      case PositionKind::sinusoidal: return embedding(table_, positions);
       case PositionKind::none:
-      case PositionKind::rotary: return x;
+      case PositionKind::rotary: return Tensor();
     }
     fail("the kind must be a known one; it is number ", static_cast<int>(kind()));
   });
@@ -61,6 +58,13 @@ Tensor Position::rotate(const Tensor& x, const Tensor& positions, int64_t heads,
   if (kind() != PositionKind::rotary) return x;
   const Tensor& table = local && local_table_.defined() ? local_table_ : table_;
   return at_path(path_, [&] { return rotary(x, positions, table, heads); });
+}
+
+std::vector<double> Position::frequencies(bool local) const {
+  if (kind() != PositionKind::rotary) return {};
+  const PositionOptions& o = options_;
+  return local && o.local_base > 0 ? rotary_frequencies(o.rotated, o.local_base)
+                                   : rotary_frequencies(o.rotated, o.base, o.scaling);
 }
 
 }  // namespace gradus

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "nn/module.hpp"
 #include "nn/rotary.hpp"
@@ -45,7 +46,8 @@ struct PositionOptions {
       0;  ///< rotary: the base in layers that are local, which have no scaling; 0: they are like the others
 };
 
-/// All kinds of positions behind one switch: a model calls both methods, and the kind decides which of them does anything.
+/// All kinds of positions behind one switch: a model asks for rows and for turns, and the kind decides which of them
+/// there are.
 class Position {
  public:
   Position() = default;
@@ -53,10 +55,13 @@ class Position {
 
   PositionKind kind() const { return options_.kind; }
 
-  /// learned, sinusoidal: y = x + table[positions]; else x itself.   shape: x (N,C), positions (N) i32.
-  Tensor add_to(const Tensor& x, const Tensor& positions) const;
+  /// learned, sinusoidal: y = table[positions], the rows that are added to the embeddings; else an empty handle.
+  /// shape: positions (N) i32 -> (N,C).
+  Tensor rows(const Tensor& positions) const;
   /// rotary: each head of each row turned by its position (see rotary()); else x itself.   shape: x (N, heads·D).
   Tensor rotate(const Tensor& x, const Tensor& positions, int64_t heads, bool local = false) const;
+  /// rotary: the angle that each pair of channels turns by from one position to the next; else none.
+  std::vector<double> frequencies(bool local = false) const;
 
   template <class F>
   void visit(const std::string& prefix, F&& f) {

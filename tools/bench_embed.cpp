@@ -1,11 +1,13 @@
 // gradus bench embed: vectors of texts by a model that reads them.
 
 #include <algorithm>
+#include <cstring>
 
 #include "models/transformer/contextual.hpp"
 #include "models/transformer/flops.hpp"
 #include "tensor/error.hpp"
 #include "tensor/machine.hpp"
+#include "tensor/ops.hpp"
 #include "tensor/parallel.hpp"
 #include "tensor/random.hpp"
 #include "tools/bench_common.hpp"
@@ -27,6 +29,54 @@ std::vector<std::string> random_texts(int64_t count, int64_t tokens) {
   return texts;
 }
 
+/// The vectors of ids in the two ways that they are defined: as rows looked up in a table, and as the product of rows of
+/// zeros with a single one each with that table. Both must have the same bits.
+void bench_one_hot(const Config& config, int64_t ids, const CommonOptions& common) {
+  const double needed =
+      4.0 * static_cast<double>(ids) * static_cast<double>(config.vocab_size + 2 * config.n_embd);
+  check_world(needed <= static_cast<double>(available_memory_bytes()),
+              "bench embed: the rows must fit in memory; they need ", bytes_text(needed), " and ",
+              bytes_text(static_cast<double>(available_memory_bytes())), " are available");
+  const Random random(1, stream_of("bench.ids"));
+  std::vector<int32_t> numbers;
+  for (int64_t i = 0; i < ids; ++i) {
+    numbers.push_back(static_cast<int32_t>(
+        random.below(static_cast<uint64_t>(i), static_cast<uint64_t>(config.vocab_size))));
+  }
+  const Tensor tokens = Tensor::from(numbers, {ids});
+  const Tensor table = random_tensor({config.vocab_size, config.n_embd}, "bench.table");
+  const Tensor rows = one_hot(tokens, config.vocab_size);
+  Tensor found, multiplied;
+  const Turns turns({[&] { found = embedding(table, tokens); }, [&] { multiplied = matmul(rows, table); }},
+                    [] { return peak_flops(); }, {});
+  const std::vector<float> a = found.to_vector<float>(), b = multiplied.to_vector<float>();
+  check_world(a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0,
+              "bench embed: a row looked up must be the bits of its one-hot product; they differ");
+  const int64_t multiply_adds = ids * config.vocab_size * config.n_embd;
+  const double fraction = turns.fraction(2.0 * static_cast<double>(multiply_adds), 1);
+  const double ratio = turns.speed_ratio(0, 1);
+  if (common.json) {
+    Json json = Json::object();
+    json.set("threads", int64_t{thread_count()}).set("samples", int64_t{TurnOptions().samples});
+    json.set("ids", ids).set("vocab_size", config.vocab_size).set("width", config.n_embd);
+    json.set("equal_bits", true)
+        .set("multiply_adds", multiply_adds)
+        .set("copied_numbers", ids * config.n_embd);
+    json.set("lookup_seconds", turns.seconds(0)).set("product_seconds", turns.seconds(1));
+    json.set("product_fraction_of_peak", fraction).set("lookup_times_as_fast", ratio);
+    json.set("peak_gflops", turns.limit() * 1e-9);
+    print_bench_json(json);
+    return;
+  }
+  const std::string shape = std::to_string(ids) + " of " + std::to_string(config.vocab_size) +
+                            " ids, width " + std::to_string(config.n_embd) + ", ";
+  print_out(bench_row(shape + "one-hot product", fixed(turns.seconds(1) * 1e3, 3) + " ms", fraction,
+                      fixed(turns.limit() * 1e-9, 1) + " GFLOP/s"));
+  print_out(left(shape + "lookup", 46) + right(fixed(turns.seconds(0) * 1e3, 3) + " ms", 16) +
+            "   equal bits, " + fixed(ratio, 1) + " times as fast\n");
+  finish_text(common);
+}
+
 }  // namespace
 
 int bench_embed(const Arguments& arguments) {
@@ -39,6 +89,7 @@ int bench_embed(const Arguments& arguments) {
   int64_t tokens = 128;
   int64_t short_tokens = 16;
   std::string layers = "final";
+  bool one_hot_rows = false;
   WeightsOption weights;
   Args args("bench embed",
             "Times the vectors of texts, the mean over each text's tokens, with a model of random weights (6 "
@@ -50,18 +101,30 @@ int bench_embed(const Arguments& arguments) {
   args.integer("--tokens", tokens, "tokens of each of them");
   args.integer("--short-tokens", short_tokens, "tokens of the text that is given by itself");
   args.text("--layers", layers, "the layers whose vectors are made, as in gradus embed");
+  args.flag(
+      "--one-hot", one_hot_rows,
+      "instead: look up the token embeddings of --texts times --tokens random ids, and multiply one-hot rows "
+      "with the same table, which gives the same bits");
   weights.add(args);
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
   watch_interrupts();
   const Tokenizer tokenizer = Tokenizer::bytes();
-  args.no_effect({shape.preset_without_effect(false)});
+  args.no_effect({shape.preset_without_effect(false),
+                  {one_hot_rows,
+                   {"--arch", "--position", "--tie", "--n-layer", "--n-head", "--n-kv-head", "--short-tokens",
+                    "--layers", "--weights"},
+                   "with --one-hot, where no model runs"}});
   const Config config = shape.config(tokenizer.vocab_size());
   check(count >= 1 && count <= 1000000, "--texts must be in [1, 1000000]; it is ", count);
   check(tokens >= 1 && tokens <= config.block_size && short_tokens >= 1 && short_tokens <= config.block_size,
         "bench embed: --tokens and --short-tokens must be in [1, --block-size]; they are ", tokens, " and ",
         short_tokens, ", --block-size is ", config.block_size);
+  if (one_hot_rows) {
+    bench_one_hot(config, count * tokens, common);
+    return 0;
+  }
   EmbedOptions options;
   options.layers = parse_layers(layers, config);
   options.level = Level::sentence;

@@ -19,6 +19,7 @@ int run_train(const Arguments& arguments);
 int run_resume(const Arguments& arguments);
 int run_generate(const Arguments& arguments);
 int run_embed(const Arguments& arguments);
+int run_explain(const Arguments& arguments);
 int run_neighbors(const Arguments& arguments);
 int run_eval(const Arguments& arguments);
 int run_tokenizer(const Arguments& arguments);

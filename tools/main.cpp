@@ -23,6 +23,7 @@ constexpr Verb kVerbs[] = {
     {"resume", run_resume, "continue a training where its last checkpoint stands"},
     {"generate", run_generate, "continue a text with a trained model"},
     {"embed", run_embed, "write every layer's vectors of texts, words or tokens"},
+    {"explain", run_explain, "what a model's input rows are made of, and how positions turn them"},
     {"neighbors", run_neighbors, "the words nearest to a word, at a layer"},
     {"eval", run_eval, "loss, perplexity and bits per byte over a file"},
     {"tokenizer", run_tokenizer, "train, encode, decode, show, compare tokenizers"},

@@ -13,12 +13,7 @@ namespace {
 // Lets text through that cannot be part of a stop text any more.
 class StopFilter {
  public:
-  explicit StopFilter(const std::vector<std::string>& stops) : stops_(stops) {
-    for (const std::string& stop : stops) {
-      check(!stop.empty(),
-            "generate: a stop text must not be empty; leave the option out to stop at nothing");
-    }
-  }
+  explicit StopFilter(const std::vector<std::string>& stops) : stops_(stops) {}
 
   // What may be printed after more text; `found` once a stop text is complete.
   std::string push(const std::string& text, bool& found) {
@@ -51,19 +46,10 @@ class StopFilter {
   std::string held_;
 };
 
-std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, std::string_view prompt, bool add_special) {
-  std::vector<int32_t> ids;
-  if (add_special) ids = tokenizer.added_around().before;
-  const std::vector<int32_t> text = tokenizer.encode(prompt);
-  ids.insert(ids.end(), text.begin(), text.end());
-  if (ids.empty()) {
-    const auto start = tokenizer.end_of_text();
-    check(start.has_value(),
-          "generate: the prompt must have at least one token; it has none, and the tokenizer has no ",
-          kEndOfText, " to start from; give another prompt");
-    ids.push_back(*start);
-  }
-  return ids;
+void check_prompt(std::span<const int32_t> ids, const Config& config) {
+  check(!ids.empty() && std::ssize(ids) <= config.block_size,
+        "generate: the prompt must have 1 to block_size tokens; it has ", ids.size(), ", block_size is ",
+        config.block_size, "; shorten it");
 }
 
 // Which of the model's ids the tokenizer has a token for; empty where it has one for each.
@@ -94,9 +80,7 @@ DecodingSession::DecodingSession(std::shared_ptr<const Transformer> model, std::
   const Config& config = model_->config();
   check(config.dtype == DType::f32, "generate: the model must compute in f32; it computes in ",
         dtype_name(config.dtype));
-  check(!ids_.empty() && std::ssize(ids_) <= config.block_size,
-        "generate: the prompt must have 1 to block_size tokens; it has ", ids_.size(), ", block_size is ",
-        config.block_size, "; shorten it");
+  check_prompt(ids_, config);
   start_window(0);
 }
 
@@ -141,6 +125,15 @@ void DecodingSession::append(int32_t id) {
   }
 }
 
+DecodingSession DecodingSession::fork() const {
+  DecodingSession copy = *this;
+  for (KeyValueCache& cache : copy.caches_) {
+    cache.keys = cache.keys.clone();
+    cache.values = cache.values.clone();
+  }
+  return copy;
+}
+
 void DecodingSession::push(int32_t id) {
   append(id);
   DecodingSession* const self[] = {this};
@@ -176,62 +169,156 @@ void DecodingSession::read(std::span<DecodingSession* const> texts) {
   }
 }
 
-Generated generate(const Transformer& model, const Tokenizer& tokenizer, std::string_view prompt,
-                   const GenerateOptions& options,
-                   const std::function<bool(const GeneratedToken&)>& on_token) {
+std::vector<int32_t> prompt_ids(const Transformer& model, const Tokenizer& tokenizer, std::string_view prompt,
+                                bool add_special) {
+  std::vector<int32_t> ids;
+  if (add_special) ids = tokenizer.added_around().before;
+  const std::vector<int32_t> text = tokenizer.encode(prompt);
+  ids.insert(ids.end(), text.begin(), text.end());
+  if (ids.empty()) {
+    const auto start = tokenizer.end_of_text();
+    check(start.has_value(),
+          "generate: the prompt must have at least one token; it has none, and the tokenizer has no ",
+          kEndOfText, " to start from; give another prompt");
+    ids.push_back(*start);
+  }
+  check_prompt(ids, model.config());
+  return ids;
+}
+
+namespace {
+
+// One text while it is continued.
+class Continuation {
+ public:
+  Continuation(DecodingSession prompt, const Tokenizer& tokenizer, const GenerateOptions& options,
+               const Possible& possible, std::span<const int64_t> ends, int64_t sample)
+      : session(std::move(prompt)),
+        tokenizer_(tokenizer),
+        options_(options),
+        possible_(possible),
+        ends_(ends),
+        filter_(options.stop),
+        // The first has the stream that a single one always had.
+        random_(options.seed,
+                stream_of("generate.sample" + (sample == 0 ? "" : "." + std::to_string(sample)))),
+        decoder_(tokenizer, session.ids()) {
+    result.prompt_tokens = std::ssize(session.ids());
+  }
+
+  // Draws the next token of a text that has been read; whether another one may follow.
+  bool draw_token(const std::function<bool(const GeneratedToken&)>& report) {
+    GeneratedToken token;
+    token.position = std::ssize(session.ids());
+    token.id = draw(candidates(session.logits(), session.ids(), options_.sampler, possible_),
+                    random_.uniform(static_cast<uint64_t>(token.position)));
+    if (options_.show_probs > 0) {
+      token.probability = probability_of(session.logits(), token.id);
+      token.top = top_candidates(session.logits(), options_.show_probs, possible_);
+    }
+    result.ids.push_back(token.id);
+    if (token.id == tokenizer_.end_of_text() ||
+        std::find(ends_.begin(), ends_.end(), token.id) != ends_.end()) {
+      result.reason = StopReason::end_of_text;
+    } else {
+      bool found = false;
+      token.text = filter_.push(decoder_.push(token.id), found);
+      if (found) result.reason = StopReason::stop_text;
+      result.text += token.text;
+    }
+    if (!report(token)) result.reason = StopReason::cancelled;
+    return result.reason == StopReason::max_tokens && std::ssize(result.ids) < options_.max_tokens;
+  }
+
+  // Gives the text still held back.
+  void finish(const std::function<bool(const GeneratedToken&)>& report) {
+    if (result.reason != StopReason::stop_text) {
+      bool found = false;
+      GeneratedToken rest;
+      rest.id = -1;
+      rest.position = result.prompt_tokens + std::ssize(result.ids);
+      rest.text = filter_.push(decoder_.flush(), found);
+      if (!found) rest.text += filter_.flush();
+      if (found && result.reason == StopReason::max_tokens) result.reason = StopReason::stop_text;
+      result.text += rest.text;
+      if (!rest.text.empty()) report(rest);
+    }
+    result.refills = session.refills();
+  }
+
+  DecodingSession session;
+  Generated result;
+
+ private:
+  const Tokenizer& tokenizer_;
+  const GenerateOptions& options_;
+  const Possible& possible_;
+  std::span<const int64_t> ends_;
+  StopFilter filter_;
+  Random random_;
+  StreamDecoder decoder_;
+};
+
+}  // namespace
+
+std::vector<Generated> generate_samples(const Transformer& model, const Tokenizer& tokenizer,
+                                        std::span<const int32_t> prompt, const GenerateOptions& options,
+                                        int64_t count,
+                                        const std::function<bool(int64_t, const GeneratedToken&)>& on_token) {
   const int64_t vocab_size = model.config().vocab_size;
   options.sampler.validate();
   check(options.max_tokens >= 0, "generate: the number of tokens must be at least 0; it is ",
         options.max_tokens);
   check(options.show_probs >= 0 && options.show_probs <= vocab_size, "generate: show-probs must be in [0, ",
         vocab_size, "]; it is ", options.show_probs);
+  for (const std::string& stop : options.stop) {
+    check(!stop.empty(), "generate: a stop text must not be empty; leave the option out to stop at nothing");
+  }
+  check(count >= 1 && options.sample >= 0,
+        "generate: there must be at least 1 continuation, numbered from 0; there are ", count,
+        ", the first has number ", options.sample);
   check(has_vocabulary(tokenizer, model.config()),
         "generate: the tokenizer must have the model's vocabulary; it has ", tokenizer.vocab_size(),
         " tokens, the model ", vocab_size);
   const Possible possible = possible_ids(tokenizer, vocab_size);
-  StopFilter filter(options.stop);
-  const Random random(options.seed, stream_of("generate.sample"));
-  const std::vector<int64_t>& ends = model.config().end_tokens;
 
-  DecodingSession session(model, encode_prompt(tokenizer, prompt, options.add_special), options.cache);
-  StreamDecoder decoder(tokenizer, session.ids());
-  Generated result;
-  result.prompt_tokens = static_cast<int64_t>(session.ids().size());
-  while (static_cast<int64_t>(result.ids.size()) < options.max_tokens) {
-    if (!result.ids.empty()) session.push(result.ids.back());
-    GeneratedToken token;
-    token.position = static_cast<int64_t>(session.ids().size());
-    token.id = draw(candidates(session.logits(), session.ids(), options.sampler, possible),
-                    random.uniform(static_cast<uint64_t>(token.position)));
-    if (options.show_probs > 0) {
-      token.probability = probability_of(session.logits(), token.id);
-      token.top = top_candidates(session.logits(), options.show_probs, possible);
-    }
-    result.ids.push_back(token.id);
-    if (token.id == tokenizer.end_of_text() || std::find(ends.begin(), ends.end(), token.id) != ends.end()) {
-      result.reason = StopReason::end_of_text;
-    } else {
-      bool found = false;
-      token.text = filter.push(decoder.push(token.id), found);
-      if (found) result.reason = StopReason::stop_text;
-      result.text += token.text;
-    }
-    if (on_token && !on_token(token)) result.reason = StopReason::cancelled;
-    if (result.reason != StopReason::max_tokens) break;
+  // The prompt is read once for all of them.
+  DecodingSession first(model, prompt, options.cache);
+  std::vector<std::unique_ptr<Continuation>> texts;
+  for (int64_t i = 0; i < count; ++i) {
+    texts.push_back(std::make_unique<Continuation>(i + 1 < count ? first.fork() : std::move(first), tokenizer,
+                                                   options, possible, model.config().end_tokens,
+                                                   options.sample + i));
   }
-  if (result.reason != StopReason::stop_text) {
-    bool found = false;
-    GeneratedToken rest;
-    rest.id = -1;
-    rest.position = result.prompt_tokens + static_cast<int64_t>(result.ids.size());
-    rest.text = filter.push(decoder.flush(), found);
-    if (!found) rest.text += filter.flush();
-    if (found && result.reason == StopReason::max_tokens) result.reason = StopReason::stop_text;
-    result.text += rest.text;
-    if (on_token && !rest.text.empty()) on_token(rest);
+  std::vector<int64_t> open;  // those that go on
+  for (int64_t i = 0; i < count && options.max_tokens > 0; ++i) open.push_back(i);
+  const auto text_of = [&](int64_t i) -> Continuation& { return *texts[static_cast<size_t>(i)]; };
+  const auto reporter = [&](int64_t i) {
+    return [&on_token, i](const GeneratedToken& token) { return !on_token || on_token(i, token); };
+  };
+  while (!open.empty()) {
+    std::erase_if(open, [&](int64_t i) { return !text_of(i).draw_token(reporter(i)); });
+    std::vector<DecodingSession*> next;
+    for (const int64_t i : open) {
+      text_of(i).session.append(text_of(i).result.ids.back());
+      next.push_back(&text_of(i).session);
+    }
+    DecodingSession::read(next);
   }
-  result.refills = session.refills();
-  return result;
+  std::vector<Generated> results;
+  for (int64_t i = 0; i < count; ++i) {
+    text_of(i).finish(reporter(i));
+    results.push_back(std::move(text_of(i).result));
+  }
+  return results;
+}
+
+Generated generate(const Transformer& model, const Tokenizer& tokenizer, std::string_view prompt,
+                   const GenerateOptions& options,
+                   const std::function<bool(const GeneratedToken&)>& on_token) {
+  const std::vector<int32_t> ids = prompt_ids(model, tokenizer, prompt, options.add_special);
+  const auto report = [&](int64_t, const GeneratedToken& token) { return !on_token || on_token(token); };
+  return std::move(generate_samples(model, tokenizer, ids, options, 1, report).front());
 }
 
 }  // namespace gradus

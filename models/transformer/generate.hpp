@@ -33,6 +33,9 @@ class DecodingSession {
   /// Appends a token and reads it.
   void push(int32_t id);
 
+  /// The same text once more, to be continued otherwise: what was read is copied and not read again.
+  DecodingSession fork() const;
+
   /// Appends a token, for read().
   void append(int32_t id);
   /// Reads what was appended to these texts, in one pass of their model: prompts, next tokens or both. Each gets the bits
@@ -45,6 +48,7 @@ class DecodingSession {
   int64_t refills() const { return refills_; }
 
  private:
+  DecodingSession(const DecodingSession&) = default;
   DecodingSession(std::shared_ptr<const Transformer> model, std::span<const int32_t> prompt, DType cache);
   void start_window(int64_t begin);
   std::span<const int32_t> not_read() const;
@@ -70,6 +74,8 @@ struct GenerateOptions {
   bool add_special = false;
   /// How many of the model's own most probable tokens to report with each token.
   int64_t show_probs = 0;
+  /// The number of the first continuation. Each number has draws of its own, a function of it and of the seed.
+  int64_t sample = 0;
 };
 
 /// One generated token, as it is reported while the text grows.
@@ -92,14 +98,26 @@ struct Generated {
   int64_t refills = 0;  ///< see DecodingSession
 };
 
-/// Continues a prompt.
-/// note: the token at position t is drawn with number t of the seed's stream, so a text can be continued later with the
-///       same outcome. `on_token` is called for each token, and once more with id -1 for text still held back at the
-///       end; returning false ends the generation.
-/// note: it ends at the tokenizer's end of text and at each of the model's end_tokens. Ids of the model's vocabulary that
-///       the tokenizer has no token for are never drawn.
+/// The tokens that a prompt is read as.
 /// note: an empty prompt starts from `<|endoftext|>` where the tokenizer has it, else it is an error; so is a prompt of
 ///       more than block_size tokens.
+std::vector<int32_t> prompt_ids(const Transformer& model, const Tokenizer& tokenizer, std::string_view prompt,
+                                bool add_special);
+
+/// Continues a prompt `count` times: the continuations numbered options.sample, options.sample + 1 …, in one pass of the
+/// model at a time.
+/// note: each is, bit for bit, what it is alone, and no other with another number. The token at position t is drawn with
+///       number t of its stream, so a text can be continued later with the same outcome.
+/// note: `on_token` is called for each token with the place of its continuation among the `count`, and once more with id -1
+///       for text still held back at the end; returning false ends that continuation.
+/// note: one ends at the tokenizer's end of text and at each of the model's end_tokens. Ids of the model's vocabulary that
+///       the tokenizer has no token for are never drawn.
+std::vector<Generated> generate_samples(
+    const Transformer& model, const Tokenizer& tokenizer, std::span<const int32_t> prompt,
+    const GenerateOptions& options, int64_t count,
+    const std::function<bool(int64_t, const GeneratedToken&)>& on_token = {});
+
+/// Continues a prompt once: the only one of generate_samples().
 Generated generate(const Transformer& model, const Tokenizer& tokenizer, std::string_view prompt,
                    const GenerateOptions& options,
                    const std::function<bool(const GeneratedToken&)>& on_token = {});

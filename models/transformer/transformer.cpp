@@ -145,7 +145,6 @@ Tensor Transformer::forward(const Tensor& ids, const Context& context) const {
 
 std::vector<Tensor> Transformer::hidden_states(const Tensor& ids, const Context& context,
                                                std::span<const int64_t> layers) const {
-  check_inputs(ids, context);
   std::vector<int64_t> wanted(layers.begin(), layers.end());
   if (wanted.empty()) wanted = parse_layers("all", config_);
   for (size_t i = 0; i < wanted.size(); ++i) {
@@ -171,14 +170,23 @@ std::vector<Tensor> Transformer::hidden_states(const Tensor& ids, const Context&
   }
 }
 
-Tensor Transformer::embed(const Tensor& ids, const Context& context) const {
-  Tensor x = token_embedding(ids);  // (N) -> (N,C)
-  if (config_.embedding_scale) x = x * math::sqrt(static_cast<double>(config_.n_embd));
+std::vector<NamedTensor> Transformer::input_parts(const Tensor& ids, const Context& context) const {
+  check_inputs(ids, context);
+  Tensor token = token_embedding(ids);  // (N) -> (N,C)
+  if (config_.embedding_scale) token = token * math::sqrt(static_cast<double>(config_.n_embd));
+  std::vector<NamedTensor> parts = {{"token", token}};
   if (config_.n_segment > 0) {
     const Tensor first = Tensor::zeros(ids.shape(), DType::i32);
-    x = x + segment_embedding(context.segments.defined() ? context.segments : first);
+    parts.push_back({"segment", segment_embedding(context.segments.defined() ? context.segments : first)});
   }
-  x = position.add_to(x, context.positions);
+  if (const Tensor rows = position.rows(context.positions); rows.defined())
+    parts.push_back({"position", rows});
+  return parts;
+}
+
+Tensor Transformer::embed(const Tensor& ids, const Context& context) const {
+  Tensor x;
+  for (const NamedTensor& part : input_parts(ids, context)) x = x.defined() ? x + part.tensor : part.tensor;
   if (config_.embedding_norm) x = embedding_norm(x);
   return embedding_dropout_(x, context);
 }

@@ -90,6 +90,11 @@ class Transformer {
   std::vector<Tensor> hidden_states(const Tensor& ids, const Context& context,
                                     std::span<const int64_t> layers = {}) const;
 
+  /// What the rows of layer_0 are the sum of, added in this order: `token` (· √C where the Config says so), and where there
+  /// are such, `segment` and `position`.   shape: each (N,C).
+  /// note: layer_0 is their sum, where the Config says so normalised.
+  std::vector<NamedTensor> input_parts(const Tensor& ids, const Context& context) const;
+
   /// Empty caches for a sequence of up to `capacity` tokens; `dtype` as in KeyValueCache. An error unless the model is
   /// causal.
   LayerCaches make_caches(int64_t capacity, DType dtype = DType::f32) const;

@@ -82,6 +82,7 @@ refuses 2 '--n-kv-head must be left out' "$GRADUS" bench growth --n-kv-head 2
 refuses 2 '--only: must be one of all tokens|did you mean tokens?' "$GRADUS" bench growth --only token
 refuses 2 "resume takes DIR and options; 'more' is one argument too many" "$GRADUS" resume run more
 refuses 2 'DIR is required' "$GRADUS" generate -p x
+refuses 2 'TEXT is required' "$GRADUS" explain run
 refuses 2 'GRADUS_ISA|scalar' env GRADUS_ISA=avx1024 "$GRADUS" doctor
 ok 'options: ranges, types, misspelt names (the nearest is suggested), verbs'
 
@@ -93,14 +94,22 @@ useless --eval-interval 'with --val-fraction 0' train text -o new $size --val-fr
 useless --preset 'where every one of its sizes is given' train text -o new $size --preset nano
 for name in 'bench train' 'bench growth'; do useless --preset 'where every one' $name $size --preset nano; done
 for name in 'bench generate' 'bench embed'; do useless --preset 'where every one' $name ${size% --batch*} --preset nano; done
-for option in '--top-k 5' '--top-p 0.5' '--min-p 0.1' '--seed 3'; do
+for option in '--top-k 5' '--top-p 0.5' '--min-p 0.1' '--seed 3' '--num-samples 2'; do
   useless "${option% *}" 'with --temp 0' generate run -p the --temp 0 $option
   [ "$option" = '--top-k 5' ] || useless "${option% *}" 'with --top-k 1' generate run -p the --top-k 1 $option
 done
 useless --temp 'with --top-k 1' generate run -p the --top-k 1 --temp 2
 for option in '--temp 1' '--top-k 5' '--top-p 0.5' '--min-p 0.1' '--seed 3' '--repeat-penalty 2' '--stop x' '--show-probs 2' '--weights q8' \
-  '--kv-cache bf16'; do
+  '--kv-cache bf16' '--num-samples 2'; do
   useless "${option% *}" 'with -n 0' generate run -p the -n 0 $option
+done
+for option in '--layer 1' '--head 0' '--tokens 1,0'; do
+  useless "${option% *}" 'with a model whose positions are not rotary' explain run the $option
+done
+for option in '--layers 0' '--short-tokens 3' '--weights q8' '--n-layer 2' '--n-head 2' '--n-kv-head 1' '--arch llama' '--tie off' \
+  '--position none'; do
+  # shellcheck disable=SC2086
+  useless "${option% *}" 'with --one-hot' bench embed --one-hot $option
 done
 useless --pooling 'with --level token' embed run the -o out.npz --level token --pooling max
 useless --lines 'without --input' tokenizer encode run the --lines
@@ -198,7 +207,7 @@ succeeds 'the same on the command line' "$GRADUS" train text -o spelt $size --to
 same_file 'config file, - and _' spelt/model.safetensors configured/model.safetensors
 ok 'config files: line numbers in errors, the command line wins, - and _ are equal'
 
-for verb in train resume generate embed neighbors eval 'tokenizer show' info 'bench peak' 'bench gemm' 'bench train' 'bench growth' \
+for verb in train resume generate embed explain neighbors eval 'tokenizer show' info 'bench peak' 'bench gemm' 'bench train' 'bench growth' \
   'bench generate' 'bench embed' doctor; do
   # shellcheck disable=SC2086
   succeeds "help of $verb" "$GRADUS" $verb --help

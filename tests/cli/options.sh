@@ -147,6 +147,9 @@ echo 'beta1 = 0.5' > given/config
 model='--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 2 --tokenizer byte'
 # shellcheck disable=SC2086
 succeeds 'a model' "$GRADUS" train given/text -o given/model $model --max-iters 30 --warmup 5 --learning-rate 3e-2 -q
+# shellcheck disable=SC2086
+succeeds 'a rotary model' "$GRADUS" train given/text -o given/rotary ${model/--n-layer 1/--n-layer 2} --arch llama --max-iters 3 --warmup 1 -q
+printf 'went' > given/other.prompt
 succeeds 'a tokenizer' "$GRADUS" tokenizer train given/text --kind wordpiece --vocab-size 60 -o given/t.json -q
 
 training_rows() {
@@ -217,6 +220,8 @@ training_rows() {
 model_rows() {
   base='given/model --prompt the --n-predict 12 --temp 1 --top-k 0 --top-p 1 --min-p 0 --seed 5 --json --show-probs 2'
   changes generate --prompt a
+  differ generate --file "$base" "${base/--prompt the/--file given/other.prompt}"
+  changes generate --num-samples 2
   changes generate --n-predict 3
   changes generate --temp 0.1
   changes generate --top-k 2
@@ -248,6 +253,12 @@ model_rows() {
   changes embed --truncate-dim 5
   changes embed --output-dtype int8
   keeps embed --batch-tokens 1
+
+  base='given/rotary theking --layer 1 --head 0'
+  changes explain --layer 2
+  changes explain --head 1
+  changes explain --tokens 2,1
+  common explain
 
   base='run king'
   changes neighbors --layer 0
@@ -375,6 +386,8 @@ bench_rows() {
   field --short-tokens short_tokens 2
   field --weights weights q8
   field --threads threads 1
+  fields 'bench embed' '--one-hot --texts 2 --tokens 4 --n-embd 24 --json --quiet'
+  field --one-hot equal_bits true
   bounded 'bench embed' --layers 99 "'99' was given"
   fields 'bench gemm' '--m 2 --n 64 --k 32 --form nt --rotate-mb 1 --weights q8 --threads 1 --json --quiet'
   field --m m 2

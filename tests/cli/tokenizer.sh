@@ -2,6 +2,7 @@
 # The tokenizer's verbs by use and by misuse, and the lesson of tokenizer/README.md, line by line.
 source_dir=${GRADUS_SOURCE_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
 . "$(dirname "${BASH_SOURCE[0]}")/cli.bash"
+. "$source_dir/tests/cli/lesson.bash"
 
 tokenizer() { "$GRADUS" tokenizer "$@"; }
 kinds='bpe spm-bpe unigram wordpiece words char byte'
@@ -348,49 +349,4 @@ ok 'models train, generate and resume with tokenizers of other kinds and formats
 
 # ---- The lesson ----
 
-gradus() { "$GRADUS" "$@"; }
-# lesson FILE: runs each line of its fenced blocks that begins with "$ ", in a folder of its own, and compares what it prints
-# with the lines behind it. Says the first difference; else how many commands there were.
-lesson() {
-  local line number=0 fenced='' command='' at=0 expected='' count=0
-  while IFS= read -r line; do
-    number=$((number + 1))
-    if [ -n "$command" ] && [[ $line = '$ '* || $line = '```'* ]]; then
-      eval "$command" > "$work/printed" 2>&1 < /dev/null
-      if [ "$expected" != "$(cat "$work/printed")" ]; then
-        printf '%s:%d: %s\n' "$1" "$at" "$command"
-        diff <(printf '%s\n' "$expected") "$work/printed"
-        return 1
-      fi
-      count=$((count + 1)) command='' expected=''
-    fi
-    if [[ $line = '```'* ]]; then
-      [ -n "$fenced" ] && fenced='' || fenced=1
-    elif [ -n "$fenced" ] && [[ $line = '$ '* ]]; then
-      command=${line:2} at=$number
-    elif [ -n "$command" ]; then
-      expected+=${expected:+$'\n'}$line
-    fi
-  done < "$1"
-  echo $count
-}
-# take_lesson FILE
-take_lesson() {
-  mkdir -p lesson
-  (cd lesson && lesson "$1") > found
-  local code=$?
-  rm -r lesson
-  return $code
-}
-readme=$source_dir/tokenizer/README.md
-take_lesson "$readme" || fail 'the lesson of tokenizer/README.md' 'what it prints' "$(cat found)"
-equal 'the lesson: its commands' "$(grep -c '^\$ ' "$readme")" "$(cat found)"
-[ "$(cat found)" -ge 15 ] || fail 'the lesson' 'at least 15 commands' "$(cat found)"
-# One figure changed, one line lost, one line more: each must be seen.
-for change in '/##eal/s/59/60/' '/^"ed"/d' 's/^257 89.*/&\n/'; do
-  sed "$change" "$readme" > changed.md
-  cmp -s "$readme" changed.md && fail 'a changed lesson' "$change to change it" 'the same'
-  ! take_lesson "$work/changed.md" || fail 'a changed lesson' "to see $change" "$(cat found)"
-  grep -q '^/.*changed.md:[0-9]*: ' found || fail 'a changed lesson' 'the line' "$(cat found)"
-done
-ok "the lesson of tokenizer/README.md prints what it says, $(grep -c '^\$ ' "$readme") commands"
+check_lesson tokenizer/README.md 15 '/##eal/s/59/60/' '/^"ed"/d' 's/^257 89.*/&\n/'

@@ -176,6 +176,62 @@ if [ -n "$stop" ]; then
 fi
 ok 'generate: greedy and seeded texts do not depend on threads; any prompt; stop texts; probabilities'
 
+# Prompts from files, byte for byte: their line ends, zeros and bytes that are no text.
+printf 'the king\n\0\377 went \n' > prompt
+printf 'the king' > plain
+: > nothing_in
+generate bpe -f prompt -n 0 -q > out
+{ cat prompt; echo; } > expected
+same_file 'generate -f: the prompt' expected out
+generate bpe -p 'the king' -n 9 --seed 3 -q > expected
+generate bpe -f plain -n 9 --seed 3 -q > out
+same_file 'generate -f' expected out
+generate bpe -f - -n 9 --seed 3 -q < plain > out
+same_file 'generate -f -' expected out
+mkfifo prompts
+cat plain > prompts &
+generate bpe -f prompts -n 9 --seed 3 -q > out
+same_file 'generate -f of a pipe' expected out
+generate bpe -p '' -n 9 --seed 3 -q > expected
+generate bpe --file nothing_in -n 9 --seed 3 -q > out
+same_file 'generate -f of an empty file' expected out
+refuses 1 'nothing_in: generate: the prompt must have at least one token' "$GRADUS" generate char -f nothing_in -n 1
+refuses 1 'standard input: generate: the prompt must have 1 to block_size tokens|block_size is 32' "$GRADUS" generate bpe -f - -n 1 < text
+refuses 1 'text: generate: the prompt must have 1 to block_size tokens; it has' "$GRADUS" generate char -f text -n 1
+refuses 1 "prompt: |'" "$GRADUS" generate char -f prompt -n 1
+refuses 1 'none: cannot be opened' "$GRADUS" generate char -f none -n 1
+refuses 1 'char: ' "$GRADUS" generate char -f char -n 1
+refuses 2 'give -p or -f, not both' "$GRADUS" generate bpe -f plain -p 'the king' -n 1
+refuses 2 'give -p or -f, not both' "$GRADUS" generate bpe -f plain -p '' -n 1
+refuses 2 '-f needs a value; it is empty' "$GRADUS" generate bpe -f '' -n 1
+ok 'generate -f: files, pipes and standard input are prompts byte for byte, and named in errors'
+
+# Several continuations: each what it is in any company, the first that of a single one.
+generate bpe -p 'the king' -n 40 --seed 5 --json > expected
+generate bpe -p 'the king' -n 40 --seed 5 --num-samples 3 --json --threads 1 > three
+generate bpe -p 'the king' -n 40 --seed 5 --num-samples 19 --json --threads 2 > many
+equal 'generate --num-samples: an object a line' '3 19' "$(lines three) $(lines many)"
+head -n 3 many > out
+same_file 'three of nineteen' three out
+sed -n 's/^{"sample":0,/{/p' three > out
+same_file 'the first of several' expected out
+equal 'their numbers' "$(seq -s ' ' 0 18)" "$(sed 's/^{"sample":\([0-9]*\),.*/\1/' many | xargs)"
+equal 'all differ' 19 "$(sed 's/"sample":[0-9]*,//' many | sort -u | wc -l)"
+generate bpe -p 'the king' -n 40 --seed 5 -q > expected
+generate bpe -p 'the king' -n 40 --seed 5 --num-samples 2 -q > out
+equal 'generate --num-samples as text' '--- sample 0|--- sample 1' "$(grep '^--- ' out | paste -sd'|')"
+sed '1d; /^--- sample 1$/,$d' out > again
+same_file 'the first of two' expected again
+sed -n '/^--- sample 1$/,$p' out | sed 1d | head -c 8 > again
+equal 'the prompt begins each' 'the king' "$(cat again)"
+generate bpe -p 'the king' -n 3 --seed 5 --show-probs 2 -q > expected
+generate bpe -p 'the king' -n 3 --seed 5 --show-probs 2 --num-samples 2 -q > out
+equal 'generate --num-samples --show-probs: lines' 8 "$(lines out)"
+sed -n 2,4p out > again
+same_file 'the first of two, with probabilities' expected again
+refuses 2 '--num-samples must be in [1, 1000000]; it is 0' "$GRADUS" generate bpe -p the --num-samples 0
+ok 'generate --num-samples: each has draws of its own and does not depend on how many there are'
+
 # Embeddings.
 succeeds 'embed npz' "$GRADUS" embed bpe 'the king went' 'sea' '[a, b]' --level token -o out.npz
 rows=$(lines out.npz.tokens.jsonl)
@@ -447,6 +503,13 @@ ok 'convert --to hf: a folder that is read back before it is done'
 
 succeeds 'bench embed' "$GRADUS" bench embed $tiny --texts 3 --tokens 8 --short-tokens 2 --json -q
 has_keys 'bench embed --json' out texts_per_second fraction_of_peak short_seconds short_fraction_of_peak
+succeeds 'bench embed --one-hot' "$GRADUS" bench embed --one-hot --n-embd 48 --texts 5 --tokens 7 --json -q
+has_keys 'bench embed --one-hot --json' out equal_bits lookup_seconds product_seconds product_fraction_of_peak lookup_times_as_fast
+equal 'bench embed --one-hot: both ways have the same bits' true "$(json out equal_bits)"
+equal 'bench embed --one-hot: multiplications' $((35 * 256 * 48)) "$(json out multiply_adds)"
+equal 'bench embed --one-hot: numbers copied' $((35 * 48)) "$(json out copied_numbers)"
+succeeds 'bench embed --one-hot' "$GRADUS" bench embed --one-hot --texts 5 --tokens 7 -q
+grep -q '^35 of 256 ids, width 384, lookup .* ms   equal bits, ' out || fail 'bench embed --one-hot' 'both times' "$(cat out)"
 succeeds 'bench peak' "$GRADUS" bench peak --threads 1
 grep -q '^f32 .* GFLOP/s' out || fail 'bench peak' 'a line for f32' "$(cat out)"
 # shellcheck disable=SC2086

@@ -1,9 +1,11 @@
 #include "models/transformer/generate.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "tensor/autodiff.hpp"
 #include "tensor/math.hpp"
@@ -387,6 +389,90 @@ TEST_CASE("texts that cannot be read together are errors that say which") {
   CHECK_THROWS_WITH(read({&b, &a}), ContainsSubstring("text 1 has none; append one, or leave it out"));
   CHECK_THROWS_WITH(DecodingSession::unread(nullptr, prompt), ContainsSubstring("a text must have a model"));
   read({});
+}
+
+TEST_CASE(
+    "several continuations are each what it is alone, with draws of its own, the first those of a single "
+    "one") {
+  const Transformer model = byte_model("llama", 40);
+  const Tokenizer tokenizer = Tokenizer::bytes();
+  GenerateOptions options;
+  options.max_tokens = 50;  // past block_size
+  options.seed = 5;
+  options.stop = {"e", "Q", "\xc3"};
+  options.show_probs = 2;
+  const std::vector<int32_t> prompt = prompt_ids(model, tokenizer, "and the", false);
+  std::vector<Generated> alone;
+  std::set<std::vector<int32_t>> texts;
+  std::set<size_t> lengths;
+  for (options.sample = 0; options.sample < 6; ++options.sample) {
+    alone.push_back(generate(model, tokenizer, "and the", options));
+    texts.insert(alone.back().ids);
+    lengths.insert(alone.back().ids.size());
+  }
+  CHECK(texts.size() == 6);
+  CHECK(lengths.size() > 2);  // some end before the others
+  CHECK(std::any_of(alone.begin(), alone.end(), [](const Generated& text) { return text.refills > 0; }));
+  GenerateOptions single = options;
+  single.sample = 0;
+  single.stop.clear();
+  const Random random(5, stream_of("generate.sample"));  // that of the uncached twin
+  std::vector<int32_t> ids = prompt;
+  for (const int32_t id : generate(model, tokenizer, "and the", single).ids) {
+    if (ids.size() == 40) break;
+    REQUIRE(draw(candidates(twin_logits(model, ids), ids, options.sampler), random.uniform(ids.size())) ==
+            id);
+    ids.push_back(id);
+  }
+
+  for (const int threads : {1, 2, 4}) {
+    const UseThreads use(threads);
+    for (const int64_t first : {0, 2}) {
+      options.sample = first;
+      const int64_t count = 6 - first;
+      std::vector<std::string> shown(static_cast<size_t>(count));
+      const std::vector<Generated> together = generate_samples(model, tokenizer, prompt, options, count,
+                                                               [&](int64_t i, const GeneratedToken& token) {
+                                                                 shown[static_cast<size_t>(i)] += token.text;
+                                                                 return true;
+                                                               });
+      REQUIRE(std::ssize(together) == count);
+      for (size_t i = 0; i < together.size(); ++i) {
+        const Generated& expected = alone[static_cast<size_t>(first) + i];
+        CHECK(together[i].ids == expected.ids);
+        CHECK(together[i].text == expected.text);
+        CHECK(shown[i] == expected.text);
+        CHECK(together[i].reason == expected.reason);
+        CHECK(together[i].refills == expected.refills);
+        CHECK(together[i].prompt_tokens == 7);
+      }
+    }
+  }
+  options.sample = 0;
+  options.stop.clear();
+  const std::vector<Generated> cancelled =
+      generate_samples(model, tokenizer, prompt, options, 3,
+                       [](int64_t i, const GeneratedToken& token) { return i != 1 || token.position < 10; });
+  CHECK(cancelled[1].reason == StopReason::cancelled);
+  CHECK(cancelled[1].ids.size() == 4);
+  CHECK(cancelled[2].ids.size() == 50);
+  CHECK_THROWS_WITH(generate_samples(model, tokenizer, prompt, options, 0),
+                    ContainsSubstring("there must be at least 1 continuation"));
+}
+
+TEST_CASE("a text that was forked goes on as if it had not been") {
+  const Transformer model = byte_model("gpt", 200);
+  const std::vector<int32_t> ids = some_ids(150, 256);
+  DecodingSession session(model, std::span(ids).first(130));  // a second block of keys
+  DecodingSession other = session.fork();
+  CHECK(same_bits(other.logits(), session.logits()) == "");
+  for (int32_t id = 0; id < 5; ++id) other.push(id);
+  for (size_t t = 130; t < 150; ++t) session.push(ids[t]);
+  CHECK(same_bits(session.logits(), DecodingSession(model, ids).logits()) == "");
+  std::vector<int32_t> second(ids.begin(), ids.begin() + 130);
+  for (int32_t id = 0; id < 5; ++id) second.push_back(id);
+  CHECK(other.ids() == second);
+  CHECK(same_bits(other.logits(), DecodingSession(model, second).logits()) == "");
 }
 
 TEST_CASE("generation ends before a stop text, and none of it is ever shown") {

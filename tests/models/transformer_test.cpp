@@ -330,7 +330,10 @@ TEST_CASE("layer_0 enters the first block, layer_l leaves block l, and final is 
     const Context context = Context::of_batch(1, 9);
     const std::vector<Tensor> states = model.hidden_states(ids, context);
     REQUIRE(states.size() == 4);
-    CHECK(same_bits(states[0], model.position.add_to(model.token_embedding(ids), context.positions)) == "");
+    const Tensor tokens = model.token_embedding(ids);
+    const Tensor positions = model.position.rows(context.positions);
+    CHECK(positions.defined() == (config.position == PositionKind::learned));
+    CHECK(same_bits(states[0], positions.defined() ? tokens + positions : tokens) == "");
     for (size_t l = 0; l < 2; ++l) {
       CHECK(same_bits(states[l + 1], model.blocks[l](states[l], model.position, context)) == "");
     }

@@ -67,27 +67,26 @@ TEST_CASE("an embedding looks rows up and scores rows with the same table") {
   CHECK(same_bits(table.logits(x), matmul(x, table.weight, false, true)) == "");
 }
 
-TEST_CASE("positions are added where learned or sinusoidal, and change nothing where there are none") {
-  const Tensor x = random_tensor({3, 6}, draw_seed("x"));
+TEST_CASE("positions are added where learned or sinusoidal, and are no rows where there are none") {
   const Tensor at = ids_tensor({4, 0, 2});
-  CHECK(Position("p", {}).add_to(x, at).same(x));
-  CHECK(Position("p", {.kind = PositionKind::rotary, .positions = 5, .rotated = 2}).add_to(x, at).same(x));
+  CHECK(!Position("p", {}).rows(at).defined());
+  CHECK(!Position("p", {.kind = PositionKind::rotary, .positions = 5, .rotated = 2}).rows(at).defined());
 
   Position learned("p", {.kind = PositionKind::learned, .positions = 5, .width = 6});
   randomise(learned);
   CHECK(names_of(learned) == std::vector<std::string>{"weight"});
-  CHECK(same_bits(learned.add_to(x, at), x + embedding(learned.weight, at)) == "");
-  CHECK_THROWS_WITH(learned.add_to(x, ids_tensor({0, 1, 5})), ContainsSubstring("p: "));
+  CHECK(same_bits(learned.rows(at), embedding(learned.weight, at)) == "");
+  CHECK_THROWS_WITH(learned.rows(ids_tensor({0, 1, 5})), ContainsSubstring("p: "));
 
   Position shifted("p", {.kind = PositionKind::learned, .positions = 5, .width = 6, .first_row = 2});
   randomise(shifted);
   CHECK(shifted.weight.shape() == Shape{7, 6});
-  CHECK(same_bits(shifted.add_to(x, at), x + embedding(shifted.weight, ids_tensor({6, 2, 4}))) == "");
-  CHECK_THROWS_WITH(shifted.add_to(x, ids_tensor({0, 1, 5})), ContainsSubstring("p: "));
+  CHECK(same_bits(shifted.rows(at), embedding(shifted.weight, ids_tensor({6, 2, 4}))) == "");
+  CHECK_THROWS_WITH(shifted.rows(ids_tensor({0, 1, 5})), ContainsSubstring("p: "));
 
   Position sinusoidal("p", {.kind = PositionKind::sinusoidal, .positions = 5, .width = 6, .base = 100.0});
   CHECK(names_of(sinusoidal).empty());
-  const std::vector<float> y = sinusoidal.add_to(Tensor::zeros({3, 6}), at).to_vector<float>();
+  const std::vector<float> y = sinusoidal.rows(at).to_vector<float>();
   for (size_t c = 0; c < 6; ++c) {
     const double angle = 4 * std::pow(100.0, -static_cast<double>(c / 2 * 2) / 6);
     CHECK(y[c] == Approx(c % 2 == 0 ? std::sin(angle) : std::cos(angle)).margin(1e-6));
