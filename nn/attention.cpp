@@ -83,7 +83,8 @@ Tensor Attention::operator()(const Tensor& x, const Position& position, const Co
   });
   if (context.record) {
     const NoGrad no_grad_here;
-    if (context.record->maps) context.record->map.push_back(attention_map(q, k, context.sequences, o));
+    if (context.record->maps)
+      context.record->map.push_back(attention_map(p.queries, p.keys, context.sequences, o));
     if (context.record->heads) context.record->head.push_back(y.detach());
   }
   return output(y);  // (N, H·D) -> (N, C)
