@@ -59,7 +59,9 @@ TEST_CASE("pooling takes the mean, the last or the largest of a range of rows") 
   CHECK_THROWS_WITH(pool_rows(x, std::vector<RowRange>{{2, 2}}, Pooling::mean),
                     "pool_rows: a range must hold at least one of 3 rows; it is [2, 2)");
   CHECK(parse_pooling("last") == Pooling::last);
-  CHECK_THROWS_WITH(parse_pooling("first"), "pooling: must be one of mean, last, max; it is 'first'");
+  CHECK_THROWS_WITH(
+      parse_pooling("first"),
+      "pooling: must be one of mean, cls, max, last, mean_sqrt_len_tokens, weightedmean; it is 'first'");
   CHECK_THROWS_WITH(parse_level("page"), "level: must be one of sentence, word, token; it is 'page'");
 }
 
