@@ -11,6 +11,8 @@
 #include "models/embeddings/neighbors.hpp"
 #include "models/transformer/contextual.hpp"
 #include "models/transformer/files.hpp"
+#include "models/transformer/sentence_folder.hpp"
+#include "models/transformer/static_embedder.hpp"
 #include "tensor/error.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tools/common.hpp"
@@ -80,7 +82,9 @@ void keep_rows(EmbeddingSet& all, EmbeddingSet& set) {
 /// An error where one of the files to write is a file that is read.
 void check_outputs(const std::string& out, const std::string& folder, std::vector<std::string> inputs) {
   for (const char* name : {kConfigFile, kTokenizerFile, kStateFile}) inputs.push_back(folder + "/" + name);
-  for (const std::string& file : weights_files(folder)) inputs.push_back(file);
+  if (file_exists(weights_path(folder))) {
+    for (const std::string& file : weights_files(folder)) inputs.push_back(file);
+  }
   check_not_input(out, inputs);
   check_not_input(out + ".tokens.jsonl", inputs);
 }
@@ -102,7 +106,7 @@ Chunks parse_chunks(const std::string& text) {
 }
 
 struct EmbedArguments {
-  std::string folder, input, out, compare, prompt, chunk;
+  std::string folder, input, out, compare, prompt, prompt_name, chunk;
   std::vector<std::string> texts;
   std::string layers = "all", level = "sentence", pooling = "mean", type = "f32";
   bool pair = false;
@@ -129,9 +133,12 @@ void bind(Args& args, EmbedArguments& a) {
   args.choice("--level", a.level, {"sentence", "word", "token"}, "what a row stands for");
   args.text("--compare", a.compare,
             "instead of rows: print the cosines of this word's vectors between the texts, by layer");
-  args.choice("--pooling", a.pooling, {"mean", "last", "max"},
-              "how the tokens of a sentence or word become one vector");
-  args.text("--prompt", a.prompt, "put before each text; its tokens are rows without bytes");
+  args.choice(
+      "--pooling", a.pooling,
+      {"mean", "cls", "max", "last", "lasttoken", "mean_sqrt_len_tokens", "weightedmean"},
+      "how the tokens of a sentence or word become one vector; of sentences, a folder may say it itself");
+  args.text("--prompt", a.prompt, "put before each text; its tokens are rows without bytes", Empty::allowed);
+  args.text("--prompt-name", a.prompt_name, "the same, one of the prompts that the folder has by name");
   args.heading("Beside the layers");
   args.flag("--logits", a.options.logits, "the scores that the output layer gives each token");
   args.flag("--heads", a.options.heads, "of each block among --layers, what its heads found");
@@ -234,6 +241,32 @@ void for_windows(const EmbedArguments& a, TextReader* reader, const Windows::Tak
   });
 }
 
+/// What a folder of sentence-transformers or of a static model says, with the choices of the command line in its place.
+std::optional<SentenceFolder> folder_of_sentences(const Args& args, EmbedArguments& a) {
+  check(a.prompt_name.empty() || !args.given("--prompt"), "embed: give --prompt or --prompt-name, not both");
+  a.options.prompt = a.prompt;
+  if (!is_sentence_folder(a.folder)) {
+    check(a.prompt_name.empty(), "embed: --prompt-name is one of a sentence-transformers folder's prompts; ",
+          a.folder, " is no such folder; give --prompt");
+    return std::nullopt;
+  }
+  SentenceFolder folder = read_sentence_folder(a.folder);
+  if (args.given("--pooling") && a.options.level == Level::sentence) {
+    const std::string declared = names_of(folder.pooling);
+    folder.pooling = {a.options.pooling};
+    if (!a.common.quiet && declared != a.pooling)
+      say("note   the folder pools by " + declared + "; --pooling " + a.pooling + " was asked for");
+  }
+  if (!args.given("--prompt")) {
+    const std::string& name = a.prompt_name.empty() ? folder.default_prompt : a.prompt_name;
+    if (!name.empty()) a.options.prompt = folder.prompt(name);
+    if (a.prompt_name.empty() && !name.empty() && !a.common.quiet)
+      say("note   each text begins with the folder's prompt \"" + name + "\"; --prompt '' leaves it out");
+  }
+  a.options.include_prompt = folder.include_prompt;
+  return folder;
+}
+
 }  // namespace
 
 int run_embed(const Arguments& arguments) {
@@ -282,24 +315,49 @@ int run_embed(const Arguments& arguments) {
   const auto may_hold_ids = [](const std::string& file) { return file.ends_with(".jsonl"); };
   const bool needs_tokenizer =
       !reader || !std::all_of(reader->files().begin(), reader->files().end(), may_hold_ids);
-  LanguageModel loaded = open_model(a.folder, a.common, needs_tokenizer);
-  a.options.layers = parse_layers(a.layers, loaded.model.config());
   a.options.level = compares ? Level::word : parse_level(a.level);
   a.options.pooling = parse_pooling(a.pooling);
-  a.options.add_special = loaded.add_special;
-  a.options.prompt = a.prompt;
-  loaded.model.pack(a.weights.value());
-  TextEmbedder embedder(loaded.model, loaded.has_tokenizer ? &loaded.tokenizer : nullptr, a.options);
+  std::optional<SentenceFolder> sentences = folder_of_sentences(args, a);
+  if (sentences) a.options.sentences = &*sentences;
+  const bool is_static = sentences && sentences->static_model;
+  const std::string model_folder = sentences ? sentences->model_folder : a.folder;
+  std::optional<LanguageModel> loaded;
+  std::optional<TextEmbedder> contextual;
+  std::optional<StaticEmbedder> fixed;
+  if (is_static) {
+    check(a.layers == "all" || a.layers == "0" || a.layers == "-1",
+          "embed: a static model has layer_0 alone");
+    fixed.emplace(*sentences, a.options);
+  } else {
+    loaded.emplace(open_model(model_folder, a.common, needs_tokenizer));
+    a.options.layers = parse_layers(a.layers, loaded->model.config());
+    a.options.add_special = loaded->add_special;
+    if (sentences) check_width(*sentences, loaded->model.config().n_embd);
+    if (sentences && sentences->lower_case && loaded->has_tokenizer)
+      loaded->tokenizer = lower_cased(loaded->tokenizer);
+    if (sentences && sentences->max_tokens > 0)
+      a.options.max_tokens = std::min(sentences->max_tokens, loaded->model.config().block_size);
+    loaded->model.pack(a.weights.value());
+    contextual.emplace(loaded->model, loaded->has_tokenizer ? &loaded->tokenizer : nullptr, a.options);
+  }
+  const std::vector<std::string> layers =
+      is_static ? std::vector<std::string>{"layer_0"} : contextual->layer_names();
+  const int64_t width = is_static ? fixed->width() : contextual->width();
+  const int64_t limit = is_static                  ? sentences->static_model->max_tokens
+                        : a.options.max_tokens > 0 ? a.options.max_tokens
+                                                   : loaded->model.config().block_size;
 
   std::optional<EmbeddingWriter> writer;
   if (writes) writer.emplace(a.out, parse_vector_type(a.type));
   EmbeddingSet total;  // its counters; with --compare all rows
   int64_t texts = 0, rows = 0;
   for_windows(a, reader ? &*reader : nullptr, [&](const std::vector<EmbedText>& window) {
-    EmbeddingSet set = embedder.embed(window, [&](int64_t done, int64_t) {
+    const auto tell = [&](int64_t done, int64_t) {
       if (interrupted()) throw Interrupted{};
       if (!a.common.quiet) status("embed  " + std::to_string(texts + done) + " texts");
-    });
+    };
+    EmbeddingSet set = is_static ? fixed->embed(window) : contextual->embed(window, tell);
+    if (is_static) tell(std::ssize(window), 0);
     texts += std::ssize(window);
     rows += std::ssize(set.rows);
     if (writer) writer->append(set);
@@ -321,11 +379,8 @@ int run_embed(const Arguments& arguments) {
     return 0;
   }
   if (prints) flush_out();
-  check_unchanged(loaded);
-  if (writer) writer->finish({{"model_sha256", model_sha256(a.folder)}});
-  const int64_t width =
-      a.options.truncate_width > 0 ? a.options.truncate_width : loaded.model.config().n_embd;
-  const std::vector<std::string>& layers = embedder.layer_names();
+  if (loaded) check_unchanged(*loaded);
+  if (writer) writer->finish({{"model_sha256", model_sha256(model_folder)}});
   if (a.common.json && writer) {
     Json names = Json::array();
     for (const std::string& name : layers) names.push(name);
@@ -343,7 +398,7 @@ int run_embed(const Arguments& arguments) {
   }
   if (total.truncated > 0) {
     say("note   " + std::to_string(total.truncated) + " of " + std::to_string(texts) +
-        " texts were cut to the model's " + std::to_string(loaded.model.config().block_size) + " tokens");
+        " texts were cut to the model's " + std::to_string(limit) + " tokens");
   }
   if (total.dropped_words > 0) {
     say("note   " + std::to_string(total.dropped_words) +

@@ -51,6 +51,7 @@ struct EmbeddingSet {
   std::vector<RowInfo> rows;
   Level level = Level::token;
   Pooling pooling = Pooling::mean;
+  std::string poolings;     ///< their names, where a text is pooled in several ways, or ""
   bool normalized = false;  ///< whether each row of the layers has length 1
   int64_t tokens = 0;       ///< read
   int64_t unknown = 0;      ///< of these, those that are the tokenizer's unknown one

@@ -33,6 +33,11 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
+std::string pooling_of(const EmbeddingSet& set) {
+  if (!is_pooled(set.level)) return "none";
+  return set.poolings.empty() ? std::string(name_of(set.pooling)) : set.poolings;
+}
+
 }  // namespace
 
 std::string_view name_of(VectorType type) {
@@ -197,7 +202,7 @@ void EmbeddingWriter::append(const EmbeddingSet& set) {
   output_->hash.update(lines);
 
   about_ = {{"level", std::string(name_of(set.level))},
-            {"pooling", std::string(is_pooled(set.level) ? name_of(set.pooling) : "none")},
+            {"pooling", pooling_of(set)},
             {"layers", joined(set.layer_names)},
             {"normalized", set.normalized ? "true" : "false"}};
   if (type_ != VectorType::f32) about_["dtype"] = name_of(type_);

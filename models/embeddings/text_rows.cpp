@@ -112,7 +112,7 @@ TextRows lay_out_rows(const TokenSequence& sequence, Level level, const Tokenize
           row.end = std::max(row.end, token.end);
         }
       }
-      result.tokens.push_back({sequence.prompt, std::ssize(sequence.tokens)});
+      result.tokens.push_back({sequence.prompt, std::ssize(sequence.tokens), sequence.prompt});
       break;
     case Level::word:
       add_words(sequence, 0, result);

@@ -1,13 +1,13 @@
 #include "models/transformer/contextual.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <numeric>
 #include <utility>
 
 #include "models/embeddings/text_rows.hpp"
 #include "models/transformer/files.hpp"
+#include "models/transformer/sentence_folder.hpp"
 #include "tensor/autodiff.hpp"
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
@@ -25,21 +25,7 @@ Encoding encoding_of(const Tokenizer& tokenizer, const EmbedText& text, std::str
   }
 }
 
-void normalize_rows(const Tensor& x) {
-  const int64_t width = x.size(1);
-  float* data = x.mutable_data<float>();
-  parallel_ranges(x.size(0), 64, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      float* row = data + r * width;
-      double squares = 0;
-      for (int64_t c = 0; c < width; ++c)
-        squares += static_cast<double>(row[c]) * static_cast<double>(row[c]);
-      const double length = std::max(std::sqrt(squares), 1e-12);
-      for (int64_t c = 0; c < width; ++c) row[c] = static_cast<float>(static_cast<double>(row[c]) / length);
-    }
-  });
-}
-
+// Rows of x, one for each range, where rows [at, at + ranges) of `to` are.
 void put_rows(const Tensor& to, int64_t at, const Tensor& rows) {
   if (rows.size(0) > 0) slice(to, 0, at, at + rows.size(0)).copy_from(rows);
 }
@@ -63,9 +49,6 @@ TextEmbedder::TextEmbedder(const Transformer& model, const Tokenizer* tokenizer,
                                       : options.chunks.overlap < options.chunks.size),
         "embed: parts must be longer than what two share; they have ", options.chunks.size,
         " tokens and share ", options.chunks.overlap);
-  check(options.truncate_width >= 0 && options.truncate_width <= config.n_embd,
-        "embed: layers must be cut to at most their ", config.n_embd, " channels; ", options.truncate_width,
-        " are asked for");
   check(!options.logits || config.head != HeadKind::none,
         "embed: the model must have an output layer to give scores for tokens; it has none");
   check(options.max_tokens >= 0 && options.max_tokens <= config.block_size,
@@ -76,22 +59,45 @@ TextEmbedder::TextEmbedder(const Transformer& model, const Tokenizer* tokenizer,
   if (options.logits && computed_.back() != config.last_layer()) computed_.push_back(config.last_layer());
   for (const int64_t layer : layers_) {
     layer_names_.push_back(layer_name(layer, config.n_layer));
+    const bool whole = is_sentence() && layer == config.last_layer();
+    widths_.push_back(whole ? sentence_width(*options_.sentences) : pooled_width());
     if (layer >= 1 && layer <= config.n_layer) blocks_.push_back(layer);
   }
   check(!blocks_.empty() || !(options.heads || options.maps),
         "embed: attention is of a block; of the layers asked for, none leaves one; name one from 1 to ",
         config.n_layer);
 
+  const int64_t narrowest = *std::min_element(widths_.begin(), widths_.end());
+  check(options.truncate_width >= 0 && options.truncate_width <= narrowest,
+        "embed: layers must be cut to at most their ", narrowest, " channels; ", options.truncate_width,
+        " are asked for");
+
   limit_ = options.max_tokens > 0 ? options.max_tokens : config.block_size;
   if (tokenizer) {
     const AddedAround added = options.add_special ? tokenizer->added_around() : AddedAround{};
     const auto beside = static_cast<int64_t>(added.before.size() + added.after.size());
+    if (!options.prompt.empty() && !options.include_prompt) {
+      const std::vector<int32_t> ids =
+          tokenizer->encode(options.prompt, {.add_special = options.add_special, .whole = true});
+      prompt_tokens_ = prompt_length(ids, *tokenizer);
+    }
     check(limit_ > beside,
           "embed: block_size must leave room beside the tokens that the tokenizer adds; it is ", limit_);
     check(options.chunks.size + beside <= limit_, "embed: a part must fit in the ", limit_,
           " tokens that the model reads at once; it has ", options.chunks.size, " and the ", beside,
           " that are added");
   }
+}
+
+bool TextEmbedder::is_sentence() const { return options_.sentences && options_.level == Level::sentence; }
+
+int64_t TextEmbedder::pooled_width() const {
+  const int64_t ways = is_sentence() ? std::ssize(options_.sentences->pooling) : 1;
+  return model_.config().n_embd * ways;
+}
+
+int64_t TextEmbedder::width() const {
+  return options_.truncate_width > 0 ? options_.truncate_width : widths_.back();
 }
 
 std::string TextEmbedder::name_of(const EmbedText& text, int64_t number) const {
@@ -208,7 +214,7 @@ void TextEmbedder::add_sequences(const EmbedText& text, int64_t number, std::vec
     if (options_.chunks.size > 0) sequence.chunk = chunk;
     for (const int32_t id : added.before) sequence.tokens.push_back({id, 0, 0});
     for (size_t i = 0; i < first; ++i) sequence.tokens.push_back({found.ids[i], 0, 0});
-    if (!options_.include_prompt) sequence.prompt = std::ssize(sequence.tokens);
+    sequence.prompt = prompt_tokens_;
     const int64_t end = std::min(begin + size, own);
     for (int64_t i = begin; i < end; ++i) {
       const TextRange& range = found.offsets[first + static_cast<size_t>(i)];
@@ -265,7 +271,8 @@ EmbeddingSet TextEmbedder::embed(std::span<const EmbedText> texts, const Progres
   EmbeddingSet set;
   set.level = options_.level;
   set.pooling = options_.pooling;
-  set.normalized = options_.normalize;
+  if (is_sentence()) set.poolings = names_of(options_.sentences->pooling);
+  set.normalized = options_.normalize || (is_sentence() && options_.sentences->normalizes());
   set.offsets.push_back(0);
   set.layer_names = layer_names_;
 
@@ -290,7 +297,7 @@ EmbeddingSet TextEmbedder::embed(std::span<const EmbedText> texts, const Progres
   }
   const auto rows = std::ssize(set.rows);
   const auto array = [&](int64_t columns) { return Tensor::empty({rows, columns}); };
-  for (size_t l = 0; l < layers_.size(); ++l) set.layers.push_back(array(config.n_embd));
+  for (const int64_t columns : widths_) set.layers.push_back(array(columns));
   if (options_.logits) set.others.push_back({"logits", array(config.vocab_size)});
   for (const int64_t block : blocks_) {
     const std::string number = std::to_string(block);
@@ -319,7 +326,7 @@ EmbeddingSet TextEmbedder::embed(std::span<const EmbedText> texts, const Progres
       first_row.push_back(std::ssize(of_batch));
       for (int64_t r = set.offsets[i]; r < set.offsets[i + 1]; ++r) {
         const RowRange& range = ranges[static_cast<size_t>(r)];
-        of_batch.push_back({base + range.begin, base + range.end});
+        of_batch.push_back({base + range.begin, base + range.end, range.skipped});
       }
       base += length_of(i);
     }
@@ -328,17 +335,26 @@ EmbeddingSet TextEmbedder::embed(std::span<const EmbedText> texts, const Progres
     AttentionRecord record;
     read(batch, texts, first_text, states, record);
 
-    const auto place = [&](const Tensor& to, const Tensor& of_tokens) {
-      // A token is a range of one row, of which the last is that row itself.
-      const Pooling pooling = is_pooled(options_.level) ? options_.pooling : Pooling::last;
-      if (of_batch.empty()) return;
-      const Tensor pooled = pool_rows(of_tokens, of_batch, pooling);
+    const auto put = [&](const Tensor& to, const Tensor& pooled) {
       for (size_t k = begin; k < end; ++k) {
         const size_t j = k - begin;
         put_rows(to, set.offsets[order[k]], slice(pooled, 0, first_row[j], first_row[j + 1]));
       }
     };
-    for (size_t l = 0; l < layers_.size(); ++l) place(set.layers[l], states[l]);
+    const auto place = [&](const Tensor& to, const Tensor& of_tokens) {
+      // A token is a range of one row, of which the last is that row itself.
+      const Pooling pooling = is_pooled(options_.level) ? options_.pooling : Pooling::last;
+      if (!of_batch.empty()) put(to, pool_rows(of_tokens, of_batch, pooling));
+    };
+    for (size_t l = 0; l < layers_.size(); ++l) {
+      if (!is_sentence()) {
+        place(set.layers[l], states[l]);
+      } else if (!of_batch.empty()) {
+        const NoGrad no_grad_here;
+        const bool last = layers_[l] == config.last_layer();
+        put(set.layers[l], sentence_vectors(*options_.sentences, states[l], of_batch, last));
+      }
+    }
     size_t other = 0, map = 0;
     if (options_.logits) {
       const NoGrad no_grad_here;
@@ -360,7 +376,7 @@ EmbeddingSet TextEmbedder::embed(std::span<const EmbedText> texts, const Progres
   }
   for (Tensor& layer : set.layers) {
     if (options_.truncate_width > 0) layer = slice(layer, 1, 0, options_.truncate_width).clone();
-    if (options_.normalize && layer.size(0) > 0) normalize_rows(layer);
+    if (options_.normalize && layer.size(0) > 0) layer = normalize_rows(layer);
   }
   return set;
 }

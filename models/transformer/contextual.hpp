@@ -35,16 +35,21 @@ struct Chunks {
   int64_t overlap = 0;
 };
 
+struct SentenceFolder;
+
 struct EmbedOptions {
   std::vector<int64_t> layers = {};  ///< as hidden_states() takes them: ascending; empty: all
   Level level = Level::token;
   Pooling pooling = Pooling::mean;  ///< of a word's or sentence's tokens; token level has none
+  /// How a text becomes one vector at sentence level, instead of `pooling`; it must live as long as what is made with the
+  /// options. Of the last layer all that the folder says is done, others are pooled and normalised as it says.
+  const SentenceFolder* sentences = nullptr;
   /// Whether the special tokens that the tokenizer adds stand around each text. At token level they are rows with start =
   /// end and word -1, of words they are no part, in a sentence's vector they count.
   bool add_special = false;
   /// Put before each text, in one piece with it. Its tokens are rows with start = end = 0 and word -1.
   std::string prompt = {};
-  /// Whether the tokens up to the prompt's end count in pooling.
+  /// Whether the tokens up to the prompt's end count in pooling; see prompt_length() for which these are.
   bool include_prompt = true;
   int64_t max_tokens = 0;  ///< of a text, those added included; 0: as many as the model has positions
   /// Whether a text of more tokens is cut to its first ones, and counted; else it is an error.
@@ -71,12 +76,16 @@ class TextEmbedder {
 
   /// The names of the layers, and of the arrays beside them, that embed() gives.
   const std::vector<std::string>& layer_names() const { return layer_names_; }
+  /// The columns of the last of them.
+  int64_t width() const;
 
   /// The rows of some texts, numbered on from those of the calls before; `progress` counts the texts of this call.
   EmbeddingSet embed(std::span<const EmbedText> texts, const ProgressFn& progress = {});
 
  private:
   struct Batch;
+  bool is_sentence() const;
+  int64_t pooled_width() const;
   std::string name_of(const EmbedText& text, int64_t number) const;
   void add_sequences(const EmbedText& text, int64_t number, std::vector<TokenSequence>& sequences,
                      int64_t& truncated) const;
@@ -92,7 +101,9 @@ class TextEmbedder {
   std::vector<int64_t> computed_;  // these, and the last where scores are asked for
   std::vector<int64_t> blocks_;    // of which maps and heads are given, from 1
   std::vector<std::string> layer_names_;
+  std::vector<int64_t> widths_;  // of the layers
   int64_t limit_ = 0;
+  int64_t prompt_tokens_ = 0;  // that do not count in pooling
   int64_t next_text_ = 0;
 };
 

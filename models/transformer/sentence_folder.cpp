@@ -351,6 +351,14 @@ SentenceFolder read_sentence_folder(const std::string& folder) {
   return result;
 }
 
+int64_t sentence_width(const SentenceFolder& folder) {
+  int64_t width = folder.width * std::ssize(folder.pooling);
+  for (const std::optional<DenseLayer>& step : folder.steps) {
+    if (step) width = step->linear.weight.size(0);
+  }
+  return folder.truncate_dim > 0 ? std::min(width, folder.truncate_dim) : width;
+}
+
 void check_width(const SentenceFolder& folder, int64_t n_embd) {
   check_world(folder.width == n_embd, folder.model_folder, ": Pooling must be as wide as the model; it says ",
               folder.width, ", the model's rows have ", n_embd, " values");

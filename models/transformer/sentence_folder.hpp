@@ -54,6 +54,8 @@ bool is_sentence_folder(const std::string& folder);
 ///       kinds of input or other programs. That the transformer's rows are `width` wide, the caller checks: check_width().
 /// ref: sentence-transformers 2.0 to 6.2
 SentenceFolder read_sentence_folder(const std::string& folder);
+/// The columns of the vectors of the last layer.
+int64_t sentence_width(const SentenceFolder& folder);
 /// An error naming both unless the model's rows are as wide as the folder says.
 void check_width(const SentenceFolder& folder, int64_t n_embd);
 

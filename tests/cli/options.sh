@@ -147,6 +147,12 @@ echo 'beta1 = 0.5' > given/config
 model='--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 2 --tokenizer byte'
 # shellcheck disable=SC2086
 succeeds 'a model' "$GRADUS" train given/text -o given/model $model --max-iters 30 --warmup 5 --learning-rate 3e-2 -q
+# The same as a folder of sentence-transformers.
+cp -r given/model given/sentences && mkdir given/sentences/1_Pooling
+printf '[{"idx":0,"name":"0","path":"","type":"sentence_transformers.models.Transformer"},{"idx":1,"name":"1","path":"1_Pooling","type":"sentence_transformers.models.Pooling"}]' > given/sentences/modules.json
+width=$(grep -o '"n_embd": [0-9]*' given/model/config.json | grep -o '[0-9]*$')
+printf '{"word_embedding_dimension":%s,"pooling_mode_mean_tokens":true}' "$width" > given/sentences/1_Pooling/config.json
+printf '{"prompts":{"query":"the "}}' > given/sentences/config_sentence_transformers.json
 # shellcheck disable=SC2086
 succeeds 'a rotary model' "$GRADUS" train given/text -o given/rotary ${model/--n-layer 1/--n-layer 2} --arch llama --max-iters 3 --warmup 1 -q
 printf 'went' > given/other.prompt
@@ -248,6 +254,7 @@ model_rows() {
   allows embed --truncate 'given/model the,king,and,the,queen --out vectors.npz'
   differ embed --pair 'given/model theking sea --level token' 'given/model theking sea --level token --pair'
   differ embed --prompt "$base" "$base --prompt and"
+  differ embed --prompt-name 'given/sentences sea' 'given/sentences sea --prompt-name query'
   allows embed --chunk 'given/model the,king,and,the,queen --out vectors.npz' 6:2
   for option in --logits --heads --attention-maps --normalize; do changes embed $option; done
   changes embed --truncate-dim 5

@@ -106,8 +106,8 @@ TEST_CASE("rows are normalised to length 1, but not those that are too short to 
   CHECK(y[3] == 0.0F);
   CHECK(y[4] == Approx(3e-8));
   CHECK(y[5] == Approx(4e-8));
-  CHECK(y[6] == 0.6F);
-  CHECK(y[7] == -0.8F);
+  CHECK(y[6] == Approx(0.6));
+  CHECK(y[7] == Approx(-0.8));
   const Tensor many = random_tensor({301, 13}, 9);
   const UseThreads one(1);
   const Tensor normal = normalize_rows(many);

@@ -412,7 +412,7 @@ TEST_CASE(
 TEST_CASE("a tokenizer is made to put texts in lower case, once") {
   TokenizerTraining training;
   training.kind = "unigram";
-  training.vocab_size = 30;
+  training.vocab_size = 280;
   const std::vector<std::string_view> documents = {"the king and the queen and the king of queens"};
   const Tokenizer tokenizer = train_tokenizer(documents, training);
   REQUIRE(tokenizer.encode("THE KING") != tokenizer.encode("the king"));
@@ -439,7 +439,7 @@ TEST_CASE("a model2vec folder gives the mean of weighted rows, without unknown t
   const RawTensor raw_mapping{"mapping", "I64", {vocab}, mapping.data(), mapping.size() * 8};
   const RawTensor raw_weights{"weights", "F32", {vocab}, weights.data(), weights.size() * 4};
 
-  const Folder files(Files{{"config.json", R"({"normalize": false, "max_length": 4, "embedding_dtype": "int8",
+  const Folder files(Files{{"config.json", R"({"normalize": false, "max_length": 5, "embedding_dtype": "int8",
                                            "model_type": "model2vec", "seq_length": 1000000, "apply_pca": 3})"}});
   tokenizer.save(files / "tokenizer.json");
   save_safetensors(files / "model.safetensors", std::vector<RawTensor>{raw_table, raw_mapping, raw_weights});
@@ -448,11 +448,11 @@ TEST_CASE("a model2vec folder gives the mean of weighted rows, without unknown t
   REQUIRE(folder.static_model);
   const StaticModel& model = *folder.static_model;
   CHECK(folder.width == 3);
-  CHECK(folder.max_tokens == 4);
+  CHECK(folder.max_tokens == 5);
   CHECK(!folder.normalizes());
 
   const StaticTokens tokens = model.tokens("king \xE7\x8E\x8B of the");
-  CHECK(tokens.total == 4);
+  CHECK(tokens.total == 5);
   CHECK(!tokens.truncated);
   CHECK(ids_of(tokens) == tokenizer.encode("king of the"));
   std::vector<double> mean(3, 0);
@@ -468,12 +468,12 @@ TEST_CASE("a model2vec folder gives the mean of weighted rows, without unknown t
   CHECK_THROWS_WITH(model.rows(std::vector<int32_t>{static_cast<int32_t>(vocab)}),
                     ContainsSubstring("an id must be in [0, " + std::to_string(vocab) + ")"));
 
-  // The fifth token is cut off before unknown ones are left out; so are characters beyond 4 times the median length.
+  // The sixth token is cut off before unknown ones are left out; so are characters beyond 5 times the median length.
   const StaticTokens cut = model.tokens("the \xE7\x8E\x8B of the king");
   CHECK(cut.truncated);
-  CHECK(cut.total == 5);
+  CHECK(cut.total == 6);
   CHECK(ids_of(cut) == tokenizer.encode("the of the"));
-  REQUIRE(model.max_characters % 4 == 0);
+  REQUIRE(model.max_characters % 5 == 0);
   CHECK(model.tokens(std::string(static_cast<size_t>(model.max_characters), ' ')).truncated == false);
   CHECK(model.tokens("king" + std::string(static_cast<size_t>(model.max_characters), ' ')).truncated);
 
