@@ -260,8 +260,8 @@ check_elsewhere() {
 hard_texts='
 #      train eval embed neighbors encode show compare bench
 empty  1     1    2     1         0      0    1       1
-byte   2     2    0     2         0      0    0       0
-space  2     2    0     2         0      0    1       0
+byte   2     1    0     2         0      0    0       0
+space  2     1    0     2         0      0    1       0
 short  2     0    0     2         0      0    0       0
 latin  0     0    0     0         0      0    0       0
 '
@@ -271,7 +271,7 @@ check_hard_texts() {
     case $text in
       '' | '#') continue ;;
       byte) ! is spaced || codes='2 0 0 2 0 0 0 0' ;; # the space before it is a token of its own
-      space) ! is spaced || codes='2 0 0 2 0 0 1 0'; ! is words || codes='2 2 2 2 0 0 1 0' ;; # no token is left of it
+      space) ! is spaced || codes='2 0 0 2 0 0 1 0'; ! is words || codes='2 1 2 2 0 0 1 0' ;; # no token is left of it
       latin) is any || codes='1 1 1 1 1 1 1 1' ;;     # only UTF-8 is taken
     esac
     while read -r command; do
