@@ -51,8 +51,10 @@ std::string about_positions(const Config& config) {
   fail("explain: the kind of positions must be a known one");
 }
 
-std::string column(const std::string& text) {
-  return std::string(10 - std::min<std::size_t>(text.size(), 10), ' ') + text;
+constexpr std::size_t kColumn = 11;
+/// A cell of a table, on the right, with a space before it at least.
+std::string column(const std::string& text, std::size_t width = kColumn) {
+  return std::string(width > text.size() ? width - text.size() : 1, ' ') + text;
 }
 std::string column(int64_t value) { return column(std::to_string(value)); }
 std::string column(double value) { return column(fixed(value, 3)); }
@@ -103,7 +105,7 @@ class Report {
     const int64_t apart = options.query - options.key;
     print("\nblock " + std::to_string(options.layer) + ", head " + std::to_string(options.head) +
           ": q of token " + name_of_token(options.query) + ", k of token " + name_of_token(options.key) +
-          ", q·k times " + fixed(rotation.scale, 3) + "\n");
+          ", products times " + fixed(rotation.scale, 3) + "\n");
     print(column("pair") + column("wave") + (all == local ? "" : column("in windows")) + column("q_i") +
           column("q_i+R/2") + column("k_i") + column("k_i+R/2") + column("before") + column("after") + "\n");
     Json pairs = Json::array();
@@ -128,13 +130,13 @@ class Report {
       pairs.push(
           item.set("query", query).set("key", key).set("before", pair.before).set("after", pair.after));
     }
-    const std::string indent(all == local ? 20 : 30, ' ');
-    if (rotation.unturned != 0)
-      print(indent + column("channels that do not turn") + std::string(25, ' ') + column(rotation.unturned) +
+    const std::size_t indent = (all == local ? 6 : 7) * kColumn;
+    if (rotation.unturned != 0) {
+      print(column("channels that do not turn", indent) + column(rotation.unturned) +
             column(rotation.unturned) + "\n");
-    print(indent + column("") + column("") + column("") + column("q·k ") + column(rotation.before) +
-          column(rotation.after) + "\n\n");
-    print(column("distance") + column("q·k ") + "\n");
+    }
+    print(column("sum", indent) + column(rotation.before) + column(rotation.after) + "\n\n");
+    print(column("distance") + column("product") + "\n");
     Json distances = Json::array();
     for (const ProductAt& at : rotation.by_distance) {
       print(column(at.distance) + column(at.product) + (at.distance == apart ? "  as in the text" : "") +
