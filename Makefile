@@ -24,7 +24,7 @@ arm = -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COM
   -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64 -DGRADUS_THREADS=OFF -DGRADUS_MIMALLOC=OFF
 arm_tests = $(or $(filter-out .,$(TESTS)),op_table|vector_math|random_math|ulp|packed|tensor_test)
 
-.PHONY: help deps deps-dev build test test-cli test-deps test-all test-arm test-tokenizers golden fuzz compile-clang demo bench bench-peers asan tsan lint format install clean
+.PHONY: help deps deps-dev build test test-cli test-deps test-all test-arm test-tokenizers test-interop golden fuzz compile-clang demo bench bench-peers asan tsan lint format install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -34,13 +34,14 @@ help:
 	@echo 'make build     the program, $(BUILD)/gradus'
 	@echo 'make deps      install the Debian packages that the program and the demo need'
 	@echo 'make deps-dev  and those of tests, benchmarks and lint'
-	@echo 'make test-all  tests again: slow ones, Debug, clang, without threads and SIMD, under the sanitizers'
+	@echo 'make test-all  tests again: slow ones; Debug without threads and SIMD; under the sanitizers, with clang and GCC'
 	@echo 'make test-cli  the tests of the program from the outside, on a build of the program alone'
 	@echo 'make test-deps the same and the demo on a fresh Debian 12 with the packages of `make deps` alone (needs root)'
 	@echo 'make test-arm  build for arm64 and run the ops and a training in an emulator: the bits are those of AVX2'
 	@echo 'make test-tokenizers  tokenizers against the original implementations, which npm and Debian bring'
+	@echo 'make test-interop  models of the transformers library read by the program, beside what it computes (needs pip)'
 	@echo 'make golden    write tests/golden again with the transformers library, which pip brings'
-	@echo 'make fuzz      search for files and texts that break the tokenizers (FUZZ_SECONDS=60 for each target)'
+	@echo 'make fuzz      search for files and texts that break a reader or a tokenizer (FUZZ_SECONDS=60 for each target)'
 	@echo 'make asan      tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make tsan      tests under ThreadSanitizer'
 	@echo 'make bench     one table of speeds, each as a fraction of the machine'"'"'s limit (takes 15 minutes)'
@@ -96,12 +97,11 @@ tsan: deps-dev
 	TSAN_OPTIONS="suppressions=$(CURDIR)/.ci/tsan.suppressions $$TSAN_OPTIONS" && export TSAN_OPTIONS && \
 	  $(call suite,$(BUILD)/tsan,-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DGRADUS_SANITIZE=thread)
 
+# Each suite differs from the usual build in all that it can.
 test-all: deps-dev
 	$(call suite,$(BUILD),-DGRADUS_SLOW_TESTS=ON)
-	$(call suite,$(BUILD)/debug,-DCMAKE_BUILD_TYPE=Debug)
-	$(call suite,$(BUILD)/clang,$(clang))
-	$(call suite,$(BUILD)/plain,-DGRADUS_THREADS=OFF -DGRADUS_MIMALLOC=OFF -DGRADUS_SIMD=OFF)
-	$(MAKE) asan
+	$(call suite,$(BUILD)/plain,-DCMAKE_BUILD_TYPE=Debug -DGRADUS_THREADS=OFF -DGRADUS_MIMALLOC=OFF -DGRADUS_SIMD=OFF)
+	$(MAKE) asan CXX=clang++
 	$(MAKE) tsan
 
 test-arm: build
@@ -122,9 +122,15 @@ golden:
 	  "$$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/golden/requirements.txt && \
 	  "$$venv/bin/python" tests/golden/make_golden.py
 
+# NAMES='bert qwen3' takes some of the models.
+test-interop: build
+	venv="$${XDG_CACHE_HOME:-$$HOME/.cache}/gradus/interop-venv" && python3 -m venv "$$venv" && \
+	  "$$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/interop/requirements.txt && \
+	  "$$venv/bin/python" tests/interop/interop.py $(abspath $(BUILD))/gradus $(NAMES)
+
 # FUZZ_SECONDS for each target; what is found is left in $(BUILD)/fuzz.
 FUZZ_SECONDS ?= 60
-fuzz_targets = tokenizer_json sentencepiece tiktoken vocab_txt gpt2_files detect encode components
+fuzz_targets = tokenizer_json sentencepiece tiktoken vocab_txt gpt2_files detect encode components gguf
 fuzz: deps-dev
 	$(call configure,$(BUILD)/fuzz,$(clang) -DGRADUS_TESTS=ON -DGRADUS_TOOLS=OFF -DGRADUS_FUZZ=ON -DCMAKE_BUILD_TYPE=Debug \
 	  -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DGRADUS_SANITIZE=address$(comma)undefined$(comma)fuzzer-no-link)

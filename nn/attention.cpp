@@ -1,6 +1,39 @@
 #include "nn/attention.hpp"
 
+#include <limits>
+
+#include "tensor/autodiff.hpp"
+#include "tensor/math.hpp"
+
 namespace gradus {
+namespace {
+
+// softmax(scale q kᵀ) of what each row sees, in small ops: see AttentionRecord.
+Tensor attention_map(const Tensor& q, const Tensor& k, const Ragged& sequences, const AttentionOptions& o) {
+  const double scale = o.scale > 0 ? o.scale : 1 / math::sqrt(static_cast<double>(o.head_width));
+  std::vector<Tensor> parts;
+  for (int64_t b = 0; b < sequences.count(); ++b) {
+    const int64_t begin = sequences.offsets[static_cast<size_t>(b)];
+    const int64_t end = sequences.offsets[static_cast<size_t>(b) + 1], time = end - begin;
+    const Tensor places = cast(Tensor::arange(time), q.dtype());
+    const Tensor rows = reshape(places, {time, 1}), keys = reshape(places, {1, time});
+    const Tensor hidden = Tensor::full({}, -std::numeric_limits<double>::infinity(), q.dtype());
+    const auto head = [&](const Tensor& x, int64_t h) {
+      return slice(slice(x, 0, begin, end), 1, h * o.head_width, (h + 1) * o.head_width);
+    };
+    for (int64_t h = 0; h < o.heads; ++h) {
+      Tensor scores = matmul(head(q, h), head(k, h / (o.heads / o.kv_heads)), false, true) * scale;
+      if (o.visibility.after < time)
+        scores = where(greater(keys, rows + static_cast<double>(o.visibility.after)), hidden, scores);
+      if (o.visibility.before < time)
+        scores = where(greater(rows, keys + static_cast<double>(o.visibility.before)), hidden, scores);
+      parts.push_back(reshape(softmax(scores), {time * time}));
+    }
+  }
+  return concat(parts, 0);
+}
+
+}  // namespace
 
 Attention::Attention(const std::string& path, const AttentionOptions& options, DType dtype)
     : options_(options), path_(path) {
@@ -48,6 +81,12 @@ Tensor Attention::operator()(const Tensor& x, const Position& position, const Co
                           : attention_cached(p.queries, p.keys, p.values, context.sequences, caches, o.heads,
                                              o.kv_heads, o.visibility, o.scale);
   });
+  if (context.record) {
+    const NoGrad no_grad_here;
+    if (context.record->maps)
+      context.record->map.push_back(attention_map(p.queries, p.keys, context.sequences, o));
+    if (context.record->heads) context.record->head.push_back(y.detach());
+  }
   return output(y);  // (N, H·D) -> (N, C)
 }
 

@@ -31,6 +31,17 @@ inline std::string join_path(const std::string& prefix, const std::string& name)
   return prefix.empty() ? name : prefix + "." + name;
 }
 
+/// What attention found in a forward pass, block after block, for those who look inside.
+struct AttentionRecord {
+  bool maps = false;   ///< whether to keep the maps …
+  bool heads = false;  ///< … and what the heads found
+  /// Of each block, the weights p of each sequence after the other, flat, each (H,T,T): row t of head h holds what token t
+  /// takes of each token's value; 0 of those that it does not see.
+  std::vector<Tensor> map;
+  std::vector<Tensor>
+      head;  ///< of each block (N, H·D): the values that the heads took, before the output projection
+};
+
 /// The keys and values of one sequence: a cache a layer.
 using LayerCaches = std::vector<KeyValueCache>;
 
@@ -47,6 +58,9 @@ struct Context {
   /// Global number of the first row; those after it count on. For training batches of B sequences of T rows:
   /// (step · sequences_per_step + number of the first sequence in the step) · T.
   uint64_t first_row = 0;
+
+  /// Where set, attention writes into it, without a gradient. It must not be used with caches.
+  AttentionRecord* record = nullptr;
 
   /// For generation: the caches of each sequence; its rows then continue what is in there. Else empty.
   std::vector<LayerCaches*> caches;

@@ -51,9 +51,12 @@ TokenizerParts assemble(std::shared_ptr<const SubwordModel> model, std::vector<A
 
 Encoding finish_encoding(Encoding first, std::optional<Encoding> pair, const TokenizerParts& parts,
                          const EncodeOptions& options, std::string_view text, std::string_view pair_text) {
-  if (parts.truncation && !options.whole) {
+  std::optional<Truncation> truncation = parts.truncation;
+  if (options.whole) truncation.reset();
+  if (options.whole && options.max_length > 0) truncation = Truncation{.max_length = options.max_length};
+  if (truncation) {
     const int64_t added = options.add_special ? parts.post_processor->added_tokens(pair.has_value()) : 0;
-    truncate(first, pair ? &*pair : nullptr, *parts.truncation, added);
+    truncate(first, pair ? &*pair : nullptr, *truncation, added);
   }
   Encoding encoding =
       parts.post_processor->process(std::move(first), std::move(pair), options.add_special, text, pair_text);

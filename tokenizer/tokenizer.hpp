@@ -35,6 +35,9 @@ struct EncodeOptions {
   bool add_special = false;
   /// Whether a text keeps all its tokens and gets no others, whatever a tokenizer.json says of truncation and padding.
   bool whole = false;
+  /// With `whole`: of more tokens than so many, those added included, the last ones are cut off, of a pair those of the
+  /// longer text first. 0: none are.
+  int64_t max_length = 0;
 };
 
 struct DecodeOptions {

@@ -1,10 +1,14 @@
 // gradus info: what a run folder, a model, a file of arrays or a tokenizer holds.
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <cstring>
 #include <regex>
 
 #include "models/embeddings/files.hpp"
+#include "models/files/gguf_file.hpp"
+#include "models/files/gguf_source.hpp"
 #include "models/files/safetensors_source.hpp"
 #include "models/training/run_folder.hpp"
 #include "models/transformer/families/family.hpp"
@@ -14,6 +18,7 @@
 #include "tensor/io/npy.hpp"
 #include "tensor/io/safetensors.hpp"
 #include "tokenizer/formats/detect.hpp"
+#include "tokenizer/text/unicode.hpp"
 #include "tools/common.hpp"
 
 namespace gradus::tools {
@@ -33,6 +38,10 @@ struct Tensors {
   std::size_t bytes = 0;
 
   void add(const RawTensor& info) {
+    add(info, raw_dtype_bytes(info.dtype) > 0 ? "" : " of a type that is not known here");
+  }
+  /// `kind` is what to say of bytes that are not those of plain elements.
+  void add(const RawTensor& info, const std::string& kind) {
     Json shape = Json::array();
     for (const int64_t size : info.shape) shape.push(size);
     list.push(Json::object()
@@ -40,11 +49,10 @@ struct Tensors {
                   .set("dtype", info.dtype)
                   .set("shape", shape)
                   .set("bytes", static_cast<int64_t>(info.bytes)));
-    std::string padded = info.name;
+    std::string padded = in_one_line(info.name);
     padded.resize(std::max<std::size_t>(padded.size(), 48), ' ');
     text += "  " + padded + "  " + info.dtype + "  " + info.shape.to_string();
-    if (raw_dtype_bytes(info.dtype) == 0)
-      text += "  " + bytes_text(static_cast<double>(info.bytes)) + " of a type that is not known here";
+    if (!kind.empty()) text += "  " + bytes_text(static_cast<double>(info.bytes)) + kind;
     text += "\n";
     elements += info.shape.numel();
     bytes += info.bytes;
@@ -120,6 +128,85 @@ Description describe_safetensors(const std::string& path) {
     found.text += "  " + key + ": " + one_line(value, 80) + "\n";
   if (const auto hash = file.metadata().find("tokens_sha256"); hash != file.metadata().end())
     tell_rows(path, hash->second, found);
+  return found;
+}
+
+constexpr std::size_t kShownElements = 8;
+
+/// An element of metadata as JSON can say it: a string in UTF-8, what is no number of JSON as text.
+Json json_of(std::string_view text) { return replace_invalid_utf8(text); }
+Json json_of(bool value) { return value; }
+Json json_of(double number) {
+  if (!std::isfinite(number)) return std::to_string(number);
+  const auto whole = static_cast<int64_t>(std::clamp(number, -0x1p53, 0x1p53));
+  return static_cast<double>(whole) == number ? Json(whole) : Json(number);
+}
+
+template <class Elements>
+Json first_of(const Elements& elements) {
+  Json list = Json::array();
+  for (std::size_t i = 0; i < std::min(elements.size(), kShownElements); ++i) list.push(json_of(elements[i]));
+  return list;
+}
+
+/// The number with the fewest digits that is this f32: 1e-05, and not what it is in f64.
+double shortest(double number) {
+  char text[32];
+  const auto [end, error] = std::to_chars(text, text + sizeof text, static_cast<float>(number));
+  std::from_chars(text, end, number);
+  return number;
+}
+
+Json first_elements(const GgufValue& value) {
+  if (value.type() == GgufType::string) return first_of(value.as_strings());
+  if (value.type() == GgufType::boolean) return first_of(value.as_booleans());
+  std::vector<double> numbers = value.as_numbers();
+  if (value.type() == GgufType::f32)
+    std::transform(numbers.begin(), numbers.end(), numbers.begin(), shortest);
+  return first_of(numbers);
+}
+
+Json single_value(const GgufValue& value) {
+  if (value.type() == GgufType::string) return json_of(value.as_string());
+  if (value.type() == GgufType::boolean) return value.as_boolean();
+  return json_of(value.type() == GgufType::f32 ? shortest(value.as_number()) : value.as_number());
+}
+
+Description describe_gguf(const std::string& path) {
+  const GgufFile file = GgufFile::open(path);
+  Tensors tensors;
+  for (const GgufTensor& tensor : file.tensors()) {
+    const bool plain = tensor.type->elements == 1;
+    tensors.add({tensor.name, std::string(tensor.type->name), tensor.shape, nullptr, tensor.bytes},
+                !values_of(*tensor.type) ? " of a type that cannot be read"
+                : plain                  ? ""
+                                         : " in blocks");
+  }
+  Json metadata = Json::array();
+  std::string lines;
+  for (const std::string_view key : file.keys()) {
+    const GgufValue& value = file.at(key);
+    const std::string type(gguf_type_name(value.type()));
+    Json entry = Json::object().set("key", std::string(key)).set("type", type);
+    std::string text;
+    if (value.is_array()) {
+      const Json first = first_elements(value);
+      entry.set("size", value.size()).set("first", first);
+      text = std::to_string(value.size()) + " of " + type + ": " + first.dump() +
+             (value.size() > static_cast<int64_t>(kShownElements) ? " …" : "");
+    } else {
+      const Json single = single_value(value);
+      entry.set("value", single);
+      text = value.type() == GgufType::string ? single.as_string() : single.dump();
+    }
+    metadata.push(entry);
+    lines += "  " + std::string(key) + ": " + one_line(in_one_line(text), 80) + "\n";
+  }
+  Description found;
+  found.json.set("kind", "gguf").set("version", int64_t{file.version()}).set("elements", tensors.elements);
+  found.json.set("metadata", metadata).set("tensors", tensors.list);
+  found.text = "kind     GGUF of version " + std::to_string(file.version()) + ", " + tensors.summary() +
+               "\n" + tensors.text + lines;
   return found;
 }
 
@@ -289,13 +376,14 @@ Description describe_file(const std::string& path) {
   const std::string_view bytes = file.text();
   if (bytes.starts_with("PK\x03\x04")) return describe_arrays(path, true);
   if (bytes.starts_with("\x93NUMPY")) return describe_arrays(path, false);
+  if (is_gguf(bytes)) return describe_gguf(path);
   if (path.ends_with(".safetensors") || begins_safetensors(bytes)) return describe_safetensors(path);
   if (path.ends_with(".safetensors.index.json")) return describe_parts(path);
   try {
     detect_tokenizer_format(bytes, path);
   } catch (const std::runtime_error& error) {
-    fail_world(path,
-               ": must be a .safetensors, .npz or .npy file, or a tokenizer's; it is none: ", error.what());
+    fail_world(path, ": must be a .safetensors, .gguf, .npz or .npy file, or a tokenizer's; it is none: ",
+               error.what());
   }
   return describe_tokenizer(path);
 }
@@ -308,7 +396,7 @@ int run_info(const Arguments& arguments) {
   Args args("info",
             "Shows what a run folder, a model folder (also one in several parts), a file of arrays or a "
             "tokenizer holds.");
-  args.positional("DIR|FILE", path, "folder, or a .safetensors, .npz, .npy or tokenizer's file");
+  args.positional("DIR|FILE", path, "folder, or a .safetensors, .gguf, .npz, .npy or tokenizer's file");
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();

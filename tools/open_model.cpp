@@ -4,10 +4,11 @@
 
 namespace gradus::tools {
 
-LanguageModel open_model(const std::string& folder, const CommonOptions& common) {
-  LanguageModel loaded = load_language_model(folder);
+LanguageModel open_model(const std::string& folder, const CommonOptions& common, bool needs_tokenizer) {
+  LanguageModel loaded = load_language_model(folder, needs_tokenizer);
   if (common.quiet) return loaded;
   if (!loaded.note.empty()) say("note   " + loaded.note);
+  if (!loaded.has_tokenizer) return loaded;
   const TokenizerParts& parts = loaded.tokenizer.parts();
   std::string asked;
   if (parts.truncation) asked = "to cut texts to " + std::to_string(parts.truncation->max_length) + " tokens";

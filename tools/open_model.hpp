@@ -8,6 +8,6 @@
 namespace gradus::tools {
 
 /// A folder's model and tokenizer, for the verbs that run models; says what somebody should know of them.
-LanguageModel open_model(const std::string& folder, const CommonOptions& common);
+LanguageModel open_model(const std::string& folder, const CommonOptions& common, bool needs_tokenizer = true);
 
 }  // namespace gradus::tools

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <span>
 
+#include "models/embeddings/embedding_writer.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/hash.hpp"
@@ -23,33 +24,7 @@ RawTensor raw_text(const char* name, const std::string& text) {
   return {name, "U8", {static_cast<int64_t>(text.size())}, text.data(), text.size()};
 }
 
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ",") + name;
-  return text;
-}
-
-std::string row_lines(const EmbeddingSet& set) {
-  std::string lines;
-  for (const RowInfo& row : set.rows) {
-    Json line = Json::object();
-    line.set("text", row.text);
-    if (set.level != Level::sentence) line.set("token", row.token);
-    if (set.level == Level::token) line.set("id", row.id);
-    line.set("start", row.start);
-    line.set("end", row.end);
-    if (set.level != Level::sentence) line.set("word", row.word);
-    lines += line.dump() + "\n";
-  }
-  return lines;
-}
-
 }  // namespace
-
-void check_embeddings_path(const std::string& path) {
-  check(path.ends_with(".npz") || path.ends_with(".safetensors"),
-        "embeddings: the file must be named .npz or .safetensors; it is '", path, "'");
-}
 
 bool rows_belong(const std::string& path, const std::string& tokens_sha256) {
   const std::string rows = path + ".tokens.jsonl";
@@ -58,46 +33,9 @@ bool rows_belong(const std::string& path, const std::string& tokens_sha256) {
 
 void save_embeddings(const std::string& path, const EmbeddingSet& set,
                      const std::map<std::string, std::string>& metadata) {
-  check_embeddings_path(path);
-  std::map<std::string, std::string> all = metadata;
-  all["level"] = name_of(set.level);
-  all["pooling"] = is_pooled(set.level) ? name_of(set.pooling) : "none";
-  all["layers"] = joined(set.layer_names);
-  all["normalized"] = "false";
-
-  std::vector<Tensor> dense;  // keeps what the raw views point to
-  std::vector<RawTensor> arrays;
-  for (size_t l = 0; l < set.layers.size(); ++l) {
-    dense.push_back(set.layers[l].to_contiguous());
-    arrays.push_back(raw_tensor(set.layer_names[l], dense.back()));
-  }
-  arrays.push_back(raw_integers("offsets", set.offsets));
-
-  // The rows first: where the arrays stand, their meaning stands beside them. Of two writers of one path the rows of one
-  // may come to stand beside the arrays of the other: the hash tells.
-  const std::string lines = row_lines(set);
-  all["tokens_sha256"] = sha256_hex(lines);
-  if (path.ends_with(".safetensors")) {
-    AtomicFile file(path);
-    AtomicFile rows(path + ".tokens.jsonl");
-    rows.write(lines);
-    write_safetensors(file, arrays, all);
-    file.sync();
-    rows.commit();
-    file.commit();
-    return;
-  }
-  Json meta = Json::object();
-  for (const auto& [key, value] : all) meta.set(key, value);
-  const std::string text = meta.dump();
-  arrays.push_back(raw_text("meta", text));
-  NpzWriter file(path);
-  AtomicFile rows(path + ".tokens.jsonl");
-  rows.write(lines);
-  for (const RawTensor& array : arrays) file.add(array);
-  file.sync();
-  rows.commit();
-  file.commit();
+  EmbeddingWriter writer(path);
+  writer.append(set);
+  writer.finish(metadata);
 }
 
 void save_word_table(const std::string& path, const WordTable& table,

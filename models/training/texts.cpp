@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <utility>
 
 #include "tensor/error.hpp"
@@ -104,35 +105,67 @@ TextReader::Contents TextReader::open(std::size_t index) const {
   return contents;
 }
 
+// Reads the JSON of a line, which is item.text.
+void TextReader::read_json(TextItem& item, std::deque<std::string>& decoded) const {
+  check_world(!item.text.empty(), item.where(),
+              ": a line must hold a JSON string or object; it is empty; remove it");
+  const Json value = Json::parse(item.text, item.where());
+  const bool object = value.kind() == Json::Kind::object;
+  check_world(object || value.kind() == Json::Kind::string, item.where(),
+              ": a line must hold a JSON string or object; it is ", value.dump().substr(0, 40));
+  const Json* found = object ? value.find(options_.key) : &value;
+  const Json* ids = object && options_.ids ? value.find("ids") : nullptr;
+  if (ids) {
+    check_world(!found && !value.find("pair"), item.where(),
+                ": a line must hold a text or ids; this one has both; remove one of them");
+    const auto read = [](const Json& list, std::vector<int32_t>& numbers) {
+      for (const Json& number : list.as_array()) {
+        const int64_t id = number.as_integer();
+        check_world(id >= 0 && id <= std::numeric_limits<int32_t>::max(), number.path(),
+                    ": must be a number from 0; it is ", id);
+        numbers.push_back(static_cast<int32_t>(id));
+      }
+    };
+    read(*ids, item.ids);
+    check_world(!item.ids.empty(), item.where(), ": there must be ids; the list is empty");
+    if (const Json* segments = value.find("segments")) read(*segments, item.segments);
+    item.text = {};
+    return;
+  }
+  check_world(found != nullptr, item.where(), ": the object must have the key \"", options_.key,
+              "\"; it has none; name another with TextOptions::key");
+  item.text = decoded.emplace_back(found->as_string());
+  if (const Json* pair = object ? value.find("pair") : nullptr)
+    item.pair = decoded.emplace_back(pair->as_string());
+}
+
 void TextReader::read_lines(const std::string& file, std::string_view contents, std::size_t most,
                             std::deque<std::string>& decoded,
-                            const std::function<void(std::vector<TextItem>&)>& take) const {
+                            const std::function<void(std::vector<TextItem>&, std::size_t)>& take) const {
   const bool json = is_json_lines(file);
   std::vector<TextItem> items;
+  std::size_t read = 0;
   for (LineReader lines(contents); lines.next();) {
     const std::string_view line = lines.line();
+    read = static_cast<std::size_t>(line.data() + line.size() - contents.data());
     TextItem item{.text = line, .file = &file, .line = lines.number()};
     if (json) {
-      check_world(!line.empty(), item.where(),
-                  ": a line must hold a JSON string or object; it is empty; remove it");
-      const Json value = Json::parse(line, item.where());
-      const bool object = value.kind() == Json::Kind::object;
-      check_world(object || value.kind() == Json::Kind::string, item.where(),
-                  ": a line must hold a JSON string or object; it is ", value.dump().substr(0, 40));
-      const Json* found = object ? value.find(options_.key) : &value;
-      check_world(found != nullptr, item.where(), ": the object must have the key \"", options_.key,
-                  "\"; it has none; name another with TextOptions::key");
-      item.text = decoded.emplace_back(found->as_string());
-      if (const Json* pair = object ? value.find("pair") : nullptr)
-        item.pair = decoded.emplace_back(pair->as_string());
+      read_json(item, decoded);
+    } else if (options_.pairs) {
+      const std::size_t tab = line.find('\t');
+      check_world(tab != line.npos && line.find('\t', tab + 1) == line.npos, item.where(),
+                  ": a line must hold two texts with a tab between; it has ",
+                  tab == line.npos ? "no tab" : "more than one");
+      item.text = line.substr(0, tab);
+      item.pair = line.substr(tab + 1);
     }
     items.push_back(item);
     if (items.size() == most) {
-      take(items);
+      take(items, read);
       items.clear();
     }
   }
-  if (!items.empty()) take(items);
+  if (!items.empty()) take(items, read);
 }
 
 void TextReader::for_batches(std::size_t most,
@@ -148,9 +181,11 @@ void TextReader::for_batches(std::size_t most,
       continue;
     }
     std::deque<std::string> decoded;
-    read_lines(file, contents.text(), most, decoded, [&](std::vector<TextItem>& items) {
+    read_lines(file, contents.text(), most, decoded, [&](std::vector<TextItem>& items, std::size_t read) {
       take(items);
       decoded.clear();
+      // What was read is not needed again: a long file does not fill the memory.
+      if (contents.mapped) contents.mapped->forget(read);
     });
   }
 }
@@ -165,7 +200,7 @@ std::vector<TextItem> TextReader::all() {
       result.push_back({.text = contents, .file = &file});
       continue;
     }
-    read_lines(file, contents, 4096, decoded_, [&](std::vector<TextItem>& items) {
+    read_lines(file, contents, 4096, decoded_, [&](std::vector<TextItem>& items, std::size_t) {
       result.insert(result.end(), items.begin(), items.end());
     });
   }

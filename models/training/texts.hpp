@@ -13,10 +13,11 @@
 
 namespace gradus {
 
-/// One text, perhaps the first of a pair, and where it was found.
+/// One text, perhaps the first of a pair, or the ids in its place; and where it was found.
 struct TextItem {
   std::string_view text;
   std::optional<std::string_view> pair = std::nullopt;
+  std::vector<int32_t> ids = {}, segments = {};
   const std::string* file = nullptr;
   int64_t line = 0;  ///< from 1; 0 where the text is the whole file
 
@@ -31,6 +32,10 @@ struct TextOptions {
   bool json_lines = true;
   /// The member of a .jsonl line that holds its text.
   std::string key = "text";
+  /// Whether an object may have `ids`, and `segments`, instead of a text.
+  bool ids = false;
+  /// Whether a line of other files holds two texts, with a tab between.
+  bool pairs = false;
   /// Whether files are taken as they are that look like no text: compressed ones, by their names, and those with a zero
   /// byte among the first 65536.
   bool force = false;
@@ -73,7 +78,8 @@ class TextReader {
   Contents open(std::size_t file) const;
   void read_lines(const std::string& file, std::string_view contents, std::size_t most,
                   std::deque<std::string>& decoded,
-                  const std::function<void(std::vector<TextItem>&)>& take) const;
+                  const std::function<void(std::vector<TextItem>&, std::size_t read)>& take) const;
+  void read_json(TextItem& item, std::deque<std::string>& decoded) const;
 
   TextOptions options_;
   std::vector<std::string> paths_;  // "-" for standard input

@@ -79,17 +79,21 @@ void check_files_of_run(const Tokenizer& tokenizer, const Config& config, const 
 
 }  // namespace
 
-LanguageModel load_language_model(const std::string& folder) {
+LanguageModel load_language_model(const std::string& folder, bool needs_tokenizer) {
   LanguageModel loaded;
-  loaded.tokenizer = Tokenizer::load(in_folder(folder, kTokenizerFile));
+  const std::string tokenizer = in_folder(folder, kTokenizerFile);
+  loaded.has_tokenizer = needs_tokenizer || file_exists(tokenizer);
+  if (loaded.has_tokenizer) loaded.tokenizer = Tokenizer::load(tokenizer);
   const Config config = load_config(folder);
-  check_tokenizer(config, loaded.tokenizer, folder);
-  check_files_of_run(loaded.tokenizer, config, folder);
+  if (loaded.has_tokenizer) {
+    check_tokenizer(config, loaded.tokenizer, folder);
+    check_files_of_run(loaded.tokenizer, config, folder);
+  }
   loaded.folder = folder;
   for (const std::string& path : weights_files(folder)) loaded.identities[path] = file_identity(path);
   loaded.model = load_transformer(folder);
   loaded.add_special = config.add_special.value_or(!file_exists(in_folder(folder, kStateFile)));
-  if (config.vocab_size > loaded.tokenizer.vocab_size()) {
+  if (loaded.has_tokenizer && config.vocab_size > loaded.tokenizer.vocab_size()) {
     loaded.note =
         detail::join("the model has ", config.vocab_size, " ids, of which the tokenizer has a token for ",
                      loaded.tokenizer.vocab_size(), ": the others are never generated");

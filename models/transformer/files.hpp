@@ -40,6 +40,7 @@ Transformer load_transformer(const std::string& folder);
 struct LanguageModel {
   Transformer model;
   Tokenizer tokenizer;
+  bool has_tokenizer = true;
   /// Whether the model was trained on texts with the special tokens that the tokenizer adds: what config.json says; where it
   /// does not, not those of a run folder, whose state.safetensors is there, and those of all other models.
   bool add_special = false;
@@ -48,7 +49,8 @@ struct LanguageModel {
   std::map<std::string, std::string> identities;  ///< of each file of the weights, when it was opened
 };
 /// note: a tokenizer with another vocabulary than the model's is an error; a model's may be padded, see check_tokenizer().
-LanguageModel load_language_model(const std::string& folder);
+/// note: a folder without a tokenizer is an error where one is needed.
+LanguageModel load_language_model(const std::string& folder, bool needs_tokenizer = true);
 /// An error where a file of a model's weights is no longer the one that was opened: a training may have written its next
 /// checkpoint, or somebody may have written into the file, whose weights are read when they are needed.
 void check_unchanged(const LanguageModel& loaded);

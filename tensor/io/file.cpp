@@ -305,6 +305,12 @@ MappedFile::MappedFile(const std::string& path) {
   remember_mapping(data_, size_, path);
 }
 
+void MappedFile::forget(std::size_t bytes) const {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t whole = std::min(bytes, size_) / page * page;
+  if (whole > 0) ::madvise(const_cast<std::byte*>(data_), whole, MADV_DONTNEED);
+}
+
 MappedFile::~MappedFile() {
   if (data_ == nullptr) return;
   forget_mapping(data_);

@@ -64,6 +64,8 @@ class MappedFile {
   const std::byte* data() const { return data_; }
   std::size_t size() const { return size_; }
   std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
+  /// Gives memory back that the first bytes take; they can be read again.
+  void forget(std::size_t bytes) const;
 
  private:
   const std::byte* data_ = nullptr;

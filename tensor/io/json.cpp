@@ -160,14 +160,10 @@ class Json::Reader {
   bool boolean(bool value) { return add(Json(value)); }
   bool number_integer(int64_t value) { return add(Json(value)); }
   bool number_unsigned(uint64_t value) {
-    if (value > static_cast<uint64_t>(INT64_MAX)) fail_integer(std::to_string(value));
+    if (value > static_cast<uint64_t>(INT64_MAX)) return add(Json(static_cast<double>(value)));
     return add(Json(static_cast<int64_t>(value)));
   }
-  bool number_float(double value, const std::string& text) {
-    // The parser hands on as a double what its integers cannot hold.
-    if (text.find_first_of(".eE") == std::string::npos) fail_integer(text);
-    return add(Json(value));
-  }
+  bool number_float(double value, const std::string&) { return add(Json(value)); }
   bool string(std::string& value) { return add(Json(std::move(value))); }
   bool binary(nlohmann::json::binary_t&) { return false; }
 
@@ -288,10 +284,6 @@ class Json::Reader {
       frame.items.push_back(std::move(value));
     }
     return true;
-  }
-
-  [[noreturn]] void fail_integer(const std::string& digits) const {
-    fail_here(1, "integers must fit in 64 bits with sign; it is " + readable(digits, 60));
   }
 
   /// `ahead`: the bytes that the parser has seen behind the place to be named.

@@ -64,8 +64,8 @@ class Json {
   std::string dump(int indent = -1) const;
 
   /// Reads one JSON document.
-  /// note: duplicate keys, depth beyond kMaxDepth, integers outside int64, numbers outside double's finite range, bytes
-  ///       after the document, and invalid UTF-8 are errors that name `source`, the line, the column and the path.
+  /// note: duplicate keys, depth beyond kMaxDepth, numbers outside double's finite range, bytes after the document, and
+  ///       invalid UTF-8 are errors that name `source`, the line, the column and the path; what is no int64 is a number.
   static Json parse(std::string_view text, const std::string& source);
 
  private:

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -33,7 +34,8 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kTypes =
                                                                                    {"i8", "I64"},
                                                                                    {"f8", "F64"}}};
 
-std::string npy_header(const std::string& name, const std::string& dtype, const Shape& shape) {
+std::string npy_header(const std::string& name, const std::string& dtype, const Shape& shape,
+                       std::size_t least_bytes = 0) {
   std::string descr;
   for (const auto& [theirs, ours] : kTypes) {
     if (ours == dtype) descr.append(raw_dtype_bytes(dtype) == 1 ? "|" : "<").append(theirs);
@@ -47,6 +49,8 @@ std::string npy_header(const std::string& name, const std::string& dtype, const 
   // Magic, version and length in front and a line feed behind; values begin at a multiple of 64.
   const std::size_t used = kMagic.size() + 4 + text.size() + 1;
   text.append((kAlignment - used % kAlignment) % kAlignment, ' ');
+  if (const std::size_t total = kMagic.size() + 4 + text.size() + 1; total < least_bytes)
+    text.append(least_bytes - total, ' ');
   text += '\n';
   std::string header(kMagic);
   header += {1, 0, static_cast<char>(text.size() & 0xff), static_cast<char>(text.size() >> 8)};
@@ -221,6 +225,30 @@ void save_npy(const std::string& path, const RawTensor& array) {
   file.write(npy_header(array.name, array.dtype, array.shape));
   file.write(array.data, array.bytes);
   file.commit();
+}
+
+NpyWriter::NpyWriter(const std::string& path, const std::string& dtype, const Shape& row)
+    : file_(path), dtype_(dtype), row_(row) {
+  // Room for any number of rows.
+  const std::string room = header(std::numeric_limits<int64_t>::max());
+  header_bytes_ = room.size();
+  file_.write(room);
+}
+
+std::string NpyWriter::header(int64_t rows) const {
+  Shape shape{rows};
+  for (const int64_t size : row_) shape.push_back(size);
+  return npy_header(file_.path(), dtype_, shape, header_bytes_);
+}
+
+void NpyWriter::sync() {
+  const uint64_t bytes = file_.size() - header_bytes_;
+  const std::size_t row_bytes = raw_bytes(dtype_, row_).value_or(0);
+  check(row_bytes > 0 ? bytes % row_bytes == 0 : bytes == 0, "npy: whole rows of ", row_bytes,
+        " bytes must be written; ", bytes, " bytes were");
+  const std::string text = header(row_bytes > 0 ? static_cast<int64_t>(bytes / row_bytes) : 0);
+  file_.write_at(0, text.data(), text.size());
+  file_.sync();
 }
 
 NpyArray load_npy(const std::string& path) {

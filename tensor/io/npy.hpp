@@ -31,6 +31,27 @@ struct NpyArray : RawTensor {
 };
 
 void save_npy(const std::string& path, const RawTensor& array);
+
+/// Writes a .npy file whose number of rows is known at the end, or leaves what stood there: see AtomicFile.
+class NpyWriter {
+ public:
+  /// `row` is the shape of a row; () for an array of numbers.
+  NpyWriter(const std::string& path, const std::string& dtype, const Shape& row);
+
+  void write(const void* data, std::size_t bytes) { file_.write(data, bytes); }
+  /// Finishes the file and brings it to disk, see AtomicFile::sync; commit() follows.
+  void sync();
+  void commit() { file_.commit(); }
+
+ private:
+  std::string header(int64_t rows) const;
+
+  AtomicFile file_;
+  std::string dtype_;
+  Shape row_;
+  std::size_t header_bytes_ = 0;
+};
+
 NpyArray load_npy(const std::string& path);
 
 /// Writes an .npz file or leaves what stood there: see AtomicFile. The bytes depend on the arguments alone.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <charconv>
 #include <cstdint>
 #include <cstring>
@@ -288,11 +289,10 @@ std::string head_of(const std::vector<RawTensor>& arrays, const std::vector<uint
   return head;
 }
 
-/// Writes arrays whose bytes `data_of(i)` gives one after the other: the head, which holds their checksums, is written
-/// again at the end, so that no more than one array has to be in memory.
-template <class DataOf>
+/// Writes arrays whose bytes `pieces(i, take)` gives: the head, which holds their checksums, is written again at the end, so
+/// that no array has to be in memory.
 void write_arrays(AtomicFile& file, const std::vector<RawTensor>& arrays, const Metadata& metadata,
-                  const DataOf& data_of) {
+                  const RawPieces& pieces) {
   std::set<std::string_view> names;
   for (const RawTensor& array : arrays) {
     check(array.name != kMetadataKey, "save_safetensors: a tensor must not be called ", kMetadataKey);
@@ -311,9 +311,13 @@ void write_arrays(AtomicFile& file, const std::vector<RawTensor>& arrays, const 
   const uint64_t begin = file.size();
   file.write(head_of(in_order, checksums, metadata));
   for (std::size_t place = 0; place < order.size(); ++place) {
-    const RawTensor array = data_of(order[place]);
-    checksums[place] = detail::crc32(array.data, array.bytes);
-    file.write(array.data, array.bytes);
+    std::size_t taken = 0;
+    pieces(order[place], [&](const void* data, std::size_t bytes) {
+      checksums[place] = detail::crc32(data, bytes, checksums[place]);
+      file.write(data, bytes);
+      taken += bytes;
+    });
+    assert(taken == in_order[place].bytes);
   }
   const std::string head = head_of(in_order, checksums, metadata);
   file.write_at(begin, head.data(), head.size());
@@ -323,7 +327,18 @@ void write_arrays(AtomicFile& file, const std::vector<RawTensor>& arrays, const 
 
 void write_safetensors(AtomicFile& file, const std::vector<RawTensor>& arrays, const Metadata& metadata) {
   for (const RawTensor& array : arrays) check_raw(array, "save_safetensors");
-  write_arrays(file, arrays, metadata, [&](std::size_t i) { return arrays[i]; });
+  write_arrays(file, arrays, metadata,
+               [&](std::size_t i, const auto& take) { take(arrays[i].data, arrays[i].bytes); });
+}
+
+void write_safetensors(AtomicFile& file, const std::vector<RawTensor>& arrays, const RawPieces& pieces,
+                       const Metadata& metadata) {
+  for (const RawTensor& array : arrays) {
+    check(raw_bytes(array.dtype, array.shape) == array.bytes, "save_safetensors: ", array.name,
+          " must have the bytes of its type ", array.dtype, " and shape ", array.shape, "; it has ",
+          array.bytes);
+  }
+  write_arrays(file, arrays, metadata, pieces);
 }
 
 void write_safetensors(AtomicFile& file, const std::vector<NamedTensor>& tensors, const Metadata& metadata) {
@@ -334,9 +349,9 @@ void write_safetensors(AtomicFile& file, const std::vector<NamedTensor>& tensors
                       named.tensor.nbytes()});
   }
   Tensor dense;  // the copy of a strided one, while it is written
-  write_arrays(file, arrays, metadata, [&](std::size_t i) {
+  write_arrays(file, arrays, metadata, [&](std::size_t i, const auto& take) {
     dense = tensors[i].tensor.to_contiguous();
-    return raw_tensor(tensors[i].name, dense);
+    take(dense.bytes(), dense.nbytes());
   });
 }
 

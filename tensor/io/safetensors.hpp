@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -33,6 +34,13 @@ void save_safetensors(const std::string& path, const std::vector<RawTensor>& arr
 void write_safetensors(AtomicFile& file, const std::vector<NamedTensor>& tensors,
                        const Metadata& metadata = {});
 void write_safetensors(AtomicFile& file, const std::vector<RawTensor>& arrays, const Metadata& metadata = {});
+
+/// Calls take(data, bytes) with the bytes of arrays[array], piece after piece.
+using RawPieces =
+    std::function<void(std::size_t array, const std::function<void(const void*, std::size_t)>& take)>;
+/// The same of arrays without data, whose bytes come in pieces.
+void write_safetensors(AtomicFile& file, const std::vector<RawTensor>& arrays, const RawPieces& pieces,
+                       const Metadata& metadata = {});
 
 /// A safetensors file, mapped into memory and checked: every rule of the format holds, whatever the file's origin.
 /// note: a tensor of a type that is not known here has names() and info(); only asking for its values is an error.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tensor/autodiff.hpp"
+#include "tensor/detail/half.hpp"
 #include "tensor/ops.hpp"
 #include "tensor/ops/common.hpp"
 #include "tensor/parallel.hpp"
@@ -73,6 +74,8 @@ uint16_t brain_from_float(float value) {
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+}  // namespace
+
 float float_from_half(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16;
   const uint32_t exponent = half >> 10 & 0x1f;
@@ -84,6 +87,8 @@ float float_from_half(uint16_t half) {
   }
   return bits_as<float>(sign | (exponent + 112) << 23 | mantissa << 13);
 }
+
+namespace {
 
 /// The value of an element in a type that holds it exactly.
 inline float widen(float x) { return x; }

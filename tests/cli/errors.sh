@@ -238,7 +238,7 @@ ok 'an impossible memory demand is refused before it is taken'
 refuses 2 'run must not hold a run already; it does|gradus resume run' "$GRADUS" train text -o run $size --tokenizer char
 refuses 1 'text/new: the folder cannot be made|a file of that name is in the way' "$GRADUS" train text -o text/new $size --tokenizer char --max-iters 1 -q
 refuses 1 'text/out.npz|cannot be written' "$GRADUS" embed run the -o text/out.npz
-refuses 2 "must be named .npz or .safetensors; it is 'out.txt'" "$GRADUS" embed run the -o out.txt
+refuses 2 "must be named .npz or .safetensors, or be a folder, NAME/; it is 'out.txt'" "$GRADUS" embed run the -o out.txt
 if [ -c /dev/full ]; then
   "$GRADUS" doctor --json > /dev/full 2> err
   equal 'a full stdout' 1 $?
@@ -259,7 +259,24 @@ refuses 1 'nowhere/tokenizer.json: cannot be opened' "$GRADUS" generate nowhere 
 refuses 1 'nowhere: must be a run folder; there is no such folder' "$GRADUS" resume nowhere
 refuses 1 'folder: the run folder must hold model.safetensors' "$GRADUS" resume folder
 refuses 1 'nowhere: cannot be opened' "$GRADUS" info nowhere
-refuses 2 'either -o FILE.npz, -o FILE.safetensors or --compare WORD' "$GRADUS" embed run the
+refuses 2 '--compare prints cosines; leave out -o' "$GRADUS" embed run the king --compare the -o out.npz
+refuses 2 '--chunk must be SIZE or SIZE:OVERLAP' "$GRADUS" embed run the --chunk 4:4
+refuses 2 'give --truncate or --chunk' "$GRADUS" embed run the --chunk 4 --truncate
+refuses 2 '--pair reads texts by twos; there are 1' "$GRADUS" embed run the --pair
+refuses 2 'must be cut to at most their 32 channels; 33' "$GRADUS" embed run the --truncate-dim 33
+refuses 2 'attention is of a block|name one from 1 to 2' "$GRADUS" embed run the --layers 0 --heads
+refuses 2 '--output-dtype has no effect on standard output' "$GRADUS" embed run the --output-dtype f16
+printf 'the\n' > single.tsv
+refuses 1 'single.tsv:1: a line must hold two texts with a tab between; it has no tab' "$GRADUS" embed run --input single.tsv --pair
+printf '{"ids":[1,2],"text":"the"}\n' > both.jsonl
+refuses 1 'both.jsonl:1: a line must hold a text or ids; this one has both' "$GRADUS" embed run --input both.jsonl
+printf '{"ids":[1,2],"segments":[0,0]}\n' > told.jsonl
+refuses 1 'told.jsonl:1: segments must not be given to a model without segment embeddings' "$GRADUS" embed run --input told.jsonl
+mkdir full && touch full/x
+refuses 2 'the folder full/ must be new or empty' "$GRADUS" embed run the -o full/
+printf '{"ids":[99999]}\n' > far.jsonl
+refuses 1 'far.jsonl:1: ids must be in [0, ' "$GRADUS" embed run --input far.jsonl -o empty_folder/
+[ ! -e empty_folder ] || fail 'a refused embed' 'no folder' "$(ls empty_folder)"
 refuses 2 'at least one text must be given' "$GRADUS" embed run -o out.npz
 refuses 2 '--compare needs two texts or more|one was given' "$GRADUS" embed run 'the king' --compare king
 # What a large-file store leaves in a file's place, whatever reads it.
@@ -305,7 +322,7 @@ ok 'config.json: choices that are none are named by their place'
 cp -r run lost && rm lost/state.safetensors
 refuses 1 'lost/state.safetensors: must stand beside model.safetensors|it is not there' "$GRADUS" resume lost
 head -n 2 run/metrics.jsonl > metrics.jsonl
-refuses 1 'metrics.jsonl: must be a .safetensors, .npz or .npy file' "$GRADUS" info metrics.jsonl
+refuses 1 'metrics.jsonl: must be a .safetensors, .gguf, .npz or .npy file' "$GRADUS" info metrics.jsonl
 printf a > one
 refuses 1 'one: the text must have at least 2 tokens; it has 1' "$GRADUS" eval run --input one --json
 mkdir parts && cp run/config.json run/tokenizer.json parts

@@ -114,7 +114,7 @@ field() {
   row "$verb" "$1"
   equal "$verb $1" "$3" "$(json "$place/out" "$2")"
 }
-# allows VERB OPTION WORDS: the command is refused without the option.
+# allows VERB OPTION WORDS [VALUE]: the command is refused without the option.
 allows() {
   row "$1" "$2"
   rm -rf "$place" && mkdir "$place" && cd "$place" || exit 1
@@ -123,7 +123,7 @@ allows() {
   # shellcheck disable=SC2086
   "$GRADUS" $1 $3 > out 2> err && fail "gradus $1 $3" "to be refused without $2" 'exit 0'
   # shellcheck disable=SC2086
-  succeeds "gradus $1 $3 $2" "$GRADUS" $1 $3 $2
+  succeeds "gradus $1 $3 $2 ${4-}" "$GRADUS" $1 $3 $2 ${4-}
   cd "$work" || exit 1
 }
 # reads_texts VERB WORDS: the verb reads the text FILE in its words as every verb does.
@@ -147,6 +147,12 @@ echo 'beta1 = 0.5' > given/config
 model='--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 2 --tokenizer byte'
 # shellcheck disable=SC2086
 succeeds 'a model' "$GRADUS" train given/text -o given/model $model --max-iters 30 --warmup 5 --learning-rate 3e-2 -q
+# The same as a folder of sentence-transformers.
+cp -r given/model given/sentences && mkdir given/sentences/1_Pooling
+printf '[{"idx":0,"name":"0","path":"","type":"sentence_transformers.models.Transformer"},{"idx":1,"name":"1","path":"1_Pooling","type":"sentence_transformers.models.Pooling"}]' > given/sentences/modules.json
+width=$(grep -o '"n_embd": [0-9]*' given/model/config.json | grep -o '[0-9]*$')
+printf '{"word_embedding_dimension":%s,"pooling_mode_mean_tokens":true}' "$width" > given/sentences/1_Pooling/config.json
+printf '{"prompts":{"query":"the "}}' > given/sentences/config_sentence_transformers.json
 # shellcheck disable=SC2086
 succeeds 'a rotary model' "$GRADUS" train given/text -o given/rotary ${model/--n-layer 1/--n-layer 2} --arch llama --max-iters 3 --warmup 1 -q
 printf 'went' > given/other.prompt
@@ -246,6 +252,14 @@ model_rows() {
   common embed
   reads_texts embed 'given/model --input FILE --out vectors.npz --quiet --truncate'
   allows embed --truncate 'given/model the,king,and,the,queen --out vectors.npz'
+  differ embed --pair 'given/model theking sea --level token' 'given/model theking sea --level token --pair'
+  differ embed --prompt "$base" "$base --prompt and"
+  differ embed --prompt-name 'given/sentences sea' 'given/sentences sea --prompt-name query'
+  allows embed --chunk 'given/model the,king,and,the,queen --out vectors.npz' 6:2
+  for option in --logits --heads --attention-maps --normalize; do changes embed $option; done
+  changes embed --truncate-dim 5
+  changes embed --output-dtype int8
+  keeps embed --batch-tokens 1
 
   base='given/rotary theking --layer 1 --head 0'
   changes explain --layer 2
@@ -320,6 +334,8 @@ tokenizer_rows() {
 
   base='given/t.json --out vocab.txt'
   changes convert --out other.json
+  differ convert --to "$base" 'given/model --out other --to hf --quiet'
+  differ convert --dtype 'given/model --out other --to hf --quiet' 'given/model --out other --to hf --dtype bf16 --quiet'
   common convert
 }
 

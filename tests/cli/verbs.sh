@@ -284,6 +284,23 @@ for layers in 0 final -1 0,final all; do
 done
 succeeds 'embed --compare' "$GRADUS" embed bpe 'the left hand' 'he left' --compare left -q
 equal 'embed --compare: a line a layer' 'layer_0 layer_1 layer_2 final' "$(awk '{ print $1 }' out | xargs)"
+succeeds 'embed on standard output' "$GRADUS" embed bpe 'the king went' 'sea' '[a, b]' --level token --layers 0,final -q
+equal 'embed on standard output: a line a row' "$rows" "$(lines out)"
+head -n 1 out > row.json
+has_keys 'a row on standard output' row.json text token id start end word layer_0 final
+succeeds 'embed folder' "$GRADUS" embed bpe 'the king went' 'sea' '[a, b]' --level token -o rows/ -q
+same_file 'the rows of a folder' rows/tokens.jsonl out.npz.tokens.jsonl
+equal 'the files of a folder' 'final.npy layer_0.npy layer_1.npy layer_2.npy meta.json offsets.npy tokens.jsonl' "$(ls rows | xargs)"
+# Ids go around the tokenizer, and need none.
+mkdir untokenized && cp bpe/config.json bpe/model.safetensors untokenized
+sed 's/.*"id":\([0-9]*\).*/\1/' out.npz.tokens.jsonl | head -n "$(grep -c '"text":0' out.npz.tokens.jsonl)" | paste -sd, | sed 's/.*/{"ids":[&]}/' > ids.jsonl
+succeeds 'embed ids' "$GRADUS" embed untokenized --input ids.jsonl --layers final --level sentence -q
+cp out from_ids
+succeeds 'embed the text of these ids' "$GRADUS" embed bpe 'the king went' --layers final --level sentence -q
+equal 'embed ids' "$(sed 's/.*"final"/"final"/' out)" "$(sed 's/.*"final"/"final"/' from_ids)"
+printf 'the king\tsea\n' > pair.tsv
+succeeds 'embed a pair' "$GRADUS" embed bpe --input pair.tsv --pair --level word --layers 0 -q
+equal 'the words of a pair' 'the:0 king:0 sea:1' "$(sed 's/.*"token":"\([a-z]*\)".*"segment":\([01]\).*/\1:\2/' out | xargs)"
 ok 'embed: npz and safetensors, rows described, the same bits alone and in company'
 
 # Words: the table is kept, and made again for another model.
@@ -374,6 +391,27 @@ header='{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F4",
   printf 01234567abc
 } > unknown.safetensors
 info_of 'a tensor of an unknown type' unknown.safetensors 'a  ' 'F4  (2, 3)  3 B of a type that is not known here'
+# A GGUF file: numbers of eight bytes, strings after their length.
+n8() { printf "\\$(printf %03o "$1")\\0\\0\\0\\0\\0\\0\\0"; }
+n4() { printf "\\$(printf %03o "$1")\\0\\0\\0"; }
+s() { n8 ${#1} && printf %s "$1"; }
+{
+  printf GGUF && n4 3 && n8 2 && n8 3
+  s general.architecture && n4 8 && s "$(printf 'gpt\033[2J\nkind')"
+  s tokenizer.ggml.tokens && n4 9 && n4 8 && n8 10 && for token in a b c d e f g h i j; do s $token; done
+  s rate && n4 6 && printf '\254\305\047\067'
+  s a && n4 2 && n8 3 && n8 2 && n4 0 && n8 0
+  s b && n4 2 && n8 32 && n8 4 && n4 20 && n8 32
+} > head.gguf
+{
+  cat head.gguf
+  head -c $(((32 - $(wc -c < head.gguf) % 32) % 32 + 32 + 72)) /dev/zero
+} > model.gguf
+info_of 'a GGUF file' model.gguf 'GGUF of version 3, 134 elements, 96 B' 'F32  (2, 3)' 'IQ4_NL  (4, 32)  72 B of a type that cannot be read' \
+  'general.architecture: gpt\x1b[2J\nkind' 'tokens: 10 of string: ["a","b","c","d","e","f","g","h"] …' 'rate: 1e-05'
+has_keys 'info of a GGUF file, --json' out kind version elements metadata tensors first
+head -c 400 model.gguf > cut.gguf
+refuses 1 'cut.gguf: the file is truncated: tensor b takes bytes' "$GRADUS" info cut.gguf
 # A model in parts, one of them a pointer, one missing.
 mkdir parts
 cp out.safetensors parts/model-00001-of-00003.safetensors
@@ -399,7 +437,7 @@ same_file 'generate from parts' char.said whole.said
 same_file 'embed from parts' char.npz.tokens.jsonl whole.npz.tokens.jsonl
 refuses 2 'whole/model-00001-of-00001.safetensors' "$GRADUS" embed whole 'the king' -o whole/model-00001-of-00001.safetensors
 info_of 'one part' parts/model-00001-of-00003.safetensors 'part 1 of 3 of a model'
-refuses 1 'text: must be a .safetensors, .npz or .npy file, or a tokenizer' "$GRADUS" info text
+refuses 1 'text: must be a .safetensors, .gguf, .npz or .npy file, or a tokenizer' "$GRADUS" info text
 mkdir nothing
 refuses 1 'nothing: must be a run folder|it holds no model.safetensors' "$GRADUS" info nothing
 ok 'info of a run, of files of arrays, of tokenizers and of a model in parts'
@@ -441,6 +479,28 @@ has_keys 'bench generate --json' out prompt_tokens_per_second prompt_fraction_of
 # Of llama with a width of 16: the output layer, 4·16² of attention, 3·16·64 of the feed-forward layer, and three norms.
 equal 'bench generate: the weights of a token' $((4 * (64 * 16 + 4 * 256 + 3 * 16 * 64))) "$(json out weight_bytes)"
 # shellcheck disable=SC2086
+# A model out again: a folder that other programs open, the same to this one, rounded where that is asked for.
+printf 'mine\n' > char/LICENSE.txt
+succeeds 'convert --to hf' "$GRADUS" convert char -o exported/ --to hf
+grep -q 'last layer 0 and of the logits 0 of the root mean square' err || fail 'convert --to hf' 'no difference' "$(cat err)"
+equal 'convert --to hf: files' 'LICENSE.txt README.md config.json model.safetensors tokenizer.json tokenizer_config.json' "$(ls exported | xargs)"
+grep -q '^base_model: "char"' exported/README.md || fail 'convert --to hf' 'base_model' "$(head -n 5 exported/README.md)"
+succeeds 'what is exported runs' "$GRADUS" generate exported -p the -n 5 --temp 0 -q
+cp out from_exported
+succeeds 'what it was made of' "$GRADUS" generate char -p the -n 5 --temp 0 -q
+same_file 'convert --to hf' out from_exported
+rm char/LICENSE.txt
+succeeds 'convert --dtype bf16' "$GRADUS" convert char -o halves --to hf --dtype bf16 --json -q
+has_keys 'convert --to hf --json' out folder files texts hidden_state_difference logits_difference
+grep -q '"torch_dtype": "bfloat16"' halves/config.json || fail 'convert --dtype bf16' 'its type' "$(cat halves/config.json)"
+[ "$(wc -c < halves/model.safetensors)" -lt "$(wc -c < exported/model.safetensors)" ] || fail 'convert --dtype bf16' 'a smaller file' "$(ls -l halves)"
+refuses 2 'the folder exported must be new or empty' "$GRADUS" convert char -o exported --to hf
+mkdir strange && cp char/model.safetensors char/tokenizer.json strange
+sed 's/^{/{"gradus":{"causal":false},/' char/config.json > strange/config.json
+refuses 2 'has no model like this one: {"causal":false}' "$GRADUS" convert strange -o never --to hf
+[ ! -e never ] || fail 'a refused convert' 'nothing' "$(ls never)"
+ok 'convert --to hf: a folder that is read back before it is done'
+
 succeeds 'bench embed' "$GRADUS" bench embed $tiny --texts 3 --tokens 8 --short-tokens 2 --json -q
 has_keys 'bench embed --json' out texts_per_second fraction_of_peak short_seconds short_fraction_of_peak
 succeeds 'bench embed --one-hot' "$GRADUS" bench embed --one-hot --n-embd 48 --texts 5 --tokens 7 --json -q

@@ -10,6 +10,7 @@
 #include "models/transformer/contextual.hpp"
 #include "models/transformer/files.hpp"
 #include "models/transformer/weights.hpp"
+#include "models/transformer/word_contexts.hpp"
 #include "tensor/autodiff.hpp"
 #include "tensor/io/hash.hpp"
 #include "tensor/io/json.hpp"
@@ -58,7 +59,9 @@ TEST_CASE("pooling takes the mean, the last or the largest of a range of rows") 
   CHECK_THROWS_WITH(pool_rows(x, std::vector<RowRange>{{2, 2}}, Pooling::mean),
                     "pool_rows: a range must hold at least one of 3 rows; it is [2, 2)");
   CHECK(parse_pooling("last") == Pooling::last);
-  CHECK_THROWS_WITH(parse_pooling("first"), "pooling: must be one of mean, last, max; it is 'first'");
+  CHECK_THROWS_WITH(
+      parse_pooling("first"),
+      "pooling: must be one of mean, cls, max, last, mean_sqrt_len_tokens, weightedmean; it is 'first'");
   CHECK_THROWS_WITH(parse_level("page"), "level: must be one of sentence, word, token; it is 'page'");
 }
 
@@ -72,13 +75,14 @@ TEST_CASE("words are pooled from the tokens that share a byte with them") {
   CHECK(align_words(words, whole) == std::vector<RowRange>{{0, 1}, {0, 1}, {0, 1}});
 
   const Tokenizer tokenizer = Tokenizer::bytes();
-  const TextRows tokens = lay_out_rows("ab, cd", 3, pieces, Level::token, tokenizer);
+  const TextRows tokens =
+      lay_out_rows({.tokens = pieces, .text = "ab, cd", .number = 3}, Level::token, &tokenizer);
   std::vector<int64_t> of_word;
   for (const RowInfo& row : tokens.rows) of_word.push_back(row.word);
   CHECK(of_word == std::vector<int64_t>{0, 0, 2, 2});
   const auto bytes = tokenizer.encode_spans("ab, cd");
   of_word.clear();
-  for (const RowInfo& row : lay_out_rows("ab, cd", 0, bytes, Level::token, tokenizer).rows)
+  for (const RowInfo& row : lay_out_rows({.tokens = bytes, .text = "ab, cd"}, Level::token, &tokenizer).rows)
     of_word.push_back(row.word);
   CHECK(of_word == std::vector<int64_t>{0, 0, 1, -1, 2, 2});  // the space is in no word
 }
@@ -195,11 +199,14 @@ TEST_CASE("texts that cannot be embedded are errors that give their number") {
 
 TEST_CASE("errors name a text as its file does") {
   EmbedOptions options;
-  options.names = {"list:1", "list:2"};
-  const std::vector<std::string_view> texts = {"short", "a text of 21 letters.."};
+  const auto named = [](std::vector<EmbedText> texts) {
+    for (size_t i = 0; i < texts.size(); ++i) texts[i].name = "list:" + std::to_string(i + 1);
+    return texts;
+  };
+  const std::vector<EmbedText> texts = named({EmbedText("short"), EmbedText("a text of 21 letters..")});
   CHECK_THROWS_WITH(embed_texts(byte_model("gpt", 16), Tokenizer::bytes(), texts, options),
                     ContainsSubstring("list:2 has 22"));
-  const std::vector<std::string_view> broken = {"short", "br\xFFken"};
+  const std::vector<EmbedText> broken = named({EmbedText("short"), EmbedText("br\xFFken")});
   const Tokenizer words = wordpiece();
   const Transformer model = small_model(small_config("gpt", words.vocab_size()));
   CHECK_THROWS_WITH(embed_texts(model, words, broken, options), ContainsSubstring("list:2: "));
@@ -314,7 +321,7 @@ TEST_CASE("weights and vectors that are not finite are errors that name them") {
     Transformer model = byte_model("gpt");
     model.blocks[1].mlp.down.weight.mutable_data<float>()[37] = value;
     CHECK_THROWS_WITH(embed_texts(model, Tokenizer::bytes(), kTexts, {}),
-                      ContainsSubstring("vectors must be finite; at layer_2 that of text 0 is not"));
+                      ContainsSubstring("vectors must be finite; at layer_2 that of text 2 is not"));
     WordTableOptions often;
     often.min_count = 1;
     CHECK_THROWS_WITH(make_word_table(model, Tokenizer::bytes(), kTexts, often),
@@ -370,7 +377,7 @@ TEST_CASE("layers can be chosen, and progress counts the texts") {
   });
   CHECK(set.layer_names == std::vector<std::string>{"layer_1", "final"});
   CHECK(set.layers.size() == 2);
-  CHECK(done == std::vector<int64_t>{2, 3, 5});
+  CHECK(done == std::vector<int64_t>{1, 2, 5});
 }
 
 TEST_CASE("embeddings are written with their rows and metadata in both formats") {
@@ -426,7 +433,8 @@ TEST_CASE("embeddings are written with their rows and metadata in both formats")
   CHECK(lines_of(read_file(npz_path + ".tokens.jsonl"))[0] == R"({"text":0,"start":0,"end":8})");
   CHECK_THROWS_WITH(
       save_embeddings(folder / "out.csv", set),
-      "embeddings: the file must be named .npz or .safetensors; it is '" + (folder / "out.csv") + "'");
+      "embeddings: the file must be named .npz or .safetensors, or be a folder, NAME/; it is '" +
+          (folder / "out.csv") + "'");
 }
 
 TEST_CASE("a word's vector is the mean over its first occurrences of the mean of its tokens") {

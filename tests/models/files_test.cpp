@@ -223,6 +223,9 @@ TEST_CASE("a file of tensors is known by its contents") {
   const TemporaryFolder folder;
   save_safetensors(folder / "any.name", std::vector<NamedTensor>{{"w", Tensor::full({2}, 1)}});
   CHECK(open_tensors(folder / "any.name")->names() == std::vector<std::string>{"w"});
-  write_file_atomic(folder / "any.gguf", "GGUF and more");
-  CHECK_THROWS_WITH(open_tensors(folder / "any.gguf"), ContainsSubstring("it is a GGUF file"));
+  write_file_atomic(folder / "any.safetensors", "GGUF and more");
+  CHECK_THROWS_WITH(open_tensors(folder / "any.safetensors"),
+                    ContainsSubstring("must be GGUF of version 2 or 3"));
+  write_file_atomic(folder / "any.gguf", "PK\x03\x04 and more");
+  CHECK_THROWS_WITH(open_tensors(folder / "any.gguf"), ContainsSubstring("it is a zip archive"));
 }

@@ -411,7 +411,7 @@ TEST_CASE(
     lengths.insert(alone.back().ids.size());
   }
   CHECK(texts.size() == 6);
-  CHECK(lengths.size() > 2);  // some end before the others
+  CHECK(lengths.size() > 1);  // some end before the others
   CHECK(std::any_of(alone.begin(), alone.end(), [](const Generated& text) { return text.refills > 0; }));
   GenerateOptions single = options;
   single.sample = 0;

@@ -372,6 +372,15 @@ TEST_CASE("JSON is read with its order, its kinds and its paths", "[io][json]") 
   CHECK(Json::parse("-9223372036854775808", "f").as_integer() == std::numeric_limits<int64_t>::min());
 }
 
+TEST_CASE("an integer beyond 64 bits is read as a number, and is no integer", "[io][json]") {
+  // As tokenizer_config.json has it where a tokenizer knows no limit.
+  CHECK(Json::parse("1000000000000000019884624838656", "f").as_number() == 1e30);
+  CHECK(Json::parse("9223372036854775808", "f").as_number() == 9223372036854775808.0);
+  CHECK(Json::parse("-9223372036854775809", "f").as_number() == -9223372036854775808.0);
+  CHECK_THROWS_WITH(Json::parse("[18446744073709551616]", "f").as_array()[0].as_integer(),
+                    "f: $[0]: must be an integer; it is a number");
+}
+
 TEST_CASE("a byte-order mark before JSON is passed over, and nowhere else", "[io][json]") {
   CHECK(Json::parse("\xEF\xBB\xBF{\"a\": 1}", "t").dump() == "{\"a\":1}");
   CHECK_THROWS_AS(Json::parse("\xEF\xBB{}", "t"), std::runtime_error);
@@ -396,11 +405,6 @@ TEST_CASE("what is not JSON is refused with line, column and path", "[io][json]"
   CHECK(message_of("") == "f.json: must be a JSON document; it is empty");
   CHECK_THAT(message_of("{\"a\": 1,\n \"b\": 2, \"a\": 3}"),
              ContainsSubstring("f.json: $.a (line 2, column 12)") && ContainsSubstring("twice"));
-  CHECK_THAT(message_of("{\"a\": [1, {\"b\": 99999999999999999999}]}"),
-             ContainsSubstring("$.a[1].b (line 1") && ContainsSubstring("64 bits") &&
-                 ContainsSubstring("99999999999999999999"));
-  CHECK_THAT(message_of("9223372036854775808"), ContainsSubstring("64 bits"));
-  CHECK_THAT(message_of("-9223372036854775809"), ContainsSubstring("64 bits"));
   CHECK_THAT(message_of("[1e400]"), ContainsSubstring("$[0] (line 1") && ContainsSubstring("overflow"));
   CHECK_THAT(message_of("{\"m\": {\"x\": [1, 2,\n 3,,4]}}"),
              ContainsSubstring("$.m.x[3] (line 2, column 4)"));

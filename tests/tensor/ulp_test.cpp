@@ -27,6 +27,7 @@ using namespace gradus::testing;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kLargeAngle = 100000;  // of tensor/kernels/vector_math.hpp
 
 /// |y - exact| in ULP of Number; infinity where only one is NaN or infinite, or where a zero has the wrong sign.
 template <class Number, class Exact>
@@ -92,6 +93,9 @@ struct Function {
   double high;       // … to here
   double below;      // the result below that range, exactly …
   double above;      // … and above it
+  // Where |x| is above this, all instruction sets call one function of double: what the first gives is looked at of every
+  // float, what the others give of some.
+  double shared_above = std::numeric_limits<double>::infinity();
 };
 
 double exact_sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
@@ -100,8 +104,8 @@ double exact_rsqrt(double x) { return 1 / std::sqrt(x); }
 const Function kFunctions[] = {
     {"exp", Unary::exp, std::exp, 0.90, 1.17, -87, 88.72283172607422, 0, kInfinity},
     {"log", Unary::log, std::log, 0.91, 0.91, 0, kInfinity, kNaN, kNaN},
-    {"sin", Unary::sin, std::sin, 1.56, 1.58, -kInfinity, kInfinity, kNaN, kNaN},
-    {"cos", Unary::cos, std::cos, 1.57, 1.58, -kInfinity, kInfinity, kNaN, kNaN},
+    {"sin", Unary::sin, std::sin, 1.56, 1.58, -kInfinity, kInfinity, kNaN, kNaN, kLargeAngle},
+    {"cos", Unary::cos, std::cos, 1.57, 1.58, -kInfinity, kInfinity, kNaN, kNaN, kLargeAngle},
     {"tanh", Unary::tanh, std::tanh, 1.37, 1.35, -kInfinity, kInfinity, kNaN, kNaN},
     {"erf", Unary::erf, std::erf, 1.09, 1.40, -kInfinity, kInfinity, kNaN, kNaN},
     {"sigmoid", Unary::sigmoid, exact_sigmoid, 2.41, 2.41, -87, kInfinity, 0, kNaN},
@@ -147,7 +151,12 @@ void sweep_block(const Function& function, const std::vector<Isa>& sets, uint64_
                                          : function.exact(value);
       scale[i] = ulps_per_one(exact[i]);
     }
-    for (std::size_t s = 0; s < sets.size(); ++s) {
+    const auto shared = [&](float value) {
+      return std::fabs(static_cast<double>(value)) > function.shared_above;
+    };
+    constexpr uint64_t kSome = 61;
+    const bool only_first = n == kBlock && shared(x[0]) && shared(x[n - 1]) && from / kBlock % kSome != 0;
+    for (std::size_t s = 0; s < (only_first ? 1 : sets.size()); ++s) {
       sets[s].unary[static_cast<int>(function.kind)]({.x = x, .y = y, .n = static_cast<int64_t>(n)});
       for (std::size_t i = 0; i < n; ++i) {
         const bool inside = x[i] >= function.low && x[i] <= function.high;

@@ -67,7 +67,11 @@ void write(Json& json, const Config& c) {
       c.attention_scale > 0 ? c.attention_scale : scale_of(static_cast<double>(c.channels_per_head()));
   // The scalar that read() makes the same scale of.
   const double scalar = 1 / (scale * scale), whole = std::nearbyint(scalar);
-  json.set("query_pre_attn_scalar", scale_of(whole) == scale ? whole : scalar);
+  if (scale_of(whole) == scale) {
+    json.set("query_pre_attn_scalar", static_cast<int64_t>(whole));
+  } else {
+    json.set("query_pre_attn_scalar", scalar);
+  }
   int64_t window = 4096;
   for (const int64_t w : c.windows) window = w > 0 ? w : window;
   json.set("sliding_window", window);

@@ -95,6 +95,8 @@ void write(Json& json, const Config& c) {
   json.set("classifier_bias", c.head_layer_bias);
   if (const std::string_view name = activation_name(c.head_activation); !name.empty())
     json.set("classifier_activation", name);
+  // Written out: missing ones mean ids beyond a small vocabulary to the Hugging Face library.
+  for (const char* key : {"pad_token_id", "cls_token_id", "sep_token_id"}) json.set(key, Json());
   json.set("global_rope_theta", c.rope_base);
   json.set("local_rope_theta", c.rope_local_base);
   int64_t window = 128;
