@@ -116,6 +116,7 @@ int bench_embed(const Arguments& arguments) {
                    {"--arch", "--position", "--tie", "--n-layer", "--n-head", "--n-kv-head", "--short-tokens",
                     "--layers", "--weights"},
                    "with --one-hot, where no model runs"}});
+  if (one_hot_rows) shape.n_head = 1;  // no head splits the width
   const Config config = shape.config(tokenizer.vocab_size());
   check(count >= 1 && count <= 1000000, "--texts must be in [1, 1000000]; it is ", count);
   check(tokens >= 1 && tokens <= config.block_size && short_tokens >= 1 && short_tokens <= config.block_size,

@@ -50,3 +50,4 @@ explain 1 "'Q' (U+0051) at byte 4" rotary 'the Q'
 explain 1 'nowhere' nowhere the
 ok 'explain refuses what is not there'
 
+check_lesson models/transformer/README.md 9 's/"equal_bits":true/"equal_bits":false/' '/^ *distance/d' 's/^layer_1.*/&\n/'
