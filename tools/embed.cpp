@@ -102,7 +102,7 @@ Chunks parse_chunks(const std::string& text) {
 }
 
 struct EmbedArguments {
-  std::string folder, input, out, compare, prompt, chunk;
+  std::string folder, input, out, compare, prompt, chunk, tokenizer;
   std::vector<std::string> texts;
   std::string layers = "all", level = "sentence", pooling = "mean", type = "f32";
   bool pair = false;
@@ -113,7 +113,7 @@ struct EmbedArguments {
 };
 
 void bind(Args& args, EmbedArguments& a) {
-  args.positional("DIR", a.folder, "the model's folder");
+  args.positional("DIR", a.folder, "the model's folder, or its .gguf file");
   args.positionals("TEXT", a.texts, "texts", false);
   args.text("--input", a.input,
             "instead of TEXT: a file with a text a line, a folder of them, or - for standard input; of a "
@@ -150,6 +150,7 @@ void bind(Args& args, EmbedArguments& a) {
             "SIZE or SIZE:OVERLAP: read texts in parts of so many tokens, each a text of its own");
   args.integer("--batch-tokens", a.options.batch_tokens,
                "tokens read at once; changes memory and speed, and no bit");
+  add_tokenizer_option(args, a.tokenizer);
   a.weights.add(args);
   a.files.add(args);
   a.common.add(args);
@@ -282,7 +283,7 @@ int run_embed(const Arguments& arguments) {
   const auto may_hold_ids = [](const std::string& file) { return file.ends_with(".jsonl"); };
   const bool needs_tokenizer =
       !reader || !std::all_of(reader->files().begin(), reader->files().end(), may_hold_ids);
-  LanguageModel loaded = open_model(a.folder, a.common, needs_tokenizer);
+  LanguageModel loaded = open_model(a.folder, a.common, needs_tokenizer, a.tokenizer);
   a.options.layers = parse_layers(a.layers, loaded.model.config());
   a.options.level = compares ? Level::word : parse_level(a.level);
   a.options.pooling = parse_pooling(a.pooling);

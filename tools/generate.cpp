@@ -21,14 +21,14 @@ std::string printable(const Tokenizer& tokenizer, int32_t id) {
 }  // namespace
 
 int run_generate(const Arguments& arguments) {
-  std::string folder;
+  std::string folder, tokenizer;
   std::string prompt;
   WeightsOption weights;
   std::string cache = "f32";
   GenerateOptions options;
   CommonOptions common;
   Args args("generate", "Continues a text with a trained model; the text streams to stdout.");
-  args.positional("DIR", folder, "the model's folder");
+  args.positional("DIR", folder, "the model's folder, or its .gguf file");
   args.text("-p,--prompt", prompt, "the text to continue", Empty::allowed);
   args.integer("-n,--n-predict", options.max_tokens, "most tokens to generate");
   args.heading("Sampling");
@@ -42,6 +42,7 @@ int run_generate(const Arguments& arguments) {
   args.integer("--show-probs", options.show_probs, "show the K most probable tokens at each place");
   args.seed("--seed", options.seed, "seed of the draws");
   args.heading("Memory and speed");
+  add_tokenizer_option(args, tokenizer);
   weights.add(args);
   args.choice("--kv-cache", cache, {"f32", "bf16"}, "how keys and values of the text so far are kept");
   common.add(args);
@@ -67,7 +68,7 @@ int run_generate(const Arguments& arguments) {
 
   options.cache = cache == "bf16" ? DType::bf16 : DType::f32;
 
-  LanguageModel loaded = open_model(folder, common);
+  LanguageModel loaded = open_model(folder, common, true, tokenizer);
   options.add_special = loaded.add_special;
   warn_of_unknown(loaded.tokenizer, std::vector<std::string_view>{prompt}, "the prompt");
   loaded.model.pack(weights.value());
