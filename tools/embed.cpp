@@ -265,20 +265,22 @@ int run_embed(const Arguments& arguments) {
   check(!a.pair || a.input.empty() || !a.input.ends_with(".jsonl"),
         "embed: an object of a .jsonl has its pair by name; leave out --pair");
   check(!a.pair || a.texts.size() % 2 == 0, "embed: --pair reads texts by twos; there are ", a.texts.size());
+  std::vector<std::string> inputs;
   std::optional<TextReader> reader;
   if (!a.input.empty()) {
     TextOptions reading = a.files.options(true);
     reading.ids = true;
     reading.pairs = a.pair;
     reader.emplace(std::vector<std::string>{a.input}, reading);
-    if (writes) check_outputs(a.out, a.folder, reader->files());
+    inputs = reader->files();
     a.files.check_effect(args, reader->files());
     if (!a.common.quiet && !reader->passed_over().empty()) say("note   " + reader->passed_over());
   } else {
     args.no_effect({{true, {"--text-key", "--force-text"}, "without --input"}});
-    if (writes) check_outputs(a.out, a.folder, {});
     check(!a.texts.empty(), "embed: at least one text must be given");
   }
+  if (!a.tokenizer.empty()) inputs.push_back(a.tokenizer);
+  if (writes) check_outputs(a.out, a.folder, std::move(inputs));
 
   const auto may_hold_ids = [](const std::string& file) { return file.ends_with(".jsonl"); };
   const bool needs_tokenizer =

@@ -165,17 +165,18 @@ Json single_value(const GgufValue& value) {
   return json_of(value.as_decimal());
 }
 
-// What a model is and how large, the same of a folder and of a GGUF file.
-void tell_model(const Config& config, const std::string& kind, const std::string& parts,
-                const std::string& problems, Description& found) {
+std::string parameters_text(const Config& config) {
+  return count_text(static_cast<double>(parameter_count(config))) + " parameters";
+}
+
+// How large a model is, the same of a folder and of a GGUF file.
+void tell_model(const Config& config, Description& found) {
   const double embedding_bytes = static_cast<double>(config.vocab_size * config.n_embd) * 4;
   found.json.set("config", config_to_json(config)).set("parameters", parameter_count(config));
   found.json.set("embedding", Json::object()
                                   .set("vocabulary", config.vocab_size)
                                   .set("width", config.n_embd)
                                   .set("bytes", static_cast<int64_t>(embedding_bytes)));
-  found.text += "kind     " + kind + ", " + count_text(static_cast<double>(parameter_count(config))) +
-                " parameters" + parts + "\n" + problems;
   found.text += "config   " + std::to_string(config.n_layer) + " layers, " + std::to_string(config.n_head) +
                 " heads, " + std::to_string(config.n_kv_head) + " key/value heads, width " +
                 std::to_string(config.n_embd) + ", " + std::to_string(config.n_ffn) + " in between, block " +
@@ -194,10 +195,11 @@ void tell_tokenizer(const Tokenizer& tokenizer, Description& found) {
 void tell_gguf_model(const GgufFile& file, Description& found) {
   try {
     const Config config = config_from_gguf(file);
-    tell_model(config, std::string(config.family->name) + " model", "", "", found);
+    found.text += "model    " + std::string(config.family->name) + ", " + parameters_text(config) + "\n";
+    tell_model(config, found);
     if (const auto own = tokenizer_from_gguf(file)) tell_tokenizer(own->tokenizer, found);
   } catch (const std::runtime_error& error) {
-    found.json.set("error", error.what());
+    found.json.set("error", replace_invalid_utf8(error.what()));
     found.text += "error    " + in_one_line(error.what()) + "\n";
   }
 }
@@ -235,7 +237,7 @@ Description describe_gguf(const std::string& path) {
   Description found;
   found.json.set("kind", "gguf").set("version", int64_t{file.version()}).set("elements", tensors.elements);
   found.json.set("metadata", metadata).set("tensors", tensors.list);
-  found.text = "file     GGUF of version " + std::to_string(file.version()) + ", " + tensors.summary() + "\n";
+  found.text = "kind     GGUF of version " + std::to_string(file.version()) + ", " + tensors.summary() + "\n";
   tell_gguf_model(file, found);
   found.text += tensors.text + lines;
   return found;
@@ -349,7 +351,9 @@ Description describe_model(const std::string& folder) {
   const Config config = found.damaged ? read_config(folder) : load_config(folder);
   const std::string kind = std::string(config.family->name) + (is_run ? " run" : " model");
   found.json.set("kind", kind);
-  tell_model(config, kind, in_parts ? " in " + parts.count : "", parts.problems, found);
+  found.text = "kind     " + kind + ", " + parameters_text(config) + (in_parts ? " in " + parts.count : "") +
+               "\n" + parts.problems;
+  tell_model(config, found);
   if (in_parts) found.json.set("shards", parts.list);
   found.json.set("tensors", parts.tensors.list);
   if (file_exists(folder + "/" + kTokenizerFile))
