@@ -17,8 +17,9 @@ const Family& family_of(const GgufFile& file) {
   if (const Family* family = family_of_architecture(architecture)) return *family;
   std::string names;
   for (const Family* family : families()) {
-    if (family->gguf == nullptr || family_of_architecture(family->gguf->architecture) != family) continue;
-    names += (names.empty() ? "" : ", ") + std::string(family->gguf->architecture);
+    const std::string name(family->gguf ? family->gguf->architecture : "");
+    if (!name.empty() && (names + ",").find(name + ",") == std::string::npos)
+      names += (names.empty() ? "" : ", ") + name;
   }
   fail_world(file.path(), ": general.architecture must be one of ", names, "; it is '", architecture,
              "'; models of this one are not supported");

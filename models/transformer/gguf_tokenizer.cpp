@@ -197,7 +197,7 @@ std::vector<BpeMerge> merges_of(const Vocabulary& vocabulary) {
   return merges;
 }
 
-TokenizerParts byte_level(const Vocabulary& vocabulary) {
+GgufTokenizer byte_level(const Vocabulary& vocabulary) {
   const WordRule& rule = word_rule(vocabulary);
   check_world(!vocabulary.boolean("add_space_prefix", false), vocabulary.path(),
               ": tokenizer.ggml.add_space_prefix must be false beside the model gpt2; it is true", kInstead);
@@ -227,12 +227,13 @@ TokenizerParts byte_level(const Vocabulary& vocabulary) {
   }
   if (post.is_null()) post = preset(kByteLevelPost);
   const Json normalizer = rule.composed ? Json::object({{"type", "NFC"}}) : Json();
-  return assemble(std::make_shared<const BpeModel>(std::move(bpe)), std::move(added), normalizer, words, post,
-                  preset(kByteLevelDecoder));
+  return {Tokenizer(assemble(std::make_shared<const BpeModel>(std::move(bpe)), std::move(added), normalizer,
+                             words, post, preset(kByteLevelDecoder))),
+          ""};
 }
 
 // The same as a SentencePiece model with these pieces, which says what they must be.
-TokenizerParts sentencepiece(const Vocabulary& vocabulary) {
+GgufTokenizer sentencepiece(const Vocabulary& vocabulary) {
   using Type = SentencePieceFile::PieceType;
   const std::string& path = vocabulary.path();
   SentencePieceFile file;
@@ -271,7 +272,7 @@ TokenizerParts sentencepiece(const Vocabulary& vocabulary) {
   }
   TokenizerParts parts = parts_of(file, path);
   set_post_processor(parts, vocabulary.around(true, false, 1, 2));
-  return parts;
+  return {Tokenizer(std::move(parts)), ""};
 }
 
 // Words begin with U+2581 there, and their continuations with nothing; here these begin with "##".
@@ -319,6 +320,13 @@ GgufTokenizer word_piece(const Vocabulary& vocabulary) {
   return result;
 }
 
+struct Kind {
+  std::string_view name;  // what tokenizer.ggml.model says
+  GgufTokenizer (*read)(const Vocabulary& vocabulary);
+};
+
+constexpr Kind kKinds[] = {{"gpt2", byte_level}, {"llama", sentencepiece}, {"bert", word_piece}};
+
 }  // namespace
 
 std::optional<GgufTokenizer> tokenizer_from_gguf(const GgufFile& file) {
@@ -328,13 +336,14 @@ std::optional<GgufTokenizer> tokenizer_from_gguf(const GgufFile& file) {
                          ""};
   const GgufValue* model = file.find("tokenizer.ggml.model");
   if (model == nullptr || model->as_string() == "none" || model->as_string() == "no_vocab") return {};
-  const std::string_view kind = model->as_string();
-  check_world(kind == "gpt2" || kind == "llama" || kind == "bert", file.path(),
-              ": tokenizer.ggml.model must be gpt2, llama or bert; it is '", kind, "'", kInstead);
+  const auto kind = std::find_if(std::begin(kKinds), std::end(kKinds),
+                                 [&](const Kind& one) { return one.name == model->as_string(); });
+  check_world(kind != std::end(kKinds), file.path(),
+              ": tokenizer.ggml.model must be gpt2, llama or bert; it is '", model->as_string(), "'",
+              kInstead);
   const Vocabulary vocabulary(file);
   try {
-    if (kind == "bert") return word_piece(vocabulary);
-    return GgufTokenizer{Tokenizer(kind == "gpt2" ? byte_level(vocabulary) : sentencepiece(vocabulary)), ""};
+    return kind->read(vocabulary);
   } catch (const std::invalid_argument& error) {
     fail_world(file.path(), ": the tokenizer's keys must make one; ", error.what());
   }

@@ -99,8 +99,8 @@ extern constinit const Family bert = {.name = "bert",
                                       .write = write,
                                       .weights = weights,
                                       .repeated = repeated,
-                                      .may_lack_gradient = may_lack_gradient_in_encoder,
-                                      .gguf = &kGguf};
+                                      .gguf = &kGguf,
+                                      .may_lack_gradient = may_lack_gradient_in_encoder};
 
 }  // namespace records
 }  // namespace gradus
