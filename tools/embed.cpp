@@ -106,7 +106,7 @@ Chunks parse_chunks(const std::string& text) {
 }
 
 struct EmbedArguments {
-  std::string folder, input, out, compare, prompt, prompt_name, chunk;
+  std::string folder, input, out, compare, prompt, prompt_name, chunk, tokenizer;
   std::vector<std::string> texts;
   std::string layers = "all", level = "sentence", pooling = "mean", type = "f32";
   bool pair = false;
@@ -117,7 +117,7 @@ struct EmbedArguments {
 };
 
 void bind(Args& args, EmbedArguments& a) {
-  args.positional("DIR", a.folder, "the model's folder");
+  args.positional("DIR", a.folder, "the model's folder, or its .gguf file");
   args.positionals("TEXT", a.texts, "texts", false);
   args.text("--input", a.input,
             "instead of TEXT: a file with a text a line, a folder of them, or - for standard input; of a "
@@ -157,6 +157,7 @@ void bind(Args& args, EmbedArguments& a) {
             "SIZE or SIZE:OVERLAP: read texts in parts of so many tokens, each a text of its own");
   args.integer("--batch-tokens", a.options.batch_tokens,
                "tokens read at once; changes memory and speed, and no bit");
+  add_tokenizer_option(args, a.tokenizer);
   a.weights.add(args);
   a.files.add(args);
   a.common.add(args);
@@ -297,20 +298,22 @@ int run_embed(const Arguments& arguments) {
   check(!a.pair || a.input.empty() || !a.input.ends_with(".jsonl"),
         "embed: an object of a .jsonl has its pair by name; leave out --pair");
   check(!a.pair || a.texts.size() % 2 == 0, "embed: --pair reads texts by twos; there are ", a.texts.size());
+  std::vector<std::string> inputs;
   std::optional<TextReader> reader;
   if (!a.input.empty()) {
     TextOptions reading = a.files.options(true);
     reading.ids = true;
     reading.pairs = a.pair;
     reader.emplace(std::vector<std::string>{a.input}, reading);
-    if (writes) check_outputs(a.out, a.folder, reader->files());
+    inputs = reader->files();
     a.files.check_effect(args, reader->files());
     if (!a.common.quiet && !reader->passed_over().empty()) say("note   " + reader->passed_over());
   } else {
     args.no_effect({{true, {"--text-key", "--force-text"}, "without --input"}});
-    if (writes) check_outputs(a.out, a.folder, {});
     check(!a.texts.empty(), "embed: at least one text must be given");
   }
+  if (!a.tokenizer.empty()) inputs.push_back(a.tokenizer);
+  if (writes) check_outputs(a.out, a.folder, std::move(inputs));
 
   const auto may_hold_ids = [](const std::string& file) { return file.ends_with(".jsonl"); };
   const bool needs_tokenizer =
@@ -329,7 +332,7 @@ int run_embed(const Arguments& arguments) {
           "embed: a static model has layer_0 alone");
     fixed.emplace(*sentences, a.options);
   } else {
-    loaded.emplace(open_model(model_folder, a.common, needs_tokenizer));
+    loaded.emplace(open_model(model_folder, a.common, needs_tokenizer, a.tokenizer));
     a.options.layers = parse_layers(a.layers, loaded->model.config());
     a.options.add_special = loaded->add_special;
     if (sentences) check_width(*sentences, loaded->model.config().n_embd);

@@ -14,7 +14,7 @@
 namespace gradus::tools {
 
 int run_eval(const Arguments& arguments) {
-  std::string folder;
+  std::string folder, tokenizer;
   std::string input;
   WeightsOption weights;
   TextFileOptions files;
@@ -23,10 +23,11 @@ int run_eval(const Arguments& arguments) {
       "eval",
       "Prints loss, perplexity and bits per byte of a model over a whole text: consecutive windows, every "
       "token but the first predicted once.");
-  args.positional("DIR", folder, "the model's folder");
+  args.positional("DIR", folder, "the model's folder, or its .gguf file");
   args.text(
       "--input", input,
       "the text: a file, a folder of them, or - for standard input; of a .jsonl each line is a document");
+  add_tokenizer_option(args, tokenizer);
   weights.add(args);
   files.add(args);
   common.add(args);
@@ -37,7 +38,7 @@ int run_eval(const Arguments& arguments) {
   const Corpus corpus = load_corpus({input}, 0, files.options());
   files.check_effect(args, corpus.files);
   if (!common.quiet && !corpus.passed_over.empty()) say("note   " + corpus.passed_over);
-  LanguageModel loaded = open_model(folder, common);
+  LanguageModel loaded = open_model(folder, common, true, tokenizer);
   loaded.model.pack(weights.value());
   const TokenText tokens = tokenize_documents(loaded.tokenizer, corpus.training, corpus.names,
                                               {.add_special = loaded.add_special});

@@ -106,7 +106,7 @@ class Display {
 }  // namespace
 
 int run_generate(const Arguments& arguments) {
-  std::string folder;
+  std::string folder, tokenizer;
   std::string prompt;
   std::string file;
   int64_t samples = 1;
@@ -115,7 +115,7 @@ int run_generate(const Arguments& arguments) {
   GenerateOptions options;
   CommonOptions common;
   Args args("generate", "Continues a text with a trained model; the text streams to stdout.");
-  args.positional("DIR", folder, "the model's folder");
+  args.positional("DIR", folder, "the model's folder, or its .gguf file");
   args.text("-p,--prompt", prompt, "the text to continue", Empty::allowed);
   args.text(
       "-f,--file", file,
@@ -134,6 +134,7 @@ int run_generate(const Arguments& arguments) {
   args.integer("--show-probs", options.show_probs, "show the K most probable tokens at each place");
   args.seed("--seed", options.seed, "seed of the draws");
   args.heading("Memory and speed");
+  add_tokenizer_option(args, tokenizer);
   weights.add(args);
   args.choice("--kv-cache", cache, {"f32", "bf16"}, "how keys and values of the text so far are kept");
   common.add(args);
@@ -166,7 +167,7 @@ int run_generate(const Arguments& arguments) {
     prompt = file == "-" ? read_descriptor(STDIN_FILENO, source, stop_where_interrupted)
                          : read_file(file, stop_where_interrupted);
   }
-  LanguageModel loaded = open_model(folder, common);
+  LanguageModel loaded = open_model(folder, common, true, tokenizer);
   const TextItem named{.text = prompt, .file = file.empty() ? nullptr : &source};
   const std::vector<int32_t> ids =
       naming(named, [&] { return prompt_ids(loaded.model, loaded.tokenizer, prompt, loaded.add_special); });

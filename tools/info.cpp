@@ -1,7 +1,6 @@
 // gradus info: what a run folder, a model, a file of arrays or a tokenizer holds.
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <regex>
@@ -13,6 +12,7 @@
 #include "models/training/run_folder.hpp"
 #include "models/transformer/families/family.hpp"
 #include "models/transformer/files.hpp"
+#include "models/transformer/gguf_model.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/npy.hpp"
@@ -149,27 +149,59 @@ Json first_of(const Elements& elements) {
   return list;
 }
 
-/// The number with the fewest digits that is this f32: 1e-05, and not what it is in f64.
-double shortest(double number) {
-  char text[32];
-  const auto [end, error] = std::to_chars(text, text + sizeof text, static_cast<float>(number));
-  std::from_chars(text, end, number);
-  return number;
-}
-
 Json first_elements(const GgufValue& value) {
   if (value.type() == GgufType::string) return first_of(value.as_strings());
   if (value.type() == GgufType::boolean) return first_of(value.as_booleans());
   std::vector<double> numbers = value.as_numbers();
-  if (value.type() == GgufType::f32)
-    std::transform(numbers.begin(), numbers.end(), numbers.begin(), shortest);
+  if (value.type() == GgufType::f32) {
+    for (double& number : numbers) number = shortest_decimal(static_cast<float>(number));
+  }
   return first_of(numbers);
 }
 
 Json single_value(const GgufValue& value) {
   if (value.type() == GgufType::string) return json_of(value.as_string());
   if (value.type() == GgufType::boolean) return value.as_boolean();
-  return json_of(value.type() == GgufType::f32 ? shortest(value.as_number()) : value.as_number());
+  return json_of(value.as_decimal());
+}
+
+std::string parameters_text(const Config& config) {
+  return count_text(static_cast<double>(parameter_count(config))) + " parameters";
+}
+
+// How large a model is, the same of a folder and of a GGUF file.
+void tell_model(const Config& config, Description& found) {
+  const double embedding_bytes = static_cast<double>(config.vocab_size * config.n_embd) * 4;
+  found.json.set("config", config_to_json(config)).set("parameters", parameter_count(config));
+  found.json.set("embedding", Json::object()
+                                  .set("vocabulary", config.vocab_size)
+                                  .set("width", config.n_embd)
+                                  .set("bytes", static_cast<int64_t>(embedding_bytes)));
+  found.text += "config   " + std::to_string(config.n_layer) + " layers, " + std::to_string(config.n_head) +
+                " heads, " + std::to_string(config.n_kv_head) + " key/value heads, width " +
+                std::to_string(config.n_embd) + ", " + std::to_string(config.n_ffn) + " in between, block " +
+                std::to_string(config.block_size) + ", positions " + std::string(name_of(config.position)) +
+                (config.tie ? ", tied output" : "") + "\n";
+  found.text += "embed    " + std::to_string(config.vocab_size) + " tokens × " +
+                std::to_string(config.n_embd) + " = " + bytes_text(embedding_bytes) + "\n";
+}
+
+void tell_tokenizer(const Tokenizer& tokenizer, Description& found) {
+  found.json.set("tokenizer", tokenizer.kind());
+  found.text += "tokens   " + tokenizer.kind() + "\n";
+}
+
+// The model in a GGUF file, as far as there is one that runs here.
+void tell_gguf_model(const GgufFile& file, Description& found) {
+  try {
+    const Config config = config_from_gguf(file);
+    found.text += "model    " + std::string(config.family->name) + ", " + parameters_text(config) + "\n";
+    tell_model(config, found);
+    if (const auto own = tokenizer_from_gguf(file)) tell_tokenizer(own->tokenizer, found);
+  } catch (const std::runtime_error& error) {
+    found.json.set("error", replace_invalid_utf8(error.what()));
+    found.text += "error    " + in_one_line(error.what()) + "\n";
+  }
 }
 
 Description describe_gguf(const std::string& path) {
@@ -205,8 +237,9 @@ Description describe_gguf(const std::string& path) {
   Description found;
   found.json.set("kind", "gguf").set("version", int64_t{file.version()}).set("elements", tensors.elements);
   found.json.set("metadata", metadata).set("tensors", tensors.list);
-  found.text = "kind     GGUF of version " + std::to_string(file.version()) + ", " + tensors.summary() +
-               "\n" + tensors.text + lines;
+  found.text = "kind     GGUF of version " + std::to_string(file.version()) + ", " + tensors.summary() + "\n";
+  tell_gguf_model(file, found);
+  found.text += tensors.text + lines;
   return found;
 }
 
@@ -317,30 +350,14 @@ Description describe_model(const std::string& folder) {
   found.damaged = !parts.problems.empty();
   const Config config = found.damaged ? read_config(folder) : load_config(folder);
   const std::string kind = std::string(config.family->name) + (is_run ? " run" : " model");
-  const double embedding_bytes = static_cast<double>(config.vocab_size * config.n_embd) * 4;
-  found.json.set("kind", kind)
-      .set("config", config_to_json(config))
-      .set("parameters", parameter_count(config));
-  found.json.set("embedding", Json::object()
-                                  .set("vocabulary", config.vocab_size)
-                                  .set("width", config.n_embd)
-                                  .set("bytes", static_cast<int64_t>(embedding_bytes)));
+  found.json.set("kind", kind);
+  found.text = "kind     " + kind + ", " + parameters_text(config) + (in_parts ? " in " + parts.count : "") +
+               "\n" + parts.problems;
+  tell_model(config, found);
   if (in_parts) found.json.set("shards", parts.list);
   found.json.set("tensors", parts.tensors.list);
-  found.text = "kind     " + kind + ", " + count_text(static_cast<double>(parameter_count(config))) +
-               " parameters" + (in_parts ? " in " + parts.count : "") + "\n" + parts.problems;
-  found.text += "config   " + std::to_string(config.n_layer) + " layers, " + std::to_string(config.n_head) +
-                " heads, " + std::to_string(config.n_kv_head) + " key/value heads, width " +
-                std::to_string(config.n_embd) + ", " + std::to_string(config.n_ffn) + " in between, block " +
-                std::to_string(config.block_size) + ", positions " + std::string(name_of(config.position)) +
-                (config.tie ? ", tied output" : "") + "\n";
-  found.text += "embed    " + std::to_string(config.vocab_size) + " tokens × " +
-                std::to_string(config.n_embd) + " = " + bytes_text(embedding_bytes) + "\n";
-  if (file_exists(folder + "/" + kTokenizerFile)) {
-    const Tokenizer tokenizer = Tokenizer::load(folder + "/" + kTokenizerFile);
-    found.json.set("tokenizer", tokenizer.kind());
-    found.text += "tokens   " + tokenizer.kind() + "\n";
-  }
+  if (file_exists(folder + "/" + kTokenizerFile))
+    tell_tokenizer(Tokenizer::load(folder + "/" + kTokenizerFile), found);
   if (const std::string metrics = folder + "/" + kMetricsFile; is_run && file_exists(metrics)) {
     std::string line;
     found.json.set("history", describe_history(metrics, line));

@@ -16,7 +16,7 @@
 
 namespace gradus::tools {
 int run_neighbors(const Arguments& arguments) {
-  std::string folder;
+  std::string folder, tokenizer;
   std::vector<std::string> words;
   std::string layer = "-1";
   std::string path;
@@ -26,7 +26,7 @@ int run_neighbors(const Arguments& arguments) {
   Args args("neighbors",
             "Lists the words whose vectors point most in a word's direction. A word's vector at a layer is "
             "the mean over its first 100 occurrences; words seen at least 20 times compete.");
-  args.positional("DIR", folder, "the run folder");
+  args.positional("DIR", folder, "the run folder, or with --text any model's folder or .gguf file");
   args.positionals("WORD", words, "words as they stand in the text");
   args.text("--layer", layer, "layer: a number (-1 is the last block's output) or final");
   args.text("--text", path,
@@ -34,15 +34,16 @@ int run_neighbors(const Arguments& arguments) {
             "or - for "
             "standard input; of a .jsonl each line is a document");
   args.integer("-k,--count", k, "how many to list");
+  add_tokenizer_option(args, tokenizer);
   files.add(args);
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
   watch_interrupts();
-  args.no_effect({{path.empty(), {"--text-key", "--force-text"}, "without --text"}});
+  args.no_effect({{path.empty(), {"--tokenizer", "--text-key", "--force-text"}, "without --text"}});
   check(k > 0, "-k must be at least 1; it is ", k);
 
-  const LanguageModel loaded = open_model(folder, common);
+  const LanguageModel loaded = open_model(folder, common, true, tokenizer);
   const int64_t n_layer = loaded.model.config().n_layer;
   const std::vector<int64_t> layers = parse_layers(layer, loaded.model.config());
   check(layers.size() == 1, "--layer must name one layer; it is '", layer, "'");

@@ -4,8 +4,13 @@
 
 namespace gradus::tools {
 
-LanguageModel open_model(const std::string& folder, const CommonOptions& common, bool needs_tokenizer) {
-  LanguageModel loaded = load_language_model(folder, needs_tokenizer);
+void add_tokenizer_option(Args& args, std::string& tokenizer_file) {
+  args.text("--tokenizer", tokenizer_file, "a tokenizer's file, instead of the model's own");
+}
+
+LanguageModel open_model(const std::string& folder, const CommonOptions& common, bool needs_tokenizer,
+                         const std::string& tokenizer_file) {
+  LanguageModel loaded = load_language_model(folder, needs_tokenizer, tokenizer_file);
   if (common.quiet) return loaded;
   if (!loaded.note.empty()) say("note   " + loaded.note);
   if (!loaded.has_tokenizer) return loaded;

@@ -7,7 +7,11 @@
 
 namespace gradus::tools {
 
+/// Adds --tokenizer FILE to the options of a verb that runs a model.
+void add_tokenizer_option(Args& args, std::string& tokenizer_file);
+
 /// A folder's model and tokenizer, for the verbs that run models; says what somebody should know of them.
-LanguageModel open_model(const std::string& folder, const CommonOptions& common, bool needs_tokenizer = true);
+LanguageModel open_model(const std::string& folder, const CommonOptions& common, bool needs_tokenizer = true,
+                         const std::string& tokenizer_file = {});
 
 }  // namespace gradus::tools

@@ -1,6 +1,7 @@
 #include "models/files/gguf_file.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <limits>
 #include <map>
@@ -116,6 +117,19 @@ bool GgufValue::as_boolean() const {
 int64_t GgufValue::as_integer() const {
   const std::byte* at = begin_as(false, is_integer, "an integer");
   return integer_at(at);
+}
+
+double shortest_decimal(float number) {
+  char text[32];
+  double decimal = number;
+  const auto [end, error] = std::to_chars(text, text + sizeof text, number);
+  std::from_chars(text, end, decimal);
+  return decimal;
+}
+
+double GgufValue::as_decimal() const {
+  const double number = as_number();
+  return type_ == GgufType::f32 ? shortest_decimal(static_cast<float>(number)) : number;
 }
 
 double GgufValue::as_number() const {

@@ -23,6 +23,9 @@ enum class GgufType : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, strin
 /// "u8", "string".
 std::string_view gguf_type_name(GgufType type);
 
+/// The number with the fewest digits that is this f32: 1e-05, and not what it is in f64.
+double shortest_decimal(float number);
+
 /// A value of the metadata: one, or an array. It is valid as long as its file, and so are the strings in it.
 class GgufValue {
  public:
@@ -38,6 +41,8 @@ class GgufValue {
   bool as_boolean() const;
   int64_t as_integer() const;
   double as_number() const;
+  /// The same, of an f32 its shortest_decimal().
+  double as_decimal() const;
   std::string_view as_string() const;
   /// The elements of an array, alike.
   std::vector<bool> as_booleans() const;

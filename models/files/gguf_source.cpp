@@ -2,15 +2,15 @@
 
 #include <utility>
 
-#include "models/files/gguf_file.hpp"
 #include "tensor/error.hpp"
+#include "tensor/io/file.hpp"
 
 namespace gradus {
 namespace {
 
 class GgufSource : public TensorSource {
  public:
-  explicit GgufSource(GgufFile file) : TensorSource(file.path()), file_(std::move(file)) {
+  explicit GgufSource(GgufFile file) : TensorSource(file.path(), TensorNames::gguf), file_(std::move(file)) {
     const std::size_t place = add_file(path());
     for (const GgufTensor& tensor : file_.tensors()) {
       add(tensor.name, {.dtype = std::string(tensor.type->name),
@@ -31,12 +31,22 @@ class GgufSource : public TensorSource {
 
 bool is_gguf(std::string_view bytes) { return bytes.starts_with("GGUF"); }
 
-std::unique_ptr<TensorSource> open_gguf(const std::string& path) {
+bool is_gguf_file(const std::string& path) {
+  if (is_directory(path) || !file_exists(path)) return false;
+  const MappedFile file(path);
+  return is_gguf(file.text());
+}
+
+GgufFile open_gguf_model(const std::string& path) {
   GgufFile file = GgufFile::open(path);
   const GgufValue* parts = file.find("split.count");
   check_world(parts == nullptr || parts->as_integer() <= 1, path, ": must be a whole model; it is one of ",
               parts == nullptr ? 1 : parts->as_integer(), " parts; join them with llama-gguf-split --merge");
-  return std::make_unique<GgufSource>(std::move(file));
+  return file;
+}
+
+std::unique_ptr<TensorSource> open_gguf(const std::string& path) {
+  return std::make_unique<GgufSource>(open_gguf_model(path));
 }
 
 }  // namespace gradus

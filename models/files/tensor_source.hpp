@@ -27,6 +27,9 @@ struct TensorInfo {
   std::size_t file = 0;  ///< which of files() holds it
 };
 
+/// Whose names the tensors have, and whose layout.
+enum class TensorNames { hugging_face, gguf };
+
 /// Named tensors, whatever file or files they stand in. A model is read from this, not from a format.
 /// note: a format derives from it, add()s what its file lists when it is opened, and reads the values on demand.
 class TensorSource {
@@ -39,6 +42,7 @@ class TensorSource {
   const std::string& path() const { return path_; }
   /// The files that hold the tensors.
   const std::vector<std::string>& files() const { return files_; }
+  TensorNames naming() const { return naming_; }
   /// All names: file by file, in the order of each.
   const std::vector<std::string>& names() const { return names_; }
   bool contains(std::string_view name) const { return infos_.find(name) != infos_.end(); }
@@ -51,7 +55,8 @@ class TensorSource {
   Tensor tensor(std::string_view name) const;
 
  protected:
-  explicit TensorSource(std::string path) : path_(std::move(path)) {}
+  explicit TensorSource(std::string path, TensorNames naming = TensorNames::hugging_face)
+      : path_(std::move(path)), naming_(naming) {}
 
   /// Appends to files(), and returns its place there.
   std::size_t add_file(std::string path);
@@ -63,6 +68,7 @@ class TensorSource {
   virtual Tensor read(const std::string& name, const TensorInfo& info) const = 0;
 
   std::string path_;
+  TensorNames naming_;
   std::vector<std::string> files_;
   std::vector<std::string> names_;
   std::map<std::string, TensorInfo, std::less<>> infos_;

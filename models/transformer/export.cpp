@@ -93,12 +93,19 @@ Json tokenizer_config(const Tokenizer& tokenizer, const Config& config) {
   return json;
 }
 
+// Where a model's licence and card stand: its folder, or that of its file.
+std::string folder_of(const std::string& model) {
+  if (is_directory(model)) return model;
+  const std::string parent = fs::path(model).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
 // The card that stands beside the original, or a short one, with the model it is made of in front.
-std::string card(const std::string& folder) {
-  const std::string path = folder + "/" + kCardFile;
+std::string card(const std::string& model) {
+  const std::string path = folder_of(model) + "/" + kCardFile;
   std::string text = file_exists(path) ? read_file(path) : "Converted with `gradus convert`.\n";
   const std::string name =
-      fs::path(fs::absolute(folder).lexically_normal() / "").parent_path().filename().string();
+      fs::path(fs::absolute(model).lexically_normal() / "").parent_path().filename().string();
   const std::string line = "base_model: " + Json(name).dump() + "\n";
   if (text.starts_with("---\n")) {
     if (text.find("\nbase_model:") == std::string::npos) text.insert(4, line);
@@ -189,7 +196,7 @@ ExportReport export_to_hugging_face(const LanguageModel& loaded, const std::stri
       write(kTokenizerConfigFile, tokenizer_config(tokenizer, config).dump(2) + "\n");
     }
     write(kCardFile, card(loaded.folder));
-    for (const auto& entry : fs::directory_iterator(loaded.folder)) {
+    for (const auto& entry : fs::directory_iterator(folder_of(loaded.folder))) {
       const std::string name = entry.path().filename().string();
       if (entry.is_regular_file() && is_copied(name)) write(name, read_file(entry.path().string()));
     }

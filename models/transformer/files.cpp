@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "models/files/gguf_source.hpp"
 #include "models/files/safetensors_source.hpp"
+#include "models/transformer/gguf_model.hpp"
 #include "models/transformer/weights.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
@@ -18,6 +20,7 @@ std::string in_folder(const std::string& folder, const char* name) { return fold
 }  // namespace
 
 std::string weights_path(const std::string& folder) {
+  if (is_gguf_file(folder)) return folder;
   const bool in_shards =
       !file_exists(in_folder(folder, kWeightsFile)) && file_exists(in_folder(folder, kWeightsIndexFile));
   return in_folder(folder, in_shards ? kWeightsIndexFile : kWeightsFile);
@@ -32,6 +35,7 @@ std::vector<std::string> weights_files(const std::string& folder) {
 }
 
 Config read_config(const std::string& folder) {
+  if (is_gguf_file(folder)) return config_from_gguf(open_gguf_model(folder));
   const std::string path = in_folder(folder, kConfigFile);
   return config_from_json(Json::parse(read_file(path), path));
 }
@@ -79,11 +83,40 @@ void check_files_of_run(const Tokenizer& tokenizer, const Config& config, const 
 
 }  // namespace
 
-LanguageModel load_language_model(const std::string& folder, bool needs_tokenizer) {
+namespace {
+
+void add_note(LanguageModel& loaded, const std::string& note) {
+  if (!note.empty()) loaded.note += (loaded.note.empty() ? "" : "; ") + note;
+}
+
+// Sets the tokenizer in a GGUF file, and says what the file asks for that is not done.
+void read_gguf_tokenizer(LanguageModel& loaded, const std::string& path, bool needed) {
+  const GgufFile file = open_gguf_model(path);
+  std::optional<GgufTokenizer> found = tokenizer_from_gguf(file);
+  check_world(found || !needed, path,
+              ": must have a tokenizer; it has none; give the model's own with --tokenizer FILE");
+  loaded.has_tokenizer = found.has_value();
+  if (found) {
+    loaded.tokenizer = std::move(found->tokenizer);
+    add_note(loaded, found->note);
+  }
+  if (file.find("tokenizer.chat_template") != nullptr)
+    add_note(loaded, "the file has a template for chats; texts are taken as they are");
+}
+
+}  // namespace
+
+LanguageModel load_language_model(const std::string& folder, bool needs_tokenizer,
+                                  const std::string& tokenizer_file) {
   LanguageModel loaded;
-  const std::string tokenizer = in_folder(folder, kTokenizerFile);
-  loaded.has_tokenizer = needs_tokenizer || file_exists(tokenizer);
-  if (loaded.has_tokenizer) loaded.tokenizer = Tokenizer::load(tokenizer);
+  const std::string in_model = in_folder(folder, kTokenizerFile);
+  const std::string& tokenizer = tokenizer_file.empty() ? in_model : tokenizer_file;
+  if (tokenizer_file.empty() && is_gguf_file(folder)) {
+    read_gguf_tokenizer(loaded, folder, needs_tokenizer);
+  } else {
+    loaded.has_tokenizer = needs_tokenizer || file_exists(tokenizer);
+    if (loaded.has_tokenizer) loaded.tokenizer = Tokenizer::load(tokenizer);
+  }
   const Config config = load_config(folder);
   if (loaded.has_tokenizer) {
     check_tokenizer(config, loaded.tokenizer, folder);
@@ -94,9 +127,9 @@ LanguageModel load_language_model(const std::string& folder, bool needs_tokenize
   loaded.model = load_transformer(folder);
   loaded.add_special = config.add_special.value_or(!file_exists(in_folder(folder, kStateFile)));
   if (loaded.has_tokenizer && config.vocab_size > loaded.tokenizer.vocab_size()) {
-    loaded.note =
-        detail::join("the model has ", config.vocab_size, " ids, of which the tokenizer has a token for ",
-                     loaded.tokenizer.vocab_size(), ": the others are never generated");
+    add_note(loaded, detail::join("the model has ", config.vocab_size,
+                                  " ids, of which the tokenizer has a token for ",
+                                  loaded.tokenizer.vocab_size(), ": the others are never generated"));
   }
   return loaded;
 }
@@ -128,9 +161,11 @@ bool has_vocabulary(const Tokenizer& tokenizer, const Config& config) {
 }
 
 void check_tokenizer(const Config& config, const Tokenizer& tokenizer, const std::string& folder) {
+  const bool gguf = is_gguf_file(folder);
   check_world(has_vocabulary(tokenizer, config), folder, ": the tokenizer must have the model's vocabulary; ",
-              kTokenizerFile, " has ", tokenizer.vocab_size(), " tokens, ", kConfigFile, " says vocab_size ",
-              config.vocab_size, "; use the tokenizer that the model was trained with");
+              gguf ? "it" : kTokenizerFile, " has ", tokenizer.vocab_size(), " tokens, ",
+              gguf ? "the embedding" : kConfigFile, gguf ? " has " : " says vocab_size ", config.vocab_size,
+              gguf ? " rows" : "", "; use the tokenizer that the model was trained with");
 }
 
 }  // namespace gradus

@@ -9,6 +9,8 @@
 
 namespace gradus {
 
+/// A model stands in a folder; wherever one is named here, a GGUF file can stand in its place, which holds all of it.
+
 /// The names of a model's files in its folder.
 inline constexpr const char* kConfigFile = "config.json";
 inline constexpr const char* kTokenizerFile = "tokenizer.json";
@@ -23,7 +25,7 @@ std::string weights_path(const std::string& folder);
 /// All files that a folder's weights are in, the index among them.
 std::vector<std::string> weights_files(const std::string& folder);
 
-/// Reads the config.json of a model folder.
+/// Reads the config.json of a model folder; see config_from_gguf() for what a GGUF file says.
 Config read_config(const std::string& folder);
 /// The same, without the parts that the weights beside it do not have, see fitted().
 Config load_config(const std::string& folder);
@@ -49,12 +51,13 @@ struct LanguageModel {
   std::map<std::string, std::string> identities;  ///< of each file of the weights, when it was opened
 };
 /// note: a tokenizer with another vocabulary than the model's is an error; a model's may be padded, see check_tokenizer().
-/// note: a folder without a tokenizer is an error where one is needed.
-LanguageModel load_language_model(const std::string& folder, bool needs_tokenizer = true);
+/// note: a folder without a tokenizer is an error where one is needed. `tokenizer_file` ("": none) takes its place.
+LanguageModel load_language_model(const std::string& folder, bool needs_tokenizer = true,
+                                  const std::string& tokenizer_file = {});
 /// An error where a file of a model's weights is no longer the one that was opened: a training may have written its next
 /// checkpoint, or somebody may have written into the file, whose weights are read when they are needed.
 void check_unchanged(const LanguageModel& loaded);
-/// The SHA-256 of a folder's model.safetensors, 64 hexadecimal digits; of several files, that of the lines that
+/// The SHA-256 of a GGUF file, or of a folder's model.safetensors, 64 hexadecimal digits; of several files, that of the lines that
 /// `sha256sum` prints of them, in the order of their names.
 std::string model_sha256(const std::string& folder);
 

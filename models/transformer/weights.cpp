@@ -15,7 +15,17 @@
 namespace gradus {
 namespace {
 
-std::vector<FileWeight> weights_of(const Config& config) { return config.family->weights(config); }
+// The tensors of a model's file, as its format has them.
+std::vector<FileWeight> weights_of(const Config& config, TensorNames naming = TensorNames::hugging_face) {
+  if (naming == TensorNames::hugging_face) return config.family->weights(config);
+  check(config.family->gguf != nullptr, "weights: a GGUF file can hold models of some families; those of ",
+        config.family->name, " have no names there");
+  return config.family->gguf->weights(config);
+}
+
+std::span<const std::string_view> passed_over(const Family& family, const TensorSource& source) {
+  return source.naming() == TensorNames::gguf ? family.gguf->passed_over : family.passed_over;
+}
 
 std::map<std::string, Tensor> parameters_by_name(const Transformer& model) {
   std::map<std::string, Tensor> parameters;
@@ -114,7 +124,7 @@ Config fitted(const Config& config, const TensorSource& source) {
   Config result = config;
   const auto has_some = [&](std::string_view part, bool if_none_stands_there) {
     bool expected = false;
-    for (const FileWeight& weight : weights_of(config.resolved())) {
+    for (const FileWeight& weight : weights_of(config.resolved(), source.naming())) {
       if (!weight.parameter.starts_with(part)) continue;
       if (source.contains(name_in(source, *config.family, weight.name))) return true;
       expected = true;
@@ -138,7 +148,7 @@ void check_weights(const Transformer& model, const TensorSource& source) {
   const NoGrad no_grad_here;
   const Family& family = *model.config().family;
   const std::map<std::string, Tensor> parameters = parameters_by_name(model);
-  const std::vector<FileWeight> weights = weights_of(model.config());
+  const std::vector<FileWeight> weights = weights_of(model.config(), source.naming());
   std::set<std::string> used;
   for (const FileTensor& tensor : tensors_of(weights)) {
     const std::string name = name_in(source, family, tensor.front().name);
@@ -163,7 +173,7 @@ void check_weights(const Transformer& model, const TensorSource& source) {
   for (const RepeatedWeight& repeated : family.repeated(model.config()))
     used.insert(name_in(source, family, repeated.name));
   for (const std::string& name : source.names()) {
-    check_world(used.contains(name) || ends_with_any(name, family.passed_over), source.file_of(name),
+    check_world(used.contains(name) || ends_with_any(name, passed_over(family, source)), source.file_of(name),
                 ": every tensor must belong to this configuration; '", name, "' does not");
   }
 }
@@ -226,7 +236,7 @@ void read_weights(Transformer& model, const TensorSource& source) {
   check_weights(model, source);  // a file of another model is refused before anything is overwritten
   const NoGrad no_grad_here;
   const std::map<std::string, Tensor> parameters = parameters_by_name(model);
-  const std::vector<FileWeight> weights = weights_of(model.config());
+  const std::vector<FileWeight> weights = weights_of(model.config(), source.naming());
   for (const FileTensor& tensor : tensors_of(weights))
     copy_tensor(source, *model.config().family, tensor, parameters);
   check_repeated(source, model);
@@ -243,7 +253,7 @@ Transformer map_weights(const Config& config, const TensorSource& source) {
   const Position position = Transformer::make_position(config);
   if (!has_table(position.kind())) model.position = position;
   const NoGrad no_grad_here;
-  const std::vector<FileWeight> weights = weights_of(model.config());
+  const std::vector<FileWeight> weights = weights_of(model.config(), source.naming());
   const std::vector<FileTensor> tensors = tensors_of(weights);
   // How many tensors hold a part of each parameter.
   std::map<std::string, int> holders;

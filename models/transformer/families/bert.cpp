@@ -4,6 +4,7 @@
 
 #include "models/transformer/families/config_keys.hpp"
 #include "models/transformer/families/encoder.hpp"
+#include "models/transformer/families/gguf_keys.hpp"
 #include "tensor/error.hpp"
 
 namespace gradus {
@@ -50,6 +51,36 @@ void write(Json& json, const Config& c) { write_encoder(json, c); }
 std::vector<FileWeight> weights(const Config& c) { return encoder_weights(c, kNames); }
 std::vector<RepeatedWeight> repeated(const Config& c) { return encoder_repeated(c, kNames); }
 
+constexpr EncoderNames kGgufNames = {.token = "token_embd",
+                                     .position = "position_embd",
+                                     .segment = "token_types",
+                                     .embedding_norm = "token_embd_norm",
+                                     .block = "blk.",
+                                     .query = "attn_q",
+                                     .key = "attn_k",
+                                     .value = "attn_v",
+                                     .attention_output = "attn_output",
+                                     .attention_norm = "attn_output_norm",
+                                     .up = "ffn_up",
+                                     .down = "ffn_down",
+                                     .mlp_norm = "layer_output_norm",
+                                     .head_layer = {},
+                                     .head_norm = {},
+                                     .decoder = {},
+                                     .bias = {}};
+
+// GGUF files hold neither pooler nor head; of RoBERTa they hold the positions that texts have, of DistilBERT no segments.
+void read_gguf(GgufKeys& keys, Config& config) {
+  read_gguf_sizes(keys, config);
+  config.pooler = false;
+  config.head = HeadKind::none;
+  config.n_segment = keys.has_tensor("token_types.weight") ? keys.rows("token_types.weight") : 0;
+}
+
+std::vector<FileWeight> gguf_weights(const Config& c) { return encoder_weights(c, kGgufNames); }
+
+constexpr GgufLayout kGguf = {.architecture = "bert", .read = read_gguf, .weights = gguf_weights};
+
 }  // namespace
 
 namespace records {
@@ -68,6 +99,7 @@ extern constinit const Family bert = {.name = "bert",
                                       .write = write,
                                       .weights = weights,
                                       .repeated = repeated,
+                                      .gguf = &kGguf,
                                       .may_lack_gradient = may_lack_gradient_in_encoder};
 
 }  // namespace records

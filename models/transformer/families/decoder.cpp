@@ -3,6 +3,7 @@
 #include <string>
 
 #include "models/transformer/families/config_keys.hpp"
+#include "models/transformer/families/gguf_keys.hpp"
 #include "models/transformer/families/rope_keys.hpp"
 #include "models/transformer/families/weight_list.hpp"
 #include "tensor/error.hpp"
@@ -81,6 +82,74 @@ std::vector<FileWeight> decoder_weights(const Config& c) {
   if (c.final_norm) list.norm("model.norm", "final_norm");
   if (!c.tie && c.head != HeadKind::none) list.tensor("lm_head.weight", "output.weight");
   return list.take();
+}
+
+void read_gguf_decoder(GgufKeys& keys, Config& config) {
+  read_gguf_sizes(keys, config);
+  read_gguf_rope(keys, config);
+  keys.optional("attention.scale", config.attention_scale);
+  config.attention_bias = keys.has_tensor("blk.0.attn_q.bias");
+  config.attention_output_bias = keys.has_tensor("blk.0.attn_output.bias");
+  config.mlp_bias = keys.has_tensor("blk.0.ffn_up.bias");
+  config.tie = !keys.has_tensor("output.weight");
+}
+
+std::vector<FileWeight> gguf_decoder_weights(const Config& c, bool pairs) {
+  const int64_t width = c.channels_per_head();
+  const int64_t q_end = c.n_head * width;
+  const int64_t k_end = q_end + c.n_kv_head * width;
+  const int64_t v_end = k_end + c.n_kv_head * width;
+  const auto swap = [&](int64_t heads) {
+    return pairs ? RowSwap{.outer = heads, .a = 2, .b = width / 2} : RowSwap();
+  };
+  WeightList list(c);
+  list.tensor("token_embd.weight", "token_embedding.weight");
+  for (int64_t l = 0; l < c.n_layer; ++l) {
+    const std::string file = "blk." + std::to_string(l);
+    const std::string block = "blocks." + std::to_string(l);
+    const auto projection = [&](const char* name, const MatrixPart& part) {
+      list.matrix(file + name, block + ".attention.qkv", c.attention_bias, part);
+    };
+    list.norm(file + ".attn_norm", block + ".attention_norm");
+    projection(".attn_q", {.begin = 0, .end = q_end, .swap = swap(c.n_head)});
+    projection(".attn_k", {.begin = q_end, .end = k_end, .swap = swap(c.n_kv_head)});
+    projection(".attn_v", {.begin = k_end, .end = v_end});
+    if (c.query_key_norm) {
+      list.norm(file + ".attn_q_norm", block + ".attention.query_norm");
+      list.norm(file + ".attn_k_norm", block + ".attention.key_norm");
+    }
+    list.matrix(file + ".attn_output", block + ".attention.output", c.attention_output_bias);
+    if (has_outer_norms(c.block)) {
+      list.norm(file + ".post_attention_norm", block + ".attention_outer_norm");
+      list.norm(file + ".post_ffw_norm", block + ".mlp_outer_norm");
+    }
+    list.norm(file + ".ffn_norm", block + ".mlp_norm");
+    list.matrix(file + ".ffn_gate", block + ".mlp.gate", c.mlp_bias);
+    list.matrix(file + ".ffn_up", block + ".mlp.up", c.mlp_bias);
+    list.matrix(file + ".ffn_down", block + ".mlp.down", c.mlp_bias);
+  }
+  list.norm("output_norm", "final_norm");
+  if (!c.tie) list.tensor("output.weight", "output.weight");
+  return list.take();
+}
+
+void read_gguf_llama(GgufKeys& keys, Config& config) {
+  read_gguf_decoder(keys, config);
+  check_world(config.rotated == 0 || config.rotated == config.channels_per_head(), keys.path(),
+              ": llama.rope.dimension_count must be the width of a head, ", config.channels_per_head(),
+              "; it is ", config.rotated, "; models with another are not supported");
+  int64_t window = 0;
+  keys.optional("attention.sliding_window", window);
+  if (window == 0) return;
+  config.family = &find_family("mistral");
+  config.windows.assign(static_cast<size_t>(config.n_layer), window);
+}
+
+std::vector<FileWeight> gguf_llama_weights(const Config& config) {
+  return gguf_decoder_weights(config, true);
+}
+std::vector<FileWeight> gguf_qwen_weights(const Config& config) {
+  return gguf_decoder_weights(config, false);
 }
 
 std::vector<RepeatedWeight> repeated_lm_head(const Config& config) {

@@ -21,6 +21,17 @@ std::vector<FileWeight> decoder_weights(const Config& config);
 /// An output layer that is tied, under the name `lm_head`.
 std::vector<RepeatedWeight> repeated_lm_head(const Config& config);
 
+/// The same of GGUF files: keys that all decoders have, and tensors. Where `pairs` is true, the channels of queries and
+/// keys that turn together stand next to each other there, and half a head apart here.
+void read_gguf_decoder(GgufKeys& keys, Config& config);
+std::vector<FileWeight> gguf_decoder_weights(const Config& config, bool pairs);
+/// Those of the architecture that GGUF calls llama: Llama, Mistral and more.
+void read_gguf_llama(GgufKeys& keys, Config& config);
+std::vector<FileWeight> gguf_llama_weights(const Config& config);
+std::vector<FileWeight> gguf_qwen_weights(const Config& config);
+/// Factors of rotary frequencies: they are read with the keys.
+inline constexpr std::string_view kGgufDecoderPassedOver[] = {"rope_freqs.weight"};
+
 /// Rotary frequencies, which old files hold.
 inline constexpr std::string_view kDecoderPassedOver[] = {".rotary_emb.inv_freq"};
 

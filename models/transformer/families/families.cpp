@@ -51,6 +51,13 @@ const Family* family_of_type(std::string_view model_type) {
   return nullptr;
 }
 
+const Family* family_of_architecture(std::string_view architecture) {
+  for (const Family* family : kFamilies) {
+    if (family->gguf && family->gguf->architecture == architecture) return family;
+  }
+  return nullptr;
+}
+
 Config default_config(const Family& family) {
   Config config = family.defaults();
   config.family = &family;

@@ -11,6 +11,7 @@
 namespace gradus {
 
 class ConfigKeys;
+class GgufKeys;
 
 /// Rows that stand in another order in the file: where the parameter counts them as (outer, a, b, inner), the file has
 /// (outer, b, a, inner). 1, 1, 1: the same order.
@@ -40,6 +41,17 @@ struct NameAlias {
 struct RepeatedWeight {
   std::string name;       ///< in the file
   std::string parameter;  ///< that it must be equal to
+};
+
+/// How a family's models stand in GGUF files, which have words of their own for everything.
+struct GgufLayout {
+  std::string_view architecture;  ///< what general.architecture says
+  /// Reads the architecture's keys, each by itself, and what the tensors that are there tell.
+  void (*read)(GgufKeys& keys, Config& config);
+  /// The tensors, each with its place in the model.
+  std::vector<FileWeight> (*weights)(const Config& config);
+  /// How names end of tensors that are not weights.
+  std::span<const std::string_view> passed_over = {};
 };
 
 /// All that tells one family of models from the others. Whoever wants to know something of a family asks for a field of
@@ -75,6 +87,9 @@ struct Family {
   /// Tensors that may stand in a file a second time, such as a tied output layer.
   std::vector<RepeatedWeight> (*repeated)(const Config& config);
 
+  /// Null where no GGUF file holds such a model. note: of families with the same architecture the first in the list is taken.
+  const GgufLayout* gguf = nullptr;
+
   /// The deviation of a matrix's initial values; where there is none, the stack's, see Transformer::init().
   double (*deviation)(const Config& config, std::string_view parameter) = nullptr;
   /// Whether a loss may leave out this parameter, such as a pooler that the task does not use; where there is no function,
@@ -88,6 +103,8 @@ std::span<const Family* const> families();
 const Family& find_family(std::string_view name);
 /// By the `model_type` of a config.json; nullptr where no family has it.
 const Family* family_of_type(std::string_view model_type);
+/// By the general.architecture of a GGUF file; nullptr where no family has it.
+const Family* family_of_architecture(std::string_view architecture);
 /// The same as default_config() of its name; for families that are in no list, too.
 Config default_config(const Family& family);
 

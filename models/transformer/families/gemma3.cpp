@@ -6,6 +6,7 @@
 
 #include "models/transformer/families/config_keys.hpp"
 #include "models/transformer/families/decoder.hpp"
+#include "models/transformer/families/gguf_keys.hpp"
 #include "models/transformer/families/rope_keys.hpp"
 #include "tensor/math.hpp"
 
@@ -78,6 +79,32 @@ void write(Json& json, const Config& c) {
   write_layer_types(json, c);
 }
 
+// In GGUF files the weights of norms have the 1 in them, and the scalar of the scale is left to the reader.
+void read_gguf(GgufKeys& keys, Config& config) {
+  constexpr int64_t kLayersOf27B = 62;
+  read_gguf_decoder(keys, config);
+  config.norm_offset = false;
+  if (config.attention_scale == 0 && config.n_layer == kLayersOf27B && config.n_head > 0)
+    config.attention_scale = scale_of(static_cast<double>(config.n_embd / config.n_head));
+  keys.must_be("final_logit_softcapping", 0.0);
+  keys.must_be("attn_logit_softcapping", 0.0);
+  int64_t window = 0, pattern = 6;
+  keys.optional("attention.sliding_window", window);
+  keys.optional("attention.sliding_window_pattern", pattern);
+  keys.optional("rope.freq_base_swa", config.rope_local_base);
+  if (window == 0) {
+    config.rope_local_base = 0;
+    return;
+  }
+  for (int64_t l = 0; l < config.n_layer; ++l)
+    config.windows.push_back(pattern > 0 && (l + 1) % pattern == 0 ? 0 : window);
+}
+
+constexpr GgufLayout kGguf = {.architecture = "gemma3",
+                              .read = read_gguf,
+                              .weights = gguf_qwen_weights,
+                              .passed_over = kGgufDecoderPassedOver};
+
 }  // namespace
 
 namespace records {
@@ -94,7 +121,8 @@ extern constinit const Family gemma3 = {.name = "gemma3",
                                         .read = read,
                                         .write = write,
                                         .weights = decoder_weights,
-                                        .repeated = repeated_lm_head};
+                                        .repeated = repeated_lm_head,
+                                        .gguf = &kGguf};
 
 }  // namespace records
 }  // namespace gradus

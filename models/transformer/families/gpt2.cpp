@@ -6,6 +6,7 @@
 
 #include "models/transformer/families/config_keys.hpp"
 #include "models/transformer/families/family.hpp"
+#include "models/transformer/families/gguf_keys.hpp"
 #include "models/transformer/families/weight_list.hpp"
 #include "tensor/error.hpp"
 
@@ -88,6 +89,33 @@ std::vector<RepeatedWeight> repeated(const Config& config) {
   return {{"lm_head.weight", "token_embedding.weight"}};
 }
 
+void read_gguf(GgufKeys& keys, Config& config) {
+  read_gguf_sizes(keys, config);
+  config.tie = !keys.has_tensor("output.weight");
+}
+
+// In GGUF files outputs stand first.
+std::vector<FileWeight> gguf_weights(const Config& c) {
+  WeightList list(c);
+  list.tensor("token_embd.weight", "token_embedding.weight");
+  list.tensor("position_embd.weight", "position_embedding.weight");
+  for (int64_t l = 0; l < c.n_layer; ++l) {
+    const std::string file = "blk." + std::to_string(l);
+    const std::string block = "blocks." + std::to_string(l);
+    list.norm(file + ".attn_norm", block + ".attention_norm");
+    list.matrix(file + ".attn_qkv", block + ".attention.qkv", true);
+    list.matrix(file + ".attn_output", block + ".attention.output", true);
+    list.norm(file + ".ffn_norm", block + ".mlp_norm");
+    list.matrix(file + ".ffn_up", block + ".mlp.up", true);
+    list.matrix(file + ".ffn_down", block + ".mlp.down", true);
+  }
+  list.norm("output_norm", "final_norm");
+  if (!c.tie) list.tensor("output.weight", "output.weight");
+  return list.take();
+}
+
+constexpr GgufLayout kGguf = {.architecture = "gpt2", .read = read_gguf, .weights = gguf_weights};
+
 }  // namespace
 
 namespace records {
@@ -104,7 +132,8 @@ extern constinit const Family gpt2 = {.name = "gpt",
                                       .read = read,
                                       .write = write,
                                       .weights = weights,
-                                      .repeated = repeated};
+                                      .repeated = repeated,
+                                      .gguf = &kGguf};
 
 }  // namespace records
 }  // namespace gradus

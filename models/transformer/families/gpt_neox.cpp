@@ -6,6 +6,7 @@
 
 #include "models/transformer/families/config_keys.hpp"
 #include "models/transformer/families/family.hpp"
+#include "models/transformer/families/gguf_keys.hpp"
 #include "models/transformer/families/rope_keys.hpp"
 #include "models/transformer/families/weight_list.hpp"
 #include "tensor/error.hpp"
@@ -105,6 +106,38 @@ std::vector<RepeatedWeight> repeated(const Config& config) {
   return {{"embed_out.weight", "token_embedding.weight"}};
 }
 
+void read_gguf(GgufKeys& keys, Config& config) {
+  read_gguf_sizes(keys, config);
+  read_gguf_rope(keys, config);
+  bool parallel = true;
+  keys.optional("use_parallel_residual", parallel);
+  config.block = parallel ? BlockKind::parallel : BlockKind::pre_norm;
+  config.attention_bias = keys.has_tensor("blk.0.attn_qkv.bias");
+  config.attention_output_bias = config.attention_bias;
+  config.tie = !keys.has_tensor("output.weight");
+}
+
+// In GGUF files all queries stand before all keys and these before all values.
+std::vector<FileWeight> gguf_weights(const Config& c) {
+  WeightList list(c);
+  list.tensor("token_embd.weight", "token_embedding.weight");
+  for (int64_t l = 0; l < c.n_layer; ++l) {
+    const std::string file = "blk." + std::to_string(l);
+    const std::string block = "blocks." + std::to_string(l);
+    list.norm(file + ".attn_norm", block + ".attention_norm");
+    list.norm(file + ".ffn_norm", block + ".mlp_norm");
+    list.matrix(file + ".attn_qkv", block + ".attention.qkv", c.attention_bias);
+    list.matrix(file + ".attn_output", block + ".attention.output", c.attention_output_bias);
+    list.matrix(file + ".ffn_up", block + ".mlp.up", true);
+    list.matrix(file + ".ffn_down", block + ".mlp.down", true);
+  }
+  list.norm("output_norm", "final_norm");
+  if (!c.tie) list.tensor("output.weight", "output.weight");
+  return list.take();
+}
+
+constexpr GgufLayout kGguf = {.architecture = "gptneox", .read = read_gguf, .weights = gguf_weights};
+
 }  // namespace
 
 namespace records {
@@ -122,7 +155,8 @@ extern constinit const Family gpt_neox = {.name = "gpt_neox",
                                           .read = read,
                                           .write = write,
                                           .weights = weights,
-                                          .repeated = repeated};
+                                          .repeated = repeated,
+                                          .gguf = &kGguf};
 
 }  // namespace records
 }  // namespace gradus

@@ -42,6 +42,11 @@ void write(Json& json, const Config& c) {
   if (c.activation.gate) json.set("hidden_act", activation_name({c.activation.activation}));
 }
 
+constexpr GgufLayout kGguf = {.architecture = "llama",
+                              .read = read_gguf_llama,
+                              .weights = gguf_llama_weights,
+                              .passed_over = kGgufDecoderPassedOver};
+
 }  // namespace
 
 namespace records {
@@ -58,7 +63,8 @@ extern constinit const Family llama = {.name = "llama",
                                        .read = read,
                                        .write = write,
                                        .weights = decoder_weights,
-                                       .repeated = repeated_lm_head};
+                                       .repeated = repeated_lm_head,
+                                       .gguf = &kGguf};
 
 }  // namespace records
 }  // namespace gradus

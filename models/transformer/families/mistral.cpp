@@ -34,6 +34,11 @@ void write(Json& json, const Config& c) {
   json.set("sliding_window", c.windows.empty() ? Json() : Json(c.windows.front()));
 }
 
+constexpr GgufLayout kGguf = {.architecture = "llama",
+                              .read = read_gguf_llama,
+                              .weights = gguf_llama_weights,
+                              .passed_over = kGgufDecoderPassedOver};
+
 }  // namespace
 
 namespace records {
@@ -50,7 +55,8 @@ extern constinit const Family mistral = {.name = "mistral",
                                          .read = read,
                                          .write = write,
                                          .weights = decoder_weights,
-                                         .repeated = repeated_lm_head};
+                                         .repeated = repeated_lm_head,
+                                         .gguf = &kGguf};
 
 }  // namespace records
 }  // namespace gradus

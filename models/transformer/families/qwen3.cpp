@@ -33,6 +33,11 @@ void write(Json& json, const Config& c) {
   write_qwen_windows(json, c);
 }
 
+constexpr GgufLayout kGguf = {.architecture = "qwen3",
+                              .read = read_gguf_decoder,
+                              .weights = gguf_qwen_weights,
+                              .passed_over = kGgufDecoderPassedOver};
+
 }  // namespace
 
 namespace records {
@@ -49,7 +54,8 @@ extern constinit const Family qwen3 = {.name = "qwen3",
                                        .read = read,
                                        .write = write,
                                        .weights = decoder_weights,
-                                       .repeated = repeated_lm_head};
+                                       .repeated = repeated_lm_head,
+                                       .gguf = &kGguf};
 
 }  // namespace records
 }  // namespace gradus
