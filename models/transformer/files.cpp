@@ -64,7 +64,8 @@ namespace {
 
 // A run's state tells which tokenizer its ids came from, and which function its weights belong to: another tokenizer of the
 // same size, or another number of heads, would go unnoticed otherwise.
-void check_files_of_run(const Tokenizer& tokenizer, const Config& config, const std::string& folder) {
+void check_files_of_run(const Tokenizer& tokenizer, const std::string& tokenizer_file, const Config& config,
+                        const std::string& folder) {
   const std::string path = in_folder(folder, kStateFile);
   if (!file_exists(path)) return;
   const SafetensorsFile state = SafetensorsFile::open(path);
@@ -73,7 +74,7 @@ void check_files_of_run(const Tokenizer& tokenizer, const Config& config, const 
     return kept != state.metadata().end() && kept->second != hash;
   };
   check_world(
-      !differs("tokenizer_sha256", sha256_hex(tokenizer.to_json())), in_folder(folder, kTokenizerFile),
+      !differs("tokenizer_sha256", sha256_hex(tokenizer.to_json())), tokenizer_file,
       ": must be the tokenizer that the model was trained with; it is another; restore the original file");
   check_world(!differs("config_sha256", sha256_hex(config_to_json(config).dump())),
               in_folder(folder, kConfigFile),
@@ -119,8 +120,8 @@ LanguageModel load_language_model(const std::string& folder, bool needs_tokenize
   }
   const Config config = load_config(folder);
   if (loaded.has_tokenizer) {
-    check_tokenizer(config, loaded.tokenizer, folder);
-    check_files_of_run(loaded.tokenizer, config, folder);
+    check_tokenizer(config, loaded.tokenizer, folder, tokenizer_file);
+    check_files_of_run(loaded.tokenizer, tokenizer, config, folder);
   }
   loaded.folder = folder;
   for (const std::string& path : weights_files(folder)) loaded.identities[path] = file_identity(path);
@@ -160,12 +161,16 @@ bool has_vocabulary(const Tokenizer& tokenizer, const Config& config) {
          (more > 0 && more < std::max(kFew, config.vocab_size / 16) && config.vocab_size % kPadding == 0);
 }
 
-void check_tokenizer(const Config& config, const Tokenizer& tokenizer, const std::string& folder) {
+void check_tokenizer(const Config& config, const Tokenizer& tokenizer, const std::string& folder,
+                     const std::string& tokenizer_file) {
+  if (has_vocabulary(tokenizer, config)) return;
   const bool gguf = is_gguf_file(folder);
-  check_world(has_vocabulary(tokenizer, config), folder, ": the tokenizer must have the model's vocabulary; ",
-              gguf ? "it" : kTokenizerFile, " has ", tokenizer.vocab_size(), " tokens, ",
-              gguf ? "the embedding" : kConfigFile, gguf ? " has " : " says vocab_size ", config.vocab_size,
-              gguf ? " rows" : "", "; use the tokenizer that the model was trained with");
+  const std::string file = !tokenizer_file.empty() ? tokenizer_file : gguf ? "its own" : kTokenizerFile;
+  const std::string size =
+      gguf ? "the embedding has rows for" : std::string(kConfigFile) + " says vocab_size";
+  fail_world(folder, ": the tokenizer must have the model's vocabulary; ", file, " has ",
+             tokenizer.vocab_size(), " tokens, ", size, " ", config.vocab_size,
+             "; use the tokenizer that the model was trained with");
 }
 
 }  // namespace gradus

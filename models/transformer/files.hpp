@@ -65,6 +65,8 @@ std::string model_sha256(const std::string& folder);
 /// less than 64 ids or a sixteenth. Ids without a token count in a loss's denominator, as in the Hugging Face library.
 bool has_vocabulary(const Tokenizer& tokenizer, const Config& config);
 /// An error naming both sizes unless has_vocabulary().
-void check_tokenizer(const Config& config, const Tokenizer& tokenizer, const std::string& folder);
+/// note: `tokenizer_file` is where the tokenizer comes from, "" from the model itself.
+void check_tokenizer(const Config& config, const Tokenizer& tokenizer, const std::string& folder,
+                     const std::string& tokenizer_file = {});
 
 }  // namespace gradus

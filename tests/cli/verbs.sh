@@ -144,6 +144,11 @@ generate bpe -p 'the king' -n 40 --temp 0 -q > greedy
 equal 'generate: the prompt comes first' 'the king' "$(head -c 8 greedy)"
 generate bpe -p 'the king' -n 40 --temp 0 -q --threads 1 > again
 same_file 'greedy, one thread' greedy again
+cp bpe/tokenizer.json own.json
+generate bpe -p 'the king' -n 40 --temp 0 -q --tokenizer own.json > again
+same_file 'generate --tokenizer, the same in another place' greedy again
+refuses 1 "bpe: the tokenizer must have the model's vocabulary; char/tokenizer.json has" \
+  "$GRADUS" generate bpe -p 'the king' -n 1 --tokenizer char/tokenizer.json
 generate bpe -p 'the king' -n 40 --top-k 1 -q > again
 same_file '--top-k 1 is greedy' greedy again
 generate bpe -p 'the king' -n 40 --seed 5 -q > five
