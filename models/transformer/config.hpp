@@ -132,6 +132,8 @@ MlpKind parse_activation(std::string_view name);
 ///       and `model_type` then begins with gradus_, as in gradus_gpt2: other programs refuse the model instead of computing
 ///       something else with its weights. Choices that only matter in training stand there without that change.
 Json config_to_json(const Config& config);
+/// Whether the library has this model: nothing that changes what it computes stands under `gradus`.
+bool is_standard(const Config& config);
 /// note: a key that is not known here is an error, for it may change what the model computes; keys known to change
 ///       nothing (`use_cache`, `transformers_version` …) are passed over; so is `attn_pdrop`, since attention
 ///       probabilities are never dropped here.

@@ -273,6 +273,13 @@ Json config_to_json(const Config& config) {
   return json;
 }
 
+bool is_standard(const Config& config) {
+  const Config c = config.resolved();
+  Json family_keys = Json::object();
+  c.family->write(family_keys, c);
+  return own_choices(c, family_keys).second;
+}
+
 Config config_from_json(const Json& json) {
   ConfigKeys keys(json);
   keys.find("model_type");

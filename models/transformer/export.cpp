@@ -49,9 +49,8 @@ double bound_of(DType dtype) {
 
 Json config_for_library(const Config& config, DType dtype) {
   Json json = config_to_json(config);
-  const std::string type = json.at("model_type").as_string();
   const Json* own = json.find("gradus");
-  check(type == config.family->model_type,
+  check(is_standard(config),
         "convert: the Hugging Face library has no model like this one: ", own ? own->dump() : "",
         " is nothing that its ", config.family->architecture, " can be told");
   Json written = Json::object();

@@ -147,6 +147,9 @@ echo 'beta1 = 0.5' > given/config
 model='--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 2 --tokenizer byte'
 # shellcheck disable=SC2086
 succeeds 'a model' "$GRADUS" train given/text -o given/model $model --max-iters 30 --warmup 5 --learning-rate 3e-2 -q
+# The model without what its training knows, and a tokenizer in which two letters changed places.
+mkdir given/bare && cp given/model/config.json given/model/tokenizer.json given/model/model.safetensors given/bare
+sed 's/"t": 116/"t": 999/; s/"k": 107/"k": 116/; s/"t": 999/"t": 107/' given/model/tokenizer.json > given/swapped.json
 # The same as a folder of sentence-transformers.
 cp -r given/model given/sentences && mkdir given/sentences/1_Pooling
 printf '[{"idx":0,"name":"0","path":"","type":"sentence_transformers.models.Transformer"},{"idx":1,"name":"1","path":"1_Pooling","type":"sentence_transformers.models.Pooling"}]' > given/sentences/modules.json
@@ -240,6 +243,11 @@ model_rows() {
   changes generate --weights q8
   changes generate --kv-cache bf16
   common generate
+
+  differ embed --tokenizer 'given/bare theking sea' 'given/bare theking sea --tokenizer given/swapped.json'
+  differ eval --tokenizer 'given/bare --input given/text --quiet' 'given/bare --input given/text --quiet --tokenizer given/swapped.json'
+  differ generate --tokenizer 'given/bare --prompt king' 'given/bare --prompt king --tokenizer given/swapped.json'
+  differ neighbors --tokenizer 'given/bare king --text given/text' 'given/bare king --text given/text --tokenizer given/swapped.json'
 
   base='given/model theking sea --out vectors.safetensors --quiet'
   differ embed --input "$base" 'given/model --input given/list --out vectors.safetensors --quiet'

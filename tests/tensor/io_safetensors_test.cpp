@@ -256,7 +256,8 @@ TEST_CASE("each broken rule of safetensors is named with file and tensor", "[io]
   CHECK_THAT(with(entry("a", "F32", "2", "-8,0"), 8), ContainsSubstring("data_offsets of tensor a"));
   CHECK_THAT(with(entry("a", "F32", "2", "0,8,8"), 8), ContainsSubstring("data_offsets of tensor a"));
   CHECK_THAT(with(entry("a", "F32", "2.0", "0,8"), 8), ContainsSubstring("$.a.shape[0]: must be an integer"));
-  CHECK_THAT(with(entry("a", "F32", "2", "0,99999999999999999999"), 8), ContainsSubstring("must be an integer"));
+  CHECK_THAT(with(entry("a", "F32", "2", "0,99999999999999999999"), 8),
+             ContainsSubstring("must be an integer"));
   CHECK_THAT(with(a + "," + a, 8), ContainsSubstring("$.a (line 1") && ContainsSubstring("twice"));
   CHECK_THAT(with("\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}", 8),
              ContainsSubstring("$.a.dtype (line 1") && ContainsSubstring("twice"));
