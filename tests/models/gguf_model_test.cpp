@@ -311,7 +311,8 @@ GgufWriter byte_level_file(const Tokenizer& tokenizer, const std::string& rule) 
   add_tokens(file, "gpt2", tokens, types);
   std::string merges;
   uint64_t count = 0;
-  for (const Json& merge : Json::parse(tokenizer.to_json(), "t").at("model").at("merges").as_array()) {
+  const Json json = Json::parse(tokenizer.to_json(), "t");
+  for (const Json& merge : json.at("model").at("merges").as_array()) {
     const std::string pair = merge.kind() == Json::Kind::string
                                  ? merge.as_string()
                                  : merge.as_array()[0].as_string() + " " + merge.as_array()[1].as_string();
@@ -364,6 +365,7 @@ TEST_CASE("A GGUF file says the configuration that the model's folder says") {
     Config expected = load_config(golden(conversion.folder));
     expected.end_tokens.clear();
     expected.dropout = 0;
+    expected.dtype = DType::f32;
     // What the file cannot say, or says otherwise.
     if (conversion.architecture == "bert") {
       expected.head = HeadKind::none;
