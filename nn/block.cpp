@@ -22,7 +22,16 @@ Block::Block(const std::string& path, const BlockOptions& o)
 
 Tensor Block::normed(const Tensor& x) const { return has_attention_norm_ ? attention_norm(x) : x; }
 
-Tensor Block::attention_rows(const Tensor& x) const { return kind_ == BlockKind::post_norm ? x : normed(x); }
+Tensor Block::attention_rows(const Tensor& x) const {
+  switch (kind_) {
+    case BlockKind::post_norm: return x;
+    case BlockKind::pre_norm:
+    case BlockKind::sandwich:
+    case BlockKind::parallel:
+    case BlockKind::parallel_shared: return normed(x);
+  }
+  fail("block: the kind must be a known one; it is number ", static_cast<int>(kind_));
+}
 
 Tensor Block::operator()(const Tensor& x, const Position& position, const Context& context,
                          std::span<KeyValueCache* const> caches) const {
