@@ -8,6 +8,8 @@
 #include "models/embeddings/embedding_writer.hpp"
 #include "models/embeddings/files.hpp"
 #include "models/transformer/contextual.hpp"
+#include "models/transformer/sentence_folder.hpp"
+#include "models/transformer/static_embedder.hpp"
 #include "tensor/autodiff.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/hash.hpp"
@@ -242,6 +244,57 @@ TEST_CASE(
   bare.head = HeadKind::none;
   CHECK_THROWS_WITH(embed_texts(small_model(bare), tokenizer, texts, options),
                     ContainsSubstring("must have an output layer to give scores"));
+}
+
+TEST_CASE("a folder of sentence-transformers says how a text becomes one vector, layer by layer") {
+  const Tokenizer tokenizer = wordpiece();
+  const Transformer model = small_model(encoder_config(tokenizer));
+  SentenceFolder folder;
+  folder.width = 24;
+  folder.pooling = {Pooling::cls, Pooling::mean};
+  DenseLayer dense{Linear("dense", 48, 7, true), nullptr};
+  fill_normal("dense", dense.linear.weight, 0.3);
+  folder.steps = {dense, std::nullopt};
+  EmbedOptions options;
+  options.level = Level::sentence;
+  options.add_special = true;
+  options.sentences = &folder;
+  const EmbedText texts[] = {EmbedText("the king"), EmbedText("the queen of queens")};
+  TextEmbedder embedder(model, &tokenizer, options);
+  CHECK(embedder.width() == 7);
+  const EmbeddingSet set = embedder.embed(texts);
+  CHECK(set.normalized);
+  CHECK(set.poolings == "cls,mean");
+  options.level = Level::token;
+  const EmbeddingSet tokens = embed_texts(model, tokenizer, std::span(texts), options);
+  const RowRange ranges[] = {{0, tokens.offsets[1]}, {tokens.offsets[1], tokens.offsets[2]}};
+  REQUIRE(set.layers.size() == 3);
+  for (size_t l = 0; l < 3; ++l)
+    CHECK(same_bits(set.layers[l], sentence_vectors(folder, tokens.layers[l], ranges, l == 2)) == "");
+  CHECK(set.layers[0].shape() == Shape{2, 48});
+  CHECK(set.layers[2].shape() == Shape{2, 7});
+}
+
+TEST_CASE("a static model's rows are its table's, and its sentences those of its folder") {
+  SentenceFolder folder;
+  folder.width = 3;
+  folder.steps = {std::nullopt};
+  StaticModel model;
+  model.tokenizer = wordpiece();
+  model.table = random_tensor({model.tokenizer.vocab_size(), 3}, 5);
+  folder.static_model = model;
+  EmbedOptions options;
+  const EmbedText texts[] = {EmbedText("the king"), EmbedText("queens")};
+  const EmbeddingSet tokens = StaticEmbedder(folder, options).embed(texts);
+  CHECK(tokens.layer_names == std::vector<std::string>{"layer_0"});
+  CHECK(same_bits(tokens.layers[0], embedding(model.table, ids_tensor(ids_in(tokens)))) == "");
+  options.level = Level::sentence;
+  const EmbeddingSet sentences = StaticEmbedder(folder, options).embed(texts);
+  const RowRange ranges[] = {{0, tokens.offsets[1]}, {tokens.offsets[1], tokens.offsets[2]}};
+  CHECK(same_bits(sentences.layers[0], sentence_vectors(folder, tokens.layers[0], ranges, true)) == "");
+  CHECK((sentences.rows[1].text == 1 && sentences.rows[1].end == 6));
+  options.heads = true;
+  CHECK_THROWS_WITH(StaticEmbedder(folder, options), ContainsSubstring("a static model has no blocks"));
 }
 
 TEST_CASE("layers are cut to their first channels, and then brought to length 1") {
