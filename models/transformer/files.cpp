@@ -15,6 +15,8 @@
 namespace gradus {
 namespace {
 
+constexpr const char* kChatNote = "the model has a template for chats; texts are taken as they are";
+
 std::string in_folder(const std::string& folder, const char* name) { return folder + "/" + name; }
 
 }  // namespace
@@ -55,7 +57,33 @@ void save_transformer(const std::string& folder, const Transformer& model,
   write_file_atomic(in_folder(folder, kConfigFile), config_to_json(model.config()).dump(2) + "\n");
 }
 
+namespace {
+
+// A pickle is a program; what it would give can be written as data by whoever trusts it.
+void check_not_only_pickled(const std::string& folder) {
+  if (file_exists(weights_path(folder))) return;
+  for (const char* name : {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
+    check_world(
+        !file_exists(in_folder(folder, name)), in_folder(folder, name),
+        ": weights must stand in model.safetensors; this is a pickle, which can hold code and is never read; "
+        "whoever trusts it can convert it with the transformers library: "
+        "AutoModel.from_pretrained(FOLDER).save_pretrained(NEW)");
+  }
+}
+
+// Whether a folder says how to lay out a chat for its model.
+bool has_chat_template(const std::string& folder) {
+  if (file_exists(in_folder(folder, "chat_template.jinja"))) return true;
+  const std::string path = in_folder(folder, "tokenizer_config.json");
+  if (!file_exists(path)) return false;
+  const Json config = Json::parse(read_file(path), path);
+  return config.kind() == Json::Kind::object && config.find("chat_template") != nullptr;
+}
+
+}  // namespace
+
 Transformer load_transformer(const std::string& folder) {
+  check_not_only_pickled(folder);
   const Config config = load_config(folder);
   return map_weights(config, *open_tensors(weights_path(folder)));
 }
@@ -101,8 +129,7 @@ void read_gguf_tokenizer(LanguageModel& loaded, const std::string& path, bool ne
     loaded.tokenizer = std::move(found->tokenizer);
     add_note(loaded, found->note);
   }
-  if (file.find("tokenizer.chat_template") != nullptr)
-    add_note(loaded, "the file has a template for chats; texts are taken as they are");
+  if (file.find("tokenizer.chat_template") != nullptr) add_note(loaded, kChatNote);
 }
 
 }  // namespace
@@ -118,6 +145,7 @@ LanguageModel load_language_model(const std::string& folder, bool needs_tokenize
     loaded.has_tokenizer = needs_tokenizer || file_exists(tokenizer);
     if (loaded.has_tokenizer) loaded.tokenizer = Tokenizer::load(tokenizer);
   }
+  if (has_chat_template(folder)) add_note(loaded, kChatNote);
   const Config config = load_config(folder);
   if (loaded.has_tokenizer) {
     check_tokenizer(config, loaded.tokenizer, folder, tokenizer_file);

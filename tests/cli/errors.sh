@@ -318,6 +318,15 @@ sed -i 's/"num_key_value_heads": 2/"num_key_value_heads": 0/' llama/config.json 
 refuses 1 'llama/config.json: $.num_key_value_heads: must be at least 1; it is 0' "$GRADUS" generate llama -p the --json
 ok 'config.json: choices that are none are named by their place'
 
+# Weights as a pickle alone, and a template for chats.
+mkdir pickled && cp odd/tokenizer.json pickled && cp run/config.json pickled && printf 'PK\003\004' > pickled/pytorch_model.bin
+refuses 1 'pickled/pytorch_model.bin: weights must stand in model.safetensors; this is a pickle|save_pretrained' "$GRADUS" generate pickled -p the --json
+cp run/config.json odd/config.json
+printf '{"chat_template":"{{ x }}"}' > odd/tokenizer_config.json
+succeeds 'a template for chats' "$GRADUS" generate odd -p the -n 2
+grep -q '^note .*template for chats; texts are taken as they are' err || fail 'a template for chats' 'to be said' "$(cat err)"
+ok 'pickles are not read, and templates for chats are said not to be used'
+
 # A run without its state, without its metrics, and what info says of parts that are damaged.
 cp -r run lost && rm lost/state.safetensors
 refuses 1 'lost/state.safetensors: must stand beside model.safetensors|it is not there' "$GRADUS" resume lost

@@ -366,7 +366,9 @@ TEST_CASE("each broken rule of GGUF's header and metadata is named with its byte
              ContainsSubstring("truncated: a string of key k takes 4611686018427387904 bytes from byte 123"));
   for (const auto& [type, size] :
        {std::pair{4u, uint64_t{1} << 62}, {8u, uint64_t{1} << 61}, {0u, ~uint64_t{0}}}) {
-    CHECK_THAT(with([&](GgufWriter& f) { f.value("k", 9, GgufWriter::array(type, size, "")); }),
+    CHECK_THAT(with([type = type, size = size](GgufWriter& f) {
+                 f.value("k", 9, GgufWriter::array(type, size, ""));
+               }),
                ContainsSubstring("truncated: the array of key k has " + std::to_string(size) + " elements"));
   }
   for (const uint32_t alignment : {0u, 4u, 24u, 1u << 21}) {
