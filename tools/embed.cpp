@@ -323,6 +323,9 @@ int run_embed(const Arguments& arguments) {
   std::optional<SentenceFolder> sentences = folder_of_sentences(args, a);
   if (sentences) a.options.sentences = &*sentences;
   const bool is_static = sentences && sentences->static_model;
+  args.no_effect({{is_static,
+                   {"--weights", "--tokenizer", "--batch-tokens"},
+                   "with a static model, which is a table and its own tokenizer"}});
   const std::string model_folder = sentences ? sentences->model_folder : a.folder;
   std::optional<LanguageModel> loaded;
   std::optional<TextEmbedder> contextual;

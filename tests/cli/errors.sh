@@ -345,6 +345,21 @@ rm parts/model-2.safetensors
 grep -q '^missing .*model-2.safetensors' out || fail 'info of missing parts' 'which' "$(cat out)"
 ok 'a run without its state and a model without a part'
 
+# A static model, 256 rows of two zeros: what only a model that reads has is refused.
+mkdir static
+succeeds 'a tokenizer of bytes' "$GRADUS" tokenizer train text --kind byte -o static/tokenizer.json
+printf '{"model_type":"model2vec","normalize":false}' > static/config.json
+printf '%s\0\0\0\0\0\0\0%-80s' P '{"embeddings":{"dtype":"F32","shape":[256,2],"data_offsets":[0,2048]}}' > static/model.safetensors
+head -c 2048 /dev/zero >> static/model.safetensors
+succeeds 'a static model' "$GRADUS" embed static the
+equal 'a static model' '{"text":0,"start":0,"end":3,"layer_0":[0.0,0.0]}' "$(cat out)"
+refuses 2 'a static model has layer_0 alone' "$GRADUS" embed static the --layers 1
+for option in '--weights q8' '--tokenizer static/tokenizer.json' '--batch-tokens 8'; do
+  # shellcheck disable=SC2086
+  refuses 2 "${option%% *} has no effect with a static model" "$GRADUS" embed static the $option
+done
+ok 'a static model refuses options that have no effect'
+
 # Files that were damaged: cut short, and with a bit flipped, in the head and in the numbers.
 damaged=0
 for file in model.safetensors state.safetensors; do
