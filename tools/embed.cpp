@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <span>
@@ -79,11 +80,17 @@ void keep_rows(EmbeddingSet& all, EmbeddingSet& set) {
   all.rows.insert(all.rows.end(), set.rows.begin(), set.rows.end());
 }
 
-/// An error where one of the files to write is a file that is read.
+/// An error where one of the files to write is a file that is read; of sentences, folders below hold some of them.
 void check_outputs(const std::string& out, const std::string& folder, std::vector<std::string> inputs) {
-  for (const char* name : {kConfigFile, kTokenizerFile, kStateFile}) inputs.push_back(folder + "/" + name);
-  if (file_exists(weights_path(folder))) {
-    for (const std::string& file : weights_files(folder)) inputs.push_back(file);
+  std::vector<std::string> folders = {folder};
+  if (is_sentence_folder(folder)) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+      if (entry.is_directory()) folders.push_back(entry.path().string());
+  }
+  for (const std::string& part : folders) {
+    for (const char* name : {kConfigFile, kTokenizerFile, kStateFile}) inputs.push_back(part + "/" + name);
+    if (!file_exists(weights_path(part))) continue;
+    for (const std::string& file : weights_files(part)) inputs.push_back(file);
   }
   check_not_input(out, inputs);
   check_not_input(out + ".tokens.jsonl", inputs);

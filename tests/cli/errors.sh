@@ -360,6 +360,15 @@ for option in '--weights q8' '--tokenizer static/tokenizer.json' '--batch-tokens
 done
 ok 'a static model refuses options that have no effect'
 
+# A folder of sentences with its parts in folders: none of them is written over.
+mkdir -p sentences/1_Pooling && cp -r whole sentences/0_Transformer
+printf '[{"idx":0,"name":"0","path":"0_Transformer","type":"sentence_transformers.models.Transformer"},{"idx":1,"name":"1","path":"1_Pooling","type":"sentence_transformers.models.Pooling"}]' > sentences/modules.json
+printf '{"word_embedding_dimension":32,"pooling_mode_mean_tokens":true}' > sentences/1_Pooling/config.json
+succeeds 'a folder of sentences' "$GRADUS" embed sentences the -o sentences/rows.safetensors -q
+refuses 2 'must not name a file that is read' "$GRADUS" embed sentences the -o sentences/0_Transformer/model.safetensors
+same_file 'the weights after a refusal' sentences/0_Transformer/model.safetensors whole/model.safetensors
+ok 'a part of a folder of sentences is not written over'
+
 # Files that were damaged: cut short, and with a bit flipped, in the head and in the numbers.
 damaged=0
 for file in model.safetensors state.safetensors; do
