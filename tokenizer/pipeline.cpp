@@ -154,7 +154,12 @@ void Pipeline::list_tokens() {
   for (const int32_t id : parts_.control_ids) special_[static_cast<size_t>(id)] = true;
   const bool characters = dynamic_cast<const CharModel*>(parts_.model.get()) != nullptr;
   needs_utf8_ = !byte_level && !characters;
-  lossless_ = parts_.normalizer == nullptr && (byte_level || characters || gives_back_tokens());
+  // A byte without a token is an error, or becomes the unknown token.
+  const auto* bpe = dynamic_cast<const BpeModel*>(parts_.model.get());
+  const bool gives_unknown =
+      bpe != nullptr && byte_level && !bpe->has_all_bytes() && !bpe->unknown_token().empty();
+  lossless_ = parts_.normalizer == nullptr && !gives_unknown &&
+              (byte_level || characters || gives_back_tokens());
 }
 
 // Whether tokens are the text's own bytes, and bytes have tokens that the text itself cannot spell.

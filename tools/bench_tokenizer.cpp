@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
 #include "tensor/machine.hpp"
 #include "tensor/parallel.hpp"
@@ -43,7 +44,7 @@ int bench_tokenizer(const Arguments& arguments) {
   Args args("bench tokenizer",
             "Times encoding: cold, the first time that this process sees the text, and warm, when it knows "
             "its words.");
-  args.positional("DIR|FILE", path, "a run folder or a tokenizer's file");
+  args.positional("DIR|FILE", path, "a run folder, a tokenizer's file or a GGUF file");
   args.text("--input", input,
             "the text: a file, a folder of them, or - for standard input; of a .jsonl each line is one");
   args.flag("--lines", by_lines, "each line of --input is a text");
@@ -66,7 +67,7 @@ int bench_tokenizer(const Arguments& arguments) {
   for (const TextItem& item : texts) bytes += static_cast<double>(item.text.size());
   check_world(bytes > 0, input, ": must hold a text; it is empty");
   const double load_begin = now_seconds();
-  const Tokenizer tokenizer = load_tokenizer_at(path);
+  const Tokenizer tokenizer = open_tokenizer(path);
   const double load_seconds = now_seconds() - load_begin;
   const double peak_before = peak_flops();
   const double begin = now_seconds();

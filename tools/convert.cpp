@@ -100,7 +100,7 @@ int run_convert(const Arguments& arguments) {
           " would be replaced, which is not the one of ", out,
           ", as that is not there; choose another folder, or move it away");
   }
-  const Tokenizer tokenizer = load_tokenizer_at(path);
+  const Tokenizer tokenizer = open_tokenizer(path);
   const std::vector<std::string> files = save_tokenizer_as(tokenizer, out, format);
   if (common.json) {
     Json names = Json::array();
@@ -112,7 +112,7 @@ int run_convert(const Arguments& arguments) {
       say("wrote  " + file + ": " + bytes_text(static_cast<double>(file_bytes(file))) + ", tokenizer " +
           tokenizer.kind());
     }
-    const std::string lost = left_out(tokenizer, load_tokenizer_at(out));
+    const std::string lost = left_out(tokenizer, open_tokenizer(out));
     if (!lost.empty()) say("note   this format does not say " + lost);
   }
   return 0;

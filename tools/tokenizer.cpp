@@ -4,8 +4,6 @@
 
 namespace gradus::tools {
 
-Tokenizer load_tokenizer_at(const std::string& path) { return Tokenizer::load(path); }
-
 int run_tokenizer(const Arguments& arguments) {
   struct Action {
     const char* name;

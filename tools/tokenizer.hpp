@@ -12,7 +12,4 @@ int run_tokenizer_decode(const Arguments& arguments);
 int run_tokenizer_show(const Arguments& arguments);
 int run_tokenizer_compare(const Arguments& arguments);
 
-/// The tokenizer of a run folder, or of a file of any known format.
-Tokenizer load_tokenizer_at(const std::string& path);
-
 }  // namespace gradus::tools

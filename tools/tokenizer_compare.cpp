@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
 #include "tensor/machine.hpp"
 #include "tensor/parallel.hpp"
@@ -38,7 +39,7 @@ void measure(const Tokenizer& tokenizer, std::string_view text, Figures& figures
 
 Figures measure_all(const std::string& path, const std::vector<std::string_view>& texts,
                     const std::string& input) {
-  const Tokenizer tokenizer = load_tokenizer_at(path);
+  const Tokenizer tokenizer = open_tokenizer(path);
   Figures figures{path, tokenizer.kind(), 0, 0, 0, {}};
   for (size_t i = 0; i < texts.size(); ++i) {
     if (interrupted()) throw Interrupted{};

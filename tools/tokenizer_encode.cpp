@@ -218,7 +218,7 @@ int run_tokenizer_encode(const Arguments& arguments) {
   TextFileOptions files;
   CommonOptions common;
   Args args("tokenizer encode", "Prints the ids of texts, a line each, or writes them into one file.");
-  args.positional("DIR|FILE", path, "a run folder or a tokenizer's file");
+  args.positional("DIR|FILE", path, "a run folder, a tokenizer's file or a GGUF file");
   args.positionals("TEXT", texts, "texts", false);
   args.text(
       "--input", input,
@@ -238,7 +238,7 @@ int run_tokenizer_encode(const Arguments& arguments) {
                   {!common.json, {"--offsets"}, "without --json, which prints them"}});
   check(!common.json || out.empty(), "tokenizer encode: --json prints, -o writes; give one of them");
   if (!out.empty()) check_not_input(out, {path, path + "/" + kTokenizerFile});
-  const Tokenizer tokenizer = load_tokenizer_at(path);
+  const Tokenizer tokenizer = open_tokenizer(path);
   const TokenNames names(common.json ? tokenizer : Tokenizer::bytes());
   IdWriter ids(out, tokenizer.vocab_size());
   const EncodeOptions options = encode.options();
@@ -308,7 +308,7 @@ int run_tokenizer_decode(const Arguments& arguments) {
   bool skip_special = false;
   CommonOptions common;
   Args args("tokenizer decode", "Prints the text of ids.");
-  args.positional("DIR|FILE", path, "a run folder or a tokenizer's file");
+  args.positional("DIR|FILE", path, "a run folder, a tokenizer's file or a GGUF file");
   args.positionals("ID", words, "ids", false);
   args.text("--input", input,
             "a file instead: .npy or .bin as encode writes them, .jsonl with an array of ids a line, or ids "
@@ -319,7 +319,7 @@ int run_tokenizer_decode(const Arguments& arguments) {
   common.apply();
   watch_interrupts();
   check(words.empty() != input.empty(), "tokenizer decode: give either ids or --input FILE");
-  const Tokenizer tokenizer = load_tokenizer_at(path);
+  const Tokenizer tokenizer = open_tokenizer(path);
   const auto give = [&](const std::vector<int32_t>& ids, bool line_end) {
     const std::string text = tokenizer.decode(ids, {skip_special, common.json});
     print_out(common.json ? Json(replace_invalid_utf8(text)).dump() + "\n" : line_end ? text + "\n" : text);
@@ -355,7 +355,7 @@ int run_tokenizer_show(const Arguments& arguments) {
   Args args(
       "tokenizer show",
       "Shows the tokens of a text: their ids, their places in the text, and how the vocabulary writes them.");
-  args.positional("DIR|FILE", path, "a run folder or a tokenizer's file");
+  args.positional("DIR|FILE", path, "a run folder, a tokenizer's file or a GGUF file");
   args.positional("TEXT", text, "the text", false);
   args.text(
       "--input", input,
@@ -368,7 +368,7 @@ int run_tokenizer_show(const Arguments& arguments) {
   watch_interrupts();
   check(input.empty() != text.empty(), "tokenizer show: give TEXT or --input FILE",
         text.empty() ? "" : ", not both");
-  const Tokenizer tokenizer = load_tokenizer_at(path);
+  const Tokenizer tokenizer = open_tokenizer(path);
   const auto take = [&](const std::vector<TextItem>& items) {
     for (const TextItem& item : items) {
       const Encoding encoding =

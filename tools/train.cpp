@@ -115,7 +115,7 @@ Tokenizer make_tokenizer(const TrainArguments& a, const Corpus& corpus) {
     return as_tokenizer_json(tokenizer, kind);
   }
   // The run keeps it as a tokenizer.json, so that is what it is from the beginning.
-  if (file_exists(kind)) return as_tokenizer_json(Tokenizer::load(kind), kind);
+  if (file_exists(kind)) return as_tokenizer_json(open_tokenizer(kind), kind);
   const std::string near = nearest_name(kind, {"char", "byte", "bpe:2048"});
   fail("--tokenizer must be char, byte, bpe:N or a tokenizer.json; there is no file '", kind, "'",
        near.empty() ? "" : "; did you mean " + near + "?");

@@ -118,12 +118,16 @@ void add_note(LanguageModel& loaded, const std::string& note) {
   if (!note.empty()) loaded.note += (loaded.note.empty() ? "" : "; ") + note;
 }
 
+void check_has_tokenizer(bool found, const std::string& path) {
+  check_world(found, path,
+              ": must have a tokenizer; it has none; give the model's own with --tokenizer FILE");
+}
+
 // Sets the tokenizer in a GGUF file, and says what the file asks for that is not done.
 void read_gguf_tokenizer(LanguageModel& loaded, const std::string& path, bool needed) {
   const GgufFile file = open_gguf_model(path);
   std::optional<GgufTokenizer> found = tokenizer_from_gguf(file);
-  check_world(found || !needed, path,
-              ": must have a tokenizer; it has none; give the model's own with --tokenizer FILE");
+  check_has_tokenizer(found || !needed, path);
   loaded.has_tokenizer = found.has_value();
   if (found) {
     loaded.tokenizer = std::move(found->tokenizer);
@@ -134,6 +138,13 @@ void read_gguf_tokenizer(LanguageModel& loaded, const std::string& path, bool ne
 
 }  // namespace
 
+Tokenizer open_tokenizer(const std::string& path) {
+  if (!is_gguf_file(path)) return Tokenizer::load(path);
+  std::optional<GgufTokenizer> found = tokenizer_from_gguf(open_gguf_model(path));
+  check_has_tokenizer(found.has_value(), path);
+  return std::move(found->tokenizer);
+}
+
 LanguageModel load_language_model(const std::string& folder, bool needs_tokenizer,
                                   const std::string& tokenizer_file) {
   LanguageModel loaded;
@@ -143,7 +154,7 @@ LanguageModel load_language_model(const std::string& folder, bool needs_tokenize
     read_gguf_tokenizer(loaded, folder, needs_tokenizer);
   } else {
     loaded.has_tokenizer = needs_tokenizer || file_exists(tokenizer);
-    if (loaded.has_tokenizer) loaded.tokenizer = Tokenizer::load(tokenizer);
+    if (loaded.has_tokenizer) loaded.tokenizer = open_tokenizer(tokenizer);
   }
   if (has_chat_template(folder)) add_note(loaded, kChatNote);
   const Config config = load_config(folder);

@@ -38,6 +38,9 @@ void save_transformer(const std::string& folder, const Transformer& model,
 /// Reads both; see config_from_json and map_weights for what is refused, and for which weights stay in the file.
 Transformer load_transformer(const std::string& folder);
 
+/// A tokenizer's file or folder, see Tokenizer::load(), or the tokenizer in a GGUF file.
+Tokenizer open_tokenizer(const std::string& path);
+
 /// A folder's model and tokenizer together.
 struct LanguageModel {
   Transformer model;

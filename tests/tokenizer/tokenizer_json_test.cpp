@@ -90,6 +90,39 @@ TEST_CASE("a tokenizer read back from its file gives the same ids and the same f
   }
 }
 
+TEST_CASE("a byte without a token in a byte-level vocabulary is the unknown token, or an error that names it") {
+  using Ids = std::vector<int32_t>;
+  // "A" has no token; "AB" is one that no merge makes.
+  const std::string file = replaced(bpe_file(), R"("A":)", R"("AB":)");
+  const Tokenizer none = Tokenizer::parse(file, "t.json");
+  const int32_t whole = none.id_of("AB").value(), b = none.id_of("B").value(), x = none.id_of("x").value();
+  CHECK(none.lossless());
+  CHECK(none.encode("abcx") == Ids{257, x});
+  CHECK(none.decode(Ids{whole, 257}) == "ABabc");
+  for (const std::string text : {"xA", "xAB", "xAAb"}) {
+    CHECK(testing::error_of([&] { none.encode(text); }) ==
+          "encode: every character must be in the vocabulary; 'A' (U+0041) at byte 1 is not, and the tokenizer "
+          "has no unknown token; change the text, or use another tokenizer");
+  }
+  CHECK(Tokenizer::parse(none.to_json(), "t.json").encode("abcx") == Ids{257, x});
+
+  const std::string with_unknown = replaced(file, R"("unk_token":null)", R"("unk_token":"<|endoftext|>")");
+  const Tokenizer unknown = Tokenizer::parse(with_unknown, "t.json");
+  CHECK_FALSE(unknown.lossless());
+  CHECK(unknown.encode("xAAab") == Ids{x, 258, 258, 256});
+  CHECK(unknown.encode("AB") == Ids{258, b});
+  const std::string longer = std::string(200, 'x') + "A";  // beyond the words that are merged by scanning
+  CHECK(unknown.encode(longer).back() == 258);
+  CHECK(Tokenizer::parse(replaced(with_unknown, R"("fuse_unk":false)", R"("fuse_unk":true)"), "t.json")
+            .encode("xAAabA") == Ids{x, 258, 256, 258});
+
+  check_errors(file, {{R"("unk_token":null)", R"("unk_token":"<unk>")",
+                       "t.json: $.model.unk_token: must be in the vocabulary; \"<unk>\" is not"},
+                      {R"("fuse_unk":false)", R"("fuse_unk":false,"byte_fallback":true)",
+                       "t.json: $.model.vocab: must hold all 256 bytes, so that any text can be encoded; 0x41, "
+                       "written \"A\", is missing; add it"}});
+}
+
 TEST_CASE("the file of a tokenizer of characters is a WordLevel model that splits after each character") {
   CHECK(Tokenizer::train_char("b\na").to_json() == R"({
   "version": "1.0",
@@ -266,10 +299,6 @@ TEST_CASE("a broken file is an error that says where") {
        {R"("ab":256)", R"("ab":"x")", "t.json: $.model.vocab.ab: must be an integer"},
        {R"("ab":256)", R"("":256)",
         R"(t.json: $.model.vocab[""]: a token must not be empty; this one is; remove it)"},
-       {R"("A":)", R"("AA":)",
-        "t.json: $.model.vocab: must hold all 256 bytes, so that any text can be encoded; 0x41, written "
-        "\"A\", is missing; "
-        "add it"},
        {R"("id":258)", R"("id":257)",
         "t.json: $.added_tokens[0].id: an added token must have the id that the vocabulary gives it, 258; it "
         "is 257; correct "

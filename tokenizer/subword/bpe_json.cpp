@@ -124,8 +124,9 @@ std::shared_ptr<const BpeModel> BpeModel::read(const Json& model, bool byte_leve
   parts.byte_fallback = optional_flag(model, "byte_fallback");
   parts.ignore_merges = optional_flag(model, "ignore_merges");
   parts.tokens = read_json_vocabulary(model.at("vocab"));
-  if (byte_level) check_all_bytes(parts.tokens, model.at("vocab"));
-  if (!byte_level && !parts.unk_token.empty()) {
+  if (byte_level && parts.byte_fallback) check_all_bytes(parts.tokens, model.at("vocab"));
+  const bool may_be_used = !byte_level || missing_byte(parts.tokens).has_value();
+  if (may_be_used && !parts.unk_token.empty()) {
     check_world(std::find(parts.tokens.begin(), parts.tokens.end(), parts.unk_token) != parts.tokens.end(),
                 model.at("unk_token").path(), ": must be in the vocabulary; ",
                 shown_json(model.at("unk_token")), " is not; add it or name another");

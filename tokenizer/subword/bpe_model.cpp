@@ -50,23 +50,24 @@ BpeModel::BpeModel(BpeParts parts)
       if (bytes_[index].size() == 1) byte_ids_[static_cast<unsigned char>(bytes_[index][0])] = id;
       if (!parts_.tokens[index].empty() && (bytes_[index].empty() || !merges(index))) others_.push_back(id);
     }
-    for (size_t byte = 0; byte < 256; ++byte) {
-      check(byte_ids_[byte] >= 0,
-            "bpe: a byte-level vocabulary must have a token for each of the 256 bytes; that of byte ", byte,
-            " is missing; add it");
-    }
+    const auto missing = std::find(byte_ids_.begin(), byte_ids_.end(), -1);
+    has_all_bytes_ = missing == byte_ids_.end();
+    check(has_all_bytes_ || (parts_.order == BpeParts::Order::merges && !parts_.byte_fallback),
+          "bpe: a byte-level vocabulary of ranks, or with byte_fallback, must have a token for each of the 256 "
+          "bytes; that of byte ",
+          missing - byte_ids_.begin(), " is missing; add it");
   } else {
     names_ = TokenTable(parts_.tokens.size());
     names_.insert_all(parts_.tokens, [](size_t) { return true; });
     symbols_.insert_all(parts_.tokens, merges);
-    if (!parts_.unk_token.empty()) {
-      unk_id_ = names_.find(parts_.unk_token);
-      check(unk_id_ >= 0, "bpe: the unknown token must be in the vocabulary; \"", parts_.unk_token,
-            "\" is not; add it or name another");
-    }
     for (size_t byte = 0; parts_.byte_fallback && byte < 256; ++byte) {
       fallback_ids_[byte] = names_.find(byte_token(static_cast<int>(byte)));
     }
+  }
+  if (!has_all_bytes_ && !parts_.unk_token.empty()) {
+    unk_id_ = find(parts_.unk_token).value_or(-1);
+    check(unk_id_ >= 0, "bpe: the unknown token must be in the vocabulary; \"", parts_.unk_token,
+          "\" is not; add it or name another");
   }
   if (parts_.order != BpeParts::Order::merges) derive_merges();
   merges_.emplace(parts_.merges);
@@ -289,8 +290,33 @@ void BpeModel::encode_bytes(std::string_view text, ByteSpan word, std::vector<To
     symbols = many.data();
   }
   spell_bytes(text.substr(word.begin, size), word.begin, symbols);
-  const size_t count = merges_->apply(symbols, size);
+  const size_t spelled = has_all_bytes_ ? size : replace_unknown(text, symbols, size);
+  const size_t count = merges_->apply(symbols, spelled);
   append({symbols, count}, word.end, tokens);
+}
+
+// Bytes that have no token become the unknown one; gives how many symbols are left.
+size_t BpeModel::replace_unknown(std::string_view text, BpeSymbol* symbols, size_t count) const {
+  size_t kept = 0;
+  bool unknown_before = false;
+  for (size_t i = 0; i < count; ++i) {
+    const bool unknown = symbols[i].id < 0;
+    if (unknown) symbols[i].id = unknown_at(text, symbols[i].begin, 1);
+    if (!unknown || !unknown_before || !parts_.fuse_unk) symbols[kept++] = symbols[i];
+    unknown_before = unknown;
+  }
+  return kept;
+}
+
+// The unknown token, or an error where there is none.
+int32_t BpeModel::unknown_at(std::string_view text, uint32_t begin, size_t length) const {
+  if (unk_id_ < 0) {
+    fail_world(
+        "encode: every character must be in the vocabulary; ", describe_bytes(text.substr(begin, length)),
+        " at byte ", begin,
+        " is not, and the tokenizer has no unknown token; change the text, or use another tokenizer");
+  }
+  return unk_id_;
 }
 
 // The symbols that merging begins with: characters, bytes of characters that are no token, unknowns.
@@ -321,13 +347,8 @@ void BpeModel::spell(std::string_view text, ByteSpan word, std::vector<BpeSymbol
         symbols.push_back({fallback_ids_[static_cast<unsigned char>(character[i])], place});
       }
     } else {
-      if (unk_id_ < 0) {
-        fail_world(
-            "encode: every character must be in the vocabulary; ",
-            describe_bytes(text.substr(begin, static_cast<size_t>(length))), " at byte ", begin,
-            " is not, and the tokenizer has no unknown token; change the text, or use another tokenizer");
-      }
-      if (!unknown_before || !parts_.fuse_unk) symbols.push_back({unk_id_, begin});
+      const int32_t unknown = unknown_at(text, begin, static_cast<size_t>(length));
+      if (!unknown_before || !parts_.fuse_unk) symbols.push_back({unknown, begin});
       unknown_before = true;
       continue;
     }

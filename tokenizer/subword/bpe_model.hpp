@@ -39,7 +39,8 @@ struct BpeParts {
 /// ref: Sennrich et al. 2016, algorithm 1; Radford et al. 2019 (of bytes)
 class BpeModel final : public SubwordModel {
  public:
-  /// note: byte_level needs a token for each of the 256 bytes.
+  /// note: where byte_level lacks the token of a byte, a text with that byte gives the unknown token there, or an error;
+  ///       an Order other than `merges` needs all 256.
   explicit BpeModel(BpeParts parts);
 
   /// Reads the `model` of a tokenizer.json. `byte_level`: whether its pre-tokenizer is ByteLevel.
@@ -57,6 +58,8 @@ class BpeModel final : public SubwordModel {
   Json to_json() const override;
 
   const BpeParts& parts() const { return parts_; }
+  /// Whether byte_level has a token for each of the 256 bytes, so that any text is spelled.
+  bool has_all_bytes() const { return has_all_bytes_; }
   /// The merges as pairs of tokens, by rank. note: where the order is that of ranks or scores, the nearest list: of ranks
   /// each token is made of the two that the lower ranks leave of its bytes, of scores every way of making it is listed.
   std::vector<std::pair<int32_t, int32_t>> merge_list() const;
@@ -73,10 +76,12 @@ class BpeModel final : public SubwordModel {
   void encode_word(std::string_view text, ByteSpan word, int32_t whole, std::vector<Token>& tokens) const;
   void encode_bytes(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
   void encode_characters(std::string_view text, ByteSpan word, std::vector<Token>& tokens) const;
-  // Writes a symbol for each byte; the first one begins at `begin`.
+  // Writes a symbol for each byte, -1 for those that have no token; the first one begins at `begin`.
   void spell_bytes(std::string_view bytes, uint32_t begin, BpeSymbol* symbols) const {
     for (const char byte : bytes) *symbols++ = {byte_ids_[static_cast<unsigned char>(byte)], begin++};
   }
+  size_t replace_unknown(std::string_view text, BpeSymbol* symbols, size_t count) const;
+  int32_t unknown_at(std::string_view text, uint32_t begin, size_t length) const;
   void spell(std::string_view text, ByteSpan word, std::vector<BpeSymbol>& symbols) const;
 
   BpeParts parts_;
@@ -85,6 +90,7 @@ class BpeModel final : public SubwordModel {
   std::vector<std::string> bytes_;  // of as_bytes_: what each token stands for
   std::vector<int32_t> others_;     // of as_bytes_: tokens that words cannot come to, such as special ones
   std::array<int32_t, 256> byte_ids_{};
+  bool has_all_bytes_ = false;
   int32_t unk_id_ = -1;
   std::array<int32_t, 256> fallback_ids_{};
   std::optional<BpeMerges> merges_;

@@ -99,19 +99,23 @@ Json json_vocabulary(const std::vector<std::string>& tokens, std::optional<int32
   return Json::object(std::move(entries));
 }
 
-void check_all_bytes(const std::vector<std::string>& tokens, const Json& vocabulary) {
+std::optional<char> missing_byte(const std::vector<std::string>& tokens) {
   std::array<bool, 256> found{};
   for (const std::string& token : tokens) {
     if (token.empty() || token.size() > 2) continue;
     const std::optional<std::string> bytes = text_to_bytes(token);
     if (bytes && bytes->size() == 1) found[static_cast<unsigned char>((*bytes)[0])] = true;
   }
-  for (size_t byte = 0; byte < 256; ++byte) {
-    if (found[byte]) continue;
-    const std::string written = bytes_to_text(std::string(1, static_cast<char>(byte)));
-    fail_world(vocabulary.path(), ": must hold all 256 bytes, so that any text can be encoded; ",
-               hex_byte(static_cast<char>(byte)), ", written ", Json(written).dump(), ", is missing; add it");
-  }
+  const auto missing = std::find(found.begin(), found.end(), false);
+  return missing == found.end() ? std::nullopt : std::optional(static_cast<char>(missing - found.begin()));
+}
+
+void check_all_bytes(const std::vector<std::string>& tokens, const Json& vocabulary) {
+  const std::optional<char> byte = missing_byte(tokens);
+  if (!byte) return;
+  const std::string written = bytes_to_text(std::string(1, *byte));
+  fail_world(vocabulary.path(), ": must hold all 256 bytes, so that any text can be encoded; ",
+             hex_byte(*byte), ", written ", Json(written).dump(), ", is missing; add it");
 }
 
 }  // namespace gradus

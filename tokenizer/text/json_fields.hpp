@@ -54,6 +54,9 @@ std::vector<std::string> read_json_vocabulary(const Json& vocabulary,
 /// The same as an object; ids without a token are left out, but for that of the empty token where there is one.
 Json json_vocabulary(const std::vector<std::string>& tokens, std::optional<int32_t> empty_id = std::nullopt);
 
+/// A byte that no token of a byte-level vocabulary stands for; nothing where all 256 have one.
+std::optional<char> missing_byte(const std::vector<std::string>& tokens);
+
 /// An error unless the tokens of a byte-level vocabulary have all 256 bytes among them.
 void check_all_bytes(const std::vector<std::string>& tokens, const Json& vocabulary);
 
