@@ -39,7 +39,7 @@ help:
 	@echo 'make test-deps the same and the demo on a fresh Debian 12 with the packages of `make deps` alone (needs root)'
 	@echo 'make test-arm  build for arm64 and run the ops and a training in an emulator: the bits are those of AVX2'
 	@echo 'make test-tokenizers  tokenizers against the original implementations, which npm and Debian bring'
-	@echo 'make test-interop  models of the transformers library read by the program, beside what it computes (needs pip)'
+	@echo 'make test-interop  models of the transformers library read by the program, and its own opened elsewhere (pip, npm)'
 	@echo 'make golden    write tests/golden again with the transformers library, which pip brings'
 	@echo 'make fuzz      search for files and texts that break a reader or a tokenizer (FUZZ_SECONDS=60 for each target)'
 	@echo 'make asan      tests under AddressSanitizer and UndefinedBehaviorSanitizer'
@@ -124,9 +124,12 @@ golden:
 
 # NAMES='bert qwen3' takes some of the models.
 test-interop: build
-	venv="$${XDG_CACHE_HOME:-$$HOME/.cache}/gradus/interop-venv" && python3 -m venv "$$venv" && \
+	@command -v npm > /dev/null || .ci/deps interop
+	cache="$${XDG_CACHE_HOME:-$$HOME/.cache}/gradus" && venv="$$cache/interop-venv" && python3 -m venv "$$venv" && \
 	  "$$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/interop/requirements.txt && \
-	  "$$venv/bin/python" tests/interop/interop.py $(abspath $(BUILD))/gradus $(NAMES)
+	  npm install --silent --no-audit --no-fund --prefix "$$cache/interop-node" "$$(cat tests/interop/npm-package)" && \
+	  "$$venv/bin/python" tests/interop/interop.py $(abspath $(BUILD))/gradus $(NAMES) && \
+	  "$$venv/bin/python" tests/interop/exports.py $(abspath $(BUILD))/gradus README.md "$$cache/interop-node/node_modules"
 
 # FUZZ_SECONDS for each target; what is found is left in $(BUILD)/fuzz.
 FUZZ_SECONDS ?= 60

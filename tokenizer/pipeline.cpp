@@ -158,8 +158,8 @@ void Pipeline::list_tokens() {
   const auto* bpe = dynamic_cast<const BpeModel*>(parts_.model.get());
   const bool gives_unknown =
       bpe != nullptr && byte_level && !bpe->has_all_bytes() && !bpe->unknown_token().empty();
-  lossless_ = parts_.normalizer == nullptr && !gives_unknown &&
-              (byte_level || characters || gives_back_tokens());
+  lossless_ =
+      parts_.normalizer == nullptr && !gives_unknown && (byte_level || characters || gives_back_tokens());
 }
 
 // Whether tokens are the text's own bytes, and bytes have tokens that the text itself cannot spell.

@@ -2,6 +2,7 @@
 
 #include "models/transformer/export.hpp"
 #include "models/transformer/files.hpp"
+#include "models/transformer/sentence_folder.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
 #include "tokenizer/formats/save.hpp"
@@ -36,25 +37,47 @@ std::string fraction_text(double value) {
   return text;
 }
 
-int convert_model(const std::string& path, std::string out, const std::string& dtype,
-                  const CommonOptions& common) {
+int convert_model(const std::string& path, std::string out, const std::string& to, const std::string& dtype,
+                  const std::string& tokenizer, const CommonOptions& common) {
+  ExportOptions options{.format = parse_export_format(to), .type = parse_export_type(dtype)};
+  const bool is_file = options.format == ExportFormat::gguf;
+  check(!is_file || out.ends_with(".gguf"), "convert: with --to gguf the name must end in .gguf; it is '",
+        out, "'");
+  check(is_file || options.type != ExportType::q8_0,
+        "convert: --dtype q8_0 is blocks of GGUF files; give --to gguf, or another type");
   while (out.size() > 1 && out.ends_with('/')) out.pop_back();
-  const LanguageModel loaded = open_model(path, common, false);
-  const DType type = dtype == "f16" ? DType::f16 : dtype == "bf16" ? DType::bf16 : DType::f32;
-  const ExportReport report = export_to_hugging_face(loaded, out, {.dtype = type});
+  std::optional<SentenceFolder> sentences;
+  std::string model = path;
+  if (is_sentence_folder(path)) {
+    sentences = read_sentence_folder(path);
+    check(!sentences->static_model, "convert: ", path,
+          " is a static model, a table of vectors; there is no transformer to write");
+    model = sentences->model_folder;
+    options.sentences = &*sentences;
+  }
+  std::vector<std::string> inputs = {model + "/" + kConfigFile, model + "/" + kTokenizerFile};
+  if (!tokenizer.empty()) inputs.push_back(tokenizer);
+  if (file_exists(weights_path(model))) {
+    for (const std::string& file : weights_files(model)) inputs.push_back(file);
+  }
+  check_not_input(out, inputs);
+  const LanguageModel loaded = open_model(model, common, !tokenizer.empty(), tokenizer);
+  if (sentences) check_width(*sentences, loaded.model.config().n_embd);
+  const ExportReport report = export_model(loaded, out, options);
   check_unchanged(loaded);
   if (common.json) {
     Json names = Json::array();
     for (const std::string& file : report.files) names.push(file);
     Json json = Json::object();
-    json.set("folder", replace_invalid_utf8(out)).set("files", names).set("texts", report.texts);
+    json.set(is_file ? "file" : "folder", replace_invalid_utf8(out));
+    json.set("files", names).set("texts", report.texts);
     json.set("hidden_state_difference", report.hidden_state).set("logits_difference", report.logits);
     print_json(json);
   }
   if (common.quiet) return 0;
   std::string files;
   for (const std::string& file : report.files) files += (files.empty() ? "" : ", ") + file;
-  say("wrote  " + out + ": " + files);
+  say("wrote  " + out + ": " + (is_file ? bytes_text(static_cast<double>(file_bytes(out))) : files));
   say("check  read back: the ids of " + std::to_string(report.texts) +
       " texts are equal; of the last layer " + fraction_text(report.hidden_state) + " and of the logits " +
       fraction_text(report.logits) + " of the root mean square apart at most");
@@ -67,28 +90,32 @@ int convert_model(const std::string& path, std::string out, const std::string& d
 int run_convert(const Arguments& arguments) {
   std::string path;
   std::string out;
-  std::string to = "tokenizer", dtype = "f32";
+  std::string to = "tokenizer", dtype = "f32", tokenizer_file;
   CommonOptions common;
   Args args(
       "convert",
       "Writes a tokenizer in another format: tokenizer.json, a SentencePiece model (.model), tiktoken ranks "
       "(.tiktoken), vocab.txt, or vocab.json with merges.txt; or, with --to, a model as a folder of the "
-      "Hugging Face "
-      "library. The result is read back, and unless it gives the same ids on texts that are hard to encode, "
-      "and of "
-      "a model the same numbers but for the rounding of --dtype, nothing is written.");
+      "Hugging Face library or of sentence-transformers, or as a GGUF file. The result is read back, and "
+      "unless it gives the same ids on texts that are hard to encode, and of a model the same numbers but "
+      "for "
+      "the rounding of --dtype, nothing is written.");
   args.positional("DIR|FILE", path,
-                  "a model's folder, or a tokenizer's file; its contents say which kind it is");
-  args.path("-o,--out", out, "file to write, whose name says which kind; with --to a new folder");
-  args.choice("--to", to, {"tokenizer", "hf"},
-              "what to write: the tokenizer, or a folder of the Hugging Face library");
-  args.choice("--dtype", dtype, {"f32", "f16", "bf16"}, "type of the weights");
+                  "a model's folder or GGUF file, or a tokenizer's file; its contents say which kind it is");
+  args.path("-o,--out", out,
+            "file to write, whose name says which kind; with --to a new folder, or NAME.gguf");
+  args.choice("--to", to, {"tokenizer", "hf", "gguf", "sentence-transformers"},
+              "what to write: the tokenizer, a folder of the Hugging Face library (hf) or of "
+              "sentence-transformers, or a file of llama.cpp (gguf)");
+  args.choice("--dtype", dtype, {"f32", "f16", "bf16", "q8_0"},
+              "type of the weights; q8_0, of GGUF files alone, is blocks of 32 that share a scale");
+  add_tokenizer_option(args, tokenizer_file);
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
   check(!out.empty(), "convert: -o FILE must be given");
-  args.no_effect({{to == "tokenizer", {"--dtype"}, "without --to hf"}});
-  if (to == "hf") return convert_model(path, out, dtype, common);
+  args.no_effect({{to == "tokenizer", {"--dtype", "--tokenizer"}, "without --to"}});
+  if (to != "tokenizer") return convert_model(path, out, to, dtype, tokenizer_file, common);
   const TokenizerFormat format = format_of_name(out);
   const std::vector<std::string> inputs = {path, path + "/" + kTokenizerFile};
   check_not_input(out, inputs);

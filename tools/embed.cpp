@@ -83,7 +83,7 @@ void keep_rows(EmbeddingSet& all, EmbeddingSet& set) {
 /// An error where one of the files to write is a file that is read; of sentences, folders below hold some of them.
 void check_outputs(const std::string& out, const std::string& folder, std::vector<std::string> inputs) {
   std::vector<std::string> folders = {folder};
-  if (is_sentence_folder(folder)) {
+  if (is_directory(folder) && is_sentence_folder(folder)) {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
       if (entry.is_directory()) folders.push_back(entry.path().string());
   }
@@ -143,7 +143,7 @@ void bind(Args& args, EmbedArguments& a) {
   args.choice(
       "--pooling", a.pooling,
       {"mean", "cls", "max", "last", "lasttoken", "mean_sqrt_len_tokens", "weightedmean"},
-      "how the tokens of a sentence or word become one vector; of sentences, a folder may say it itself");
+      "how the tokens of a sentence or word become one vector; of sentences, a model may say it itself");
   args.text("--prompt", a.prompt, "put before each text; its tokens are rows without bytes", Empty::allowed);
   args.text("--prompt-name", a.prompt_name, "the same, one of the prompts that the folder has by name");
   args.heading("Beside the layers");
@@ -263,7 +263,7 @@ std::optional<SentenceFolder> folder_of_sentences(const Args& args, EmbedArgumen
     const std::string declared = names_of(folder.pooling);
     folder.pooling = {a.options.pooling};
     if (!a.common.quiet && declared != a.pooling)
-      say("note   the folder pools by " + declared + "; --pooling " + a.pooling + " was asked for");
+      say("note   the model pools by " + declared + "; --pooling " + a.pooling + " was asked for");
   }
   if (!args.given("--prompt")) {
     const std::string& name = a.prompt_name.empty() ? folder.default_prompt : a.prompt_name;

@@ -1,10 +1,14 @@
 #include "models/files/block_types.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
+#include "tensor/autodiff.hpp"
 #include "tensor/detail/half.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/raw.hpp"
+#include "tensor/ops.hpp"
 #include "tensor/parallel.hpp"
 
 namespace gradus {
@@ -27,6 +31,16 @@ struct Q8_0 {  // f16 d, i8 q[32]: y = d·q
   static void read(const uint8_t* block, float* y) {
     const float d = half_at(block);
     for (int i = 0; i < kSmall; ++i) y[i] = d * static_cast<float>(static_cast<int8_t>(block[2 + i]));
+  }
+  static void write(const float* x, uint8_t* block) {
+    float largest = 0;
+    for (int i = 0; i < kSmall; ++i) largest = std::max(largest, std::fabs(x[i]));
+    const float d = largest / 127;
+    const float inverse = d == 0 ? 0 : 1 / d;
+    const uint16_t bits = half_from_float(d);
+    std::memcpy(block, &bits, sizeof bits);
+    for (int i = 0; i < kSmall; ++i)
+      block[2 + i] = static_cast<uint8_t>(static_cast<int8_t>(std::round(x[i] * inverse)));
   }
 };
 
@@ -145,15 +159,26 @@ void read_all(const std::byte* blocks, int64_t count, float* y) {
 }
 
 template <class Type>
+void write_all(const float* x, int64_t count, std::byte* blocks) {
+  auto* at = reinterpret_cast<uint8_t*>(blocks);
+  for (int64_t i = 0; i < count; ++i) Type::write(x + i * Type::kElements, at + i * Type::kBytes);
+}
+
+template <class Type>
 constexpr BlockType readable(uint32_t number, std::string_view name) {
   return {number, name, Type::kElements, Type::kBytes, read_all<Type>};
+}
+
+template <class Type>
+constexpr BlockType writable(uint32_t number, std::string_view name) {
+  return {number, name, Type::kElements, Type::kBytes, read_all<Type>, write_all<Type>};
 }
 
 // Numbers that are missing were types once, and no file may have them.
 constexpr BlockType kTypes[] = {
     {0, "F32", 1, 4},           {1, "F16", 1, 2},           readable<Q4_0>(2, "Q4_0"),
     readable<Q4_1>(3, "Q4_1"),  readable<Q5_0>(6, "Q5_0"),  readable<Q5_1>(7, "Q5_1"),
-    readable<Q8_0>(8, "Q8_0"),  {9, "Q8_1", 32, 36},        {10, "Q2_K", 256, 84},
+    writable<Q8_0>(8, "Q8_0"),  {9, "Q8_1", 32, 36},        {10, "Q2_K", 256, 84},
     {11, "Q3_K", 256, 110},     readable<Q4_K>(12, "Q4_K"), readable<Q5_K>(13, "Q5_K"),
     readable<Q6_K>(14, "Q6_K"), {15, "Q8_K", 256, 292},     {16, "IQ2_XXS", 256, 66},
     {17, "IQ2_XS", 256, 74},    {18, "IQ3_XXS", 256, 98},   {19, "IQ1_S", 256, 50},
@@ -176,6 +201,13 @@ const BlockType* find_block_type(uint32_t number) {
   return nullptr;
 }
 
+const BlockType& block_type(std::string_view name) {
+  const auto* found = std::find_if(std::begin(kTypes), std::end(kTypes),
+                                   [&](const BlockType& type) { return type.name == name; });
+  check(found != std::end(kTypes), "block_type: the name must be that of a type; it is '", name, "'");
+  return *found;
+}
+
 std::optional<DType> values_of(const BlockType& type) {
   return type.dequantise != nullptr ? DType::f32 : dtype_from_raw(type.name);
 }
@@ -191,6 +223,27 @@ Tensor dequantise(const BlockType& type, const std::byte* blocks, const Shape& s
     type.dequantise(blocks + begin * type.bytes, end - begin, values + begin * type.elements);
   });
   return y;
+}
+
+std::vector<std::byte> quantise(const BlockType& type, const Tensor& x) {
+  const NoGrad no_grad_here;
+  const std::optional<DType> plain = type.dequantise == nullptr ? dtype_from_raw(type.name) : std::nullopt;
+  check(plain || type.quantise != nullptr, "quantise: the type must be one that is written here; it is ",
+        type.name);
+  if (plain) {
+    const Tensor dense = cast(x, *plain).to_contiguous();
+    return {dense.bytes(), dense.bytes() + dense.nbytes()};
+  }
+  check(x.rank() > 0 && x.size(-1) % type.elements == 0, "quantise: rows must have whole blocks of ",
+        type.elements, " elements; the shape is ", x.shape());
+  const Tensor dense = cast(x, DType::f32).to_contiguous();
+  const float* values = dense.data<float>();
+  const int64_t count = dense.numel() / type.elements;
+  std::vector<std::byte> bytes(static_cast<size_t>(count * type.bytes));
+  parallel_ranges(count, kGrain / type.elements, [&](int64_t begin, int64_t end) {
+    type.quantise(values + begin * type.elements, end - begin, bytes.data() + begin * type.bytes);
+  });
+  return bytes;
 }
 
 }  // namespace gradus

@@ -1,14 +1,34 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/transformer/files.hpp"
 
 namespace gradus {
 
+struct SentenceFolder;
+
+/// What a model is written as.
+enum class ExportFormat {
+  hugging_face,           ///< a folder of the Hugging Face library
+  gguf,                   ///< one file of llama.cpp
+  sentence_transformers,  ///< a folder of the sentence-transformers library
+};
+
+/// What weights are rounded to: to nearest even, or in blocks of 32 (q8_0, of GGUF alone), see quantise().
+enum class ExportType { f32, f16, bf16, q8_0 };
+
+/// By the names of the command line; an error lists the possible ones.
+ExportFormat parse_export_format(std::string_view name);
+ExportType parse_export_type(std::string_view name);
+
 struct ExportOptions {
-  DType dtype = DType::f32;  ///< of the weights in the file: f32, f16 or bf16, rounded to nearest even
+  ExportFormat format = ExportFormat::hugging_face;
+  ExportType type = ExportType::f32;
+  /// What the model's folder says of how a text becomes one vector; null: nothing.
+  const SentenceFolder* sentences = nullptr;
 };
 
 /// How far what was written is from what it was made of, read back.
@@ -20,13 +40,16 @@ struct ExportReport {
   std::vector<std::string> notes;  ///< what somebody should know of them
 };
 
-/// Writes a model as a folder that the Hugging Face library opens: config.json, model.safetensors, tokenizer.json,
-/// tokenizer_config.json, and a README.md that names `base_model`; LICENSE and NOTICE files beside the original are copied.
-/// note: the folder must be new or empty. A model that the library has no class for is refused, naming what it cannot say.
-/// note: the folder is read back before it is done: other ids, or numbers further off than rounding to the type explains, are
-///       an error, and nothing is left.
+/// Writes a model for other programs, and reads it back before it is done.
+/// hugging_face: config.json, model.safetensors, tokenizer.json, tokenizer_config.json, and a README.md that names
+///       `base_model`; LICENSE and NOTICE files and the template for chats beside the original are copied.
+/// sentence_transformers: the same, and the modules behind it: the pooling of `sentences`, or the mean.
+/// gguf: one file: sizes, tensors and the tokenizer under llama.cpp's names; vectors and norms stay f32.
+/// note: a folder must be new or empty; a file is replaced whole. A model that the format has no words for is refused, naming
+///       what it cannot say.
+/// note: other ids, another configuration, or a weight further off than rounding to the type explains are an error, and
+///       nothing is left.
 /// note: where texts do not begin and end with the special tokens that the tokenizer adds, the one that is written adds none.
-ExportReport export_to_hugging_face(const LanguageModel& loaded, const std::string& folder,
-                                    const ExportOptions& options);
+ExportReport export_model(const LanguageModel& loaded, const std::string& out, const ExportOptions& options);
 
 }  // namespace gradus

@@ -71,13 +71,17 @@ void check_not_only_pickled(const std::string& folder) {
   }
 }
 
-// Whether a folder says how to lay out a chat for its model.
-bool has_chat_template(const std::string& folder) {
-  if (file_exists(in_folder(folder, "chat_template.jinja"))) return true;
+// How a folder says to lay out a chat for its model; "" where it does not.
+std::string chat_template_in(const std::string& folder) {
+  const std::string file = in_folder(folder, kChatTemplateFile);
+  if (file_exists(file)) return read_file(file);
   const std::string path = in_folder(folder, "tokenizer_config.json");
-  if (!file_exists(path)) return false;
+  if (!file_exists(path)) return "";
   const Json config = Json::parse(read_file(path), path);
-  return config.kind() == Json::Kind::object && config.find("chat_template") != nullptr;
+  const Json* found = config.kind() == Json::Kind::object ? config.find("chat_template") : nullptr;
+  if (found == nullptr || found->is_null()) return "";
+  // Some have several, by name.
+  return found->kind() == Json::Kind::string ? found->as_string() : found->dump();
 }
 
 }  // namespace
@@ -133,7 +137,8 @@ void read_gguf_tokenizer(LanguageModel& loaded, const std::string& path, bool ne
     loaded.tokenizer = std::move(found->tokenizer);
     add_note(loaded, found->note);
   }
-  if (file.find("tokenizer.chat_template") != nullptr) add_note(loaded, kChatNote);
+  if (const GgufValue* chat = file.find("tokenizer.chat_template"))
+    loaded.chat_template = std::string(chat->as_string());
 }
 
 }  // namespace
@@ -156,7 +161,8 @@ LanguageModel load_language_model(const std::string& folder, bool needs_tokenize
     loaded.has_tokenizer = needs_tokenizer || file_exists(tokenizer);
     if (loaded.has_tokenizer) loaded.tokenizer = open_tokenizer(tokenizer);
   }
-  if (has_chat_template(folder)) add_note(loaded, kChatNote);
+  if (loaded.chat_template.empty()) loaded.chat_template = chat_template_in(folder);
+  if (!loaded.chat_template.empty()) add_note(loaded, kChatNote);
   const Config config = load_config(folder);
   if (loaded.has_tokenizer) {
     check_tokenizer(config, loaded.tokenizer, folder, tokenizer_file);

@@ -14,6 +14,8 @@ namespace gradus {
 /// The names of a model's files in its folder.
 inline constexpr const char* kConfigFile = "config.json";
 inline constexpr const char* kTokenizerFile = "tokenizer.json";
+/// How a chat is laid out for a model; only passed on, see LanguageModel.
+inline constexpr const char* kChatTemplateFile = "chat_template.jinja";
 /// What a training keeps beside its model, to go on from.
 inline constexpr const char* kStateFile = "state.safetensors";
 inline constexpr const char* kWeightsFile = "model.safetensors";
@@ -50,6 +52,8 @@ struct LanguageModel {
   /// does not, not those of a run folder, whose state.safetensors is there, and those of all other models.
   bool add_special = false;
   std::string note;  ///< what somebody should know of the two together, or ""
+  std::string
+      chat_template;  ///< how the model's makers lay out chats, a template of Jinja's; "": nobody says
   std::string folder;
   std::map<std::string, std::string> identities;  ///< of each file of the weights, when it was opened
 };

@@ -41,9 +41,35 @@ void check_keys(const GgufFile& file) {
 
 }  // namespace
 
+namespace {
+
+constexpr std::pair<int64_t, Pooling> kPoolings[] = {
+    {1, Pooling::mean}, {2, Pooling::cls}, {3, Pooling::last}};
+
+}  // namespace
+
+std::optional<Pooling> pooling_from_gguf(const GgufFile& file) {
+  const GgufValue* value =
+      file.find(std::string(file.at("general.architecture").as_string()) + ".pooling_type");
+  if (value == nullptr || value->as_integer() == 0) return {};
+  for (const auto& [number, pooling] : kPoolings) {
+    if (value->as_integer() == number) return pooling;
+  }
+  fail_world(file.path(), ": pooling_type must be 0 (none), 1 (mean), 2 (cls) or 3 (last); it is ",
+             value->as_integer(), "; models that rank texts instead of making vectors are not supported");
+}
+
+std::optional<int64_t> gguf_pooling_number(Pooling pooling) {
+  for (const auto& [number, known] : kPoolings) {
+    if (known == pooling) return number;
+  }
+  return {};
+}
+
 Config config_from_gguf(const GgufFile& file) {
   const Family& family = family_of(file);
   check_keys(file);
+  pooling_from_gguf(file);
   GgufKeys keys(file);
   Config config = default_config(family);
   try {

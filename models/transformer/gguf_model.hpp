@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "models/embeddings/pooling.hpp"
 #include "models/files/gguf_file.hpp"
 #include "models/transformer/config.hpp"
 #include "tokenizer/tokenizer.hpp"
@@ -14,6 +15,11 @@ namespace gradus {
 ///       the model comes from and change nothing.
 /// ref: ggml-org/llama.cpp, what its conversion writes (conversion/) and its loader reads (src/llama-model.cpp)
 Config config_from_gguf(const GgufFile& file);
+
+/// How the model of a GGUF file makes one vector of a text; nothing where the file does not say.
+std::optional<Pooling> pooling_from_gguf(const GgufFile& file);
+/// The number that stands there for a pooling; nothing where there is none.
+std::optional<int64_t> gguf_pooling_number(Pooling pooling);
 
 /// The tokenizer in a GGUF file, and what somebody should know of it, or "".
 struct GgufTokenizer {

@@ -5,11 +5,11 @@
 #include <utility>
 
 #include "models/transformer/gguf_model.hpp"
+#include "models/transformer/gguf_words.hpp"
 #include "tensor/error.hpp"
 #include "tokenizer/formats/load.hpp"
 #include "tokenizer/pipeline.hpp"
 #include "tokenizer/stages/presets.hpp"
-#include "tokenizer/stages/splitters.hpp"
 #include "tokenizer/subword/bpe_model.hpp"
 #include "tokenizer/text/space_mark.hpp"
 #include "tokenizer/text/strings.hpp"
@@ -132,40 +132,10 @@ class Vocabulary {
   const GgufFile& file_;
 };
 
-// How a byte-level BPE cuts words, by the name that llama.cpp has for it.
-struct WordRule {
-  std::string_view name;
-  std::string_view regex;  // "": GPT-2's, digits apart
-  bool ignore_merges = false;
-  bool composed =
-      false;  // characters are composed first (NFC), as those models' own tokenizers do and llama.cpp does not
-  bool add_bos = false;
-  bool add_separator = false;
-};
-
-constexpr WordRule kWordRules[] = {
-    {"gpt-2", kGpt2Regex},
-    {"phi-2", kGpt2Regex},
-    {"roberta-bpe", kGpt2Regex, false, false, false, true},
-    {"olmo", kGpt2Regex, false, true},
-    {"smollm", ""},
-    {"starcoder", ""},
-    {"refact", ""},
-    {"llama-bpe", kCl100kRegex, true, false, true},
-    {"llama3", kCl100kRegex, true, false, true},
-    {"llama-v3", kCl100kRegex, true, false, true},
-    {"qwen2", kQwen2Regex, false, true},
-    {"deepseek-r1-qwen", kQwen2Regex, false, true},
-    {"qwen35", kQwen35Regex, false, true},
-    {"gpt-4o", kO200kRegex},
-    {"llama4", kO200kRegex},
-    {"tekken", kTekkenRegex, true, false, true},
-};
-
-const WordRule& word_rule(const Vocabulary& vocabulary) {
+const GgufWordRule& word_rule(const Vocabulary& vocabulary) {
   const GgufValue* pre = vocabulary.find("pre");
   std::string names;
-  for (const WordRule& rule : kWordRules) {
+  for (const GgufWordRule& rule : gguf_word_rules()) {
     if (pre && pre->as_string() == rule.name) return rule;
     names += (names.empty() ? "" : ", ") + std::string(rule.name);
   }
@@ -198,7 +168,7 @@ std::vector<BpeMerge> merges_of(const Vocabulary& vocabulary) {
 }
 
 GgufTokenizer byte_level(const Vocabulary& vocabulary) {
-  const WordRule& rule = word_rule(vocabulary);
+  const GgufWordRule& rule = word_rule(vocabulary);
   check_world(!vocabulary.boolean("add_space_prefix", false), vocabulary.path(),
               ": tokenizer.ggml.add_space_prefix must be false beside the model gpt2; it is true", kInstead);
   BpeParts bpe;
@@ -208,17 +178,20 @@ GgufTokenizer byte_level(const Vocabulary& vocabulary) {
   std::vector<AddedToken> added;
   for (size_t id = 0; id < bpe.tokens.size(); ++id) {
     const TokenType type = vocabulary.types[id];
+    if (type == TokenType::unused && bpe.tokens[id] == "[PAD" + std::to_string(id) + "]") {
+      bpe.tokens[id].clear();  // an id without a token
+      if (rule.ignore_merges) bpe.in_merges.push_back(false);
+      continue;
+    }
     // A word that reads like a special token is none.
     if (rule.ignore_merges) bpe.in_merges.push_back(type == TokenType::normal);
     const bool special = type == TokenType::control || type == TokenType::unknown;
     if ((special || type == TokenType::user_defined) && !bpe.tokens[id].empty())
       added.push_back({static_cast<int32_t>(id), bpe.tokens[id], false, false, false, false, special});
   }
-  Json words = rule.regex == kGpt2Regex ? preset(kByteLevelWords) : byte_level_split(std::string(rule.regex));
-  if (rule.regex.empty()) {
-    const Json digits = Json::object({{"type", "Digits"}, {"individual_digits", true}});
-    words = Json::object(
-        {{"type", "Sequence"}, {"pretokenizers", Json::array({digits, preset(kByteLevelWords)})}});
+  while (!bpe.tokens.empty() && bpe.tokens.back().empty()) {
+    bpe.tokens.pop_back();
+    if (rule.ignore_merges) bpe.in_merges.pop_back();
   }
   Json post = vocabulary.around(rule.add_bos, false);
   if (vocabulary.boolean("add_sep_token", rule.add_separator)) {
@@ -226,9 +199,8 @@ GgufTokenizer byte_level(const Vocabulary& vocabulary) {
     post = vocabulary.around(vocabulary.id("bos_token_id"), vocabulary.id(separator));
   }
   if (post.is_null()) post = preset(kByteLevelPost);
-  const Json normalizer = rule.composed ? Json::object({{"type", "NFC"}}) : Json();
-  return {Tokenizer(assemble(std::make_shared<const BpeModel>(std::move(bpe)), std::move(added), normalizer,
-                             words, post, preset(kByteLevelDecoder))),
+  return {Tokenizer(assemble(std::make_shared<const BpeModel>(std::move(bpe)), std::move(added),
+                             rule.normalizer(), rule.pre_tokenizer(), post, preset(kByteLevelDecoder))),
           ""};
 }
 
@@ -308,6 +280,11 @@ GgufTokenizer word_piece(const Vocabulary& vocabulary) {
   if (const GgufValue* value = vocabulary.find("normalizer.strip_accents"))
     normalizer.set("strip_accents", value->as_boolean());
   parts.normalizer = read_normalizer(normalizer);
+  const bool before = vocabulary.boolean("add_bos_token", true);
+  check_world(vocabulary.boolean("add_sep_token", true) == before, vocabulary.path(),
+              ": tokenizer.ggml.add_sep_token must be that of add_bos_token beside the model bert; it is not",
+              kInstead);
+  if (!before) set_post_processor(parts, {});
   if (!vocabulary.find("normalizer.lowercase")) {
     const bool lowercase = guessed.at("lowercase").as_boolean();
     result.note =

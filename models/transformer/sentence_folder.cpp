@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "models/files/gguf_source.hpp"
 #include "models/files/tensor_source.hpp"
 #include "models/transformer/families/config_keys.hpp"
 #include "models/transformer/files.hpp"
+#include "models/transformer/gguf_model.hpp"
 #include "tensor/autodiff.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
@@ -145,12 +147,13 @@ void read_pooling(const std::string& path, SentenceFolder& folder) {
 }
 
 struct NamedActivation {
-  std::string_view name;  // of the class in torch.nn
+  std::string_view name;  // of the class in torch.nn …
   Tensor (*function)(const Tensor&);
+  std::string_view module = "activation";  // … and the module that it is in
 };
 constexpr NamedActivation kActivations[] = {
-    {"Tanh", tanh}, {"Identity", nullptr}, {"GELU", gelu},
-    {"ReLU", relu}, {"SiLU", silu},        {"Sigmoid", sigmoid},
+    {"Tanh", tanh},       {"Identity", nullptr, "linear"}, {"GELU", gelu}, {"ReLU", relu}, {"SiLU", silu},
+    {"Sigmoid", sigmoid},
 };
 
 DenseLayer read_dense(const std::string& path, int64_t inputs) {
@@ -328,11 +331,51 @@ const std::string& SentenceFolder::prompt(std::string_view name) const {
 }
 
 bool is_sentence_folder(const std::string& folder) {
+  if (is_gguf_file(folder)) return pooling_from_gguf(open_gguf_model(folder)).has_value();
   return file_exists(in_folder(folder, kModules)) || is_model2vec(folder);
+}
+
+Json pooling_to_json(const SentenceFolder& folder) {
+  Json json = Json::object();
+  json.set("word_embedding_dimension", folder.width);
+  for (const auto& [key, pooling] : kPoolingKeys) {
+    const bool on = std::find(folder.pooling.begin(), folder.pooling.end(), pooling) != folder.pooling.end();
+    json.set(std::string(key), on);
+  }
+  return json.set("include_prompt", folder.include_prompt);
+}
+
+Json dense_to_json(const DenseLayer& layer) {
+  const auto known = std::find_if(std::begin(kActivations), std::end(kActivations),
+                                  [&](const auto& entry) { return entry.function == layer.activation; });
+  check(known != std::end(kActivations), "convert: a dense layer's activation must be one with a name");
+  Json json = Json::object();
+  json.set("in_features", layer.linear.weight.size(1)).set("out_features", layer.linear.weight.size(0));
+  json.set("bias", layer.linear.bias.defined());
+  return json.set("activation_function",
+                  "torch.nn.modules." + std::string(known->module) + "." + std::string(known->name));
+}
+
+Json prompts_to_json(const SentenceFolder& folder) {
+  Json prompts = Json::object();
+  for (const auto& [name, text] : folder.prompts) prompts.set(name, text);
+  Json json = Json::object();
+  json.set("prompts", prompts);
+  json.set("default_prompt_name", folder.default_prompt.empty() ? Json() : Json(folder.default_prompt));
+  json.set("similarity_fn_name", folder.similarity.empty() ? Json() : Json(folder.similarity));
+  if (folder.truncate_dim > 0) json.set("truncate_dim", folder.truncate_dim);
+  return json;
 }
 
 SentenceFolder read_sentence_folder(const std::string& folder) {
   SentenceFolder result;
+  if (is_gguf_file(folder)) {
+    const GgufFile file = open_gguf_model(folder);
+    result.model_folder = folder;
+    if (const std::optional<Pooling> pooling = pooling_from_gguf(file)) result.pooling = {*pooling};
+    result.width = config_from_gguf(file).n_embd;
+    return result;
+  }
   if (file_exists(in_folder(folder, kModules))) {
     result = read_modules(folder);
     const auto& model = result.static_model;

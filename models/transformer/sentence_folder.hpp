@@ -11,6 +11,7 @@
 #include "models/embeddings/pooling.hpp"
 #include "models/transformer/static_model.hpp"
 #include "nn/linear.hpp"
+#include "tensor/io/json.hpp"
 #include "tokenizer/tokenizer.hpp"
 
 namespace gradus {
@@ -44,16 +45,23 @@ struct SentenceFolder {
   const std::string& prompt(std::string_view name) const;
 };
 
-/// Whether a folder has a modules.json, or is one of model2vec.
+/// Whether a folder has a modules.json, or is one of model2vec; or a GGUF file says how it pools.
 bool is_sentence_folder(const std::string& folder);
 
-/// Reads modules.json and the files of the modules, but not those of a transformer; or a folder of model2vec.
+/// Reads modules.json and the files of the modules, but not those of a transformer; or a folder of model2vec; or the
+/// pooling of a GGUF file.
 /// note: both generations of files are read: max_seq_length of sentence_bert_config.json (or of one of its older names) and,
 ///       where it has none, model_max_length of tokenizer_config.json, where the library keeps it since version 5.4.
 /// note: a module or key that is not known is an error with its place; passed over is only what concerns training, other
 ///       kinds of input or other programs. That the transformer's rows are `width` wide, the caller checks: check_width().
 /// ref: sentence-transformers 2.0 to 6.2
 SentenceFolder read_sentence_folder(const std::string& folder);
+
+/// What is read, as the library writes it: the config.json of the modules Pooling and Dense, and
+/// config_sentence_transformers.json.
+Json pooling_to_json(const SentenceFolder& folder);
+Json dense_to_json(const DenseLayer& layer);
+Json prompts_to_json(const SentenceFolder& folder);
 /// The columns of the vectors of the last layer.
 int64_t sentence_width(const SentenceFolder& folder);
 /// An error naming both unless the model's rows are as wide as the folder says.

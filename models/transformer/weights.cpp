@@ -101,10 +101,10 @@ bool is_weight_type(std::optional<DType> dtype) {
 
 }  // namespace
 
-std::vector<NamedTensor> file_weights(const Transformer& model) {
+std::vector<NamedTensor> file_weights(const Transformer& model, TensorNames naming) {
   const NoGrad no_grad_here;
   const std::map<std::string, Tensor> parameters = parameters_by_name(model);
-  const std::vector<FileWeight> weights = weights_of(model.config());
+  const std::vector<FileWeight> weights = weights_of(model.config(), naming);
   std::vector<NamedTensor> tensors;
   for (const FileTensor& tensor : tensors_of(weights)) {
     std::vector<Tensor> parts;

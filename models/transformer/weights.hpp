@@ -2,17 +2,18 @@
 
 #include <vector>
 
+#include "models/files/tensor_source.hpp"
 #include "tensor/tensor.hpp"
 
 namespace gradus {
 
-class TensorSource;
 class Transformer;
 struct Config;
 
 /// The weights of a model in the layout of its family's files, each with its name there, in a fixed order.
 /// note: views of the model's memory, transposed where the file holds them so.
-std::vector<NamedTensor> file_weights(const Transformer& model);
+std::vector<NamedTensor> file_weights(const Transformer& model,
+                                      TensorNames naming = TensorNames::hugging_face);
 
 /// The configuration without the parts that a file does not have: a model is often saved without its output layer or its
 /// pooler, and its config.json does not say so.

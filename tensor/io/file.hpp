@@ -99,6 +99,8 @@ class AtomicFile {
   /// Bytes written so far.
   uint64_t size() const { return size_; }
   const std::string& path() const { return path_; }
+  /// Where what was written stands until then, for reading it back after sync().
+  const std::string& partial() const { return partial_; }
 
   /// Brings what was written to disk, as sync_as() does first: of several files that belong together, none takes its place
   /// before the others could. Nothing can be written after it.

@@ -76,6 +76,8 @@ uint16_t brain_from_float(float value) {
 
 }  // namespace
 
+uint16_t half_from_float(float value) { return narrow<Half>(value); }
+
 float float_from_half(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16;
   const uint32_t exponent = half >> 10 & 0x1f;

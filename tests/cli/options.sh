@@ -344,6 +344,8 @@ tokenizer_rows() {
   changes convert --out other.json
   differ convert --to "$base" 'given/model --out other --to hf --quiet'
   differ convert --dtype 'given/model --out other --to hf --quiet' 'given/model --out other --to hf --dtype bf16 --quiet'
+  differ convert --tokenizer 'given/bare --out other --to hf --quiet' \
+    'given/bare --out other --to hf --tokenizer given/swapped.json --quiet'
   common convert
 }
 

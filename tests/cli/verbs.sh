@@ -506,6 +506,48 @@ refuses 2 'has no model like this one: {"causal":false}' "$GRADUS" convert stran
 [ ! -e never ] || fail 'a refused convert' 'nothing' "$(ls never)"
 ok 'convert --to hf: a folder that is read back before it is done'
 
+# The same as one file of llama.cpp.
+succeeds 'convert --to gguf' "$GRADUS" convert char -o char.gguf --to gguf
+grep -q '^note   llama.cpp has no tokenizer like this char' err || fail 'convert --to gguf' 'that llama.cpp has no such tokenizer' "$(cat err)"
+succeeds 'convert --to gguf, bpe' "$GRADUS" convert bpe -o bpe.gguf --to gguf --json
+has_keys 'convert --to gguf --json' out file files texts hidden_state_difference logits_difference
+if grep -q '^note' err; then fail 'convert --to gguf, bpe' 'no note' "$(cat err)"; fi
+for model in char bpe; do
+  succeeds "generate from $model.gguf" "$GRADUS" generate $model.gguf -p the -n 5 --temp 0 -q
+  cp out from_file
+  succeeds "generate from $model" "$GRADUS" generate $model -p the -n 5 --temp 0 -q
+  same_file "generate from $model.gguf" out from_file
+done
+succeeds 'convert --to gguf --dtype bf16' "$GRADUS" convert bpe -o half.gguf --to gguf --dtype bf16 -q
+[ "$(wc -c < half.gguf)" -lt "$(wc -c < bpe.gguf)" ] || fail 'convert --dtype bf16' 'a smaller file' "$(ls -l ./*.gguf)"
+info_of 'a GGUF file that was written' bpe.gguf 'GGUF of version 3' 'tokens   bpe:'
+cp bpe.gguf kept.gguf
+refuses 2 'the name must end in .gguf' "$GRADUS" convert char -o char.bin --to gguf
+refuses 2 '--dtype q8_0 is blocks of GGUF files' "$GRADUS" convert char -o never --to hf --dtype q8_0
+refuses 2 'bpe.gguf must not name a file that is read' "$GRADUS" convert bpe.gguf -o bpe.gguf --to gguf
+refuses 2 'without --to' "$GRADUS" convert bpe -o t.json --tokenizer bpe/tokenizer.json
+refuses 2 'cannot say what this model is: ' "$GRADUS" convert strange -o bpe.gguf --to gguf
+same_file 'a file that a refused convert would have replaced' bpe.gguf kept.gguf
+ok 'convert --to gguf: one file that is read back before it takes its place'
+
+# And with what sentence-transformers has behind a model.
+succeeds 'convert --to sentence-transformers' "$GRADUS" convert bpe -o sentences --to sentence-transformers
+grep -q '^note   the model says nothing of how a text becomes one vector; the mean' err || fail 'convert --to sentence-transformers' 'a note' "$(cat err)"
+equal 'its files' '1_Pooling README.md config.json config_sentence_transformers.json model.safetensors modules.json sentence_bert_config.json tokenizer.json tokenizer_config.json' "$(ls sentences | xargs)"
+succeeds 'embed of it' "$GRADUS" embed sentences 'the king' -q
+cp out from_folder
+succeeds 'embed of its origin' "$GRADUS" embed bpe 'the king' -q
+same_file 'embed of a folder for sentence-transformers' out from_folder
+sed -i 's/"pooling_mode_mean_tokens": true/"pooling_mode_lasttoken": true/; s/"pooling_mode_lasttoken": false/"pooling_mode_mean_tokens": false/' sentences/1_Pooling/config.json
+succeeds 'the pooling goes into a GGUF file' "$GRADUS" convert sentences -o pooled.gguf --to gguf -q
+succeeds 'embed of it' "$GRADUS" embed pooled.gguf 'the king' --layers -1
+cp out from_file
+succeeds 'embed --pooling' "$GRADUS" embed bpe 'the king' --layers -1 --pooling last -q
+same_file 'the pooling that a GGUF file declares' out from_file
+succeeds 'the pooling comes back' "$GRADUS" convert pooled.gguf -o pooled --to sentence-transformers -q
+grep -q '"pooling_mode_lasttoken": true' pooled/1_Pooling/config.json || fail 'pooled' 'the last token' "$(cat pooled/1_Pooling/config.json)"
+ok 'convert --to sentence-transformers: the modules behind the model'
+
 succeeds 'bench embed' "$GRADUS" bench embed $tiny --texts 3 --tokens 8 --short-tokens 2 --json -q
 has_keys 'bench embed --json' out texts_per_second fraction_of_peak short_seconds short_fraction_of_peak
 succeeds 'bench embed --one-hot' "$GRADUS" bench embed --one-hot --n-embd 50 --texts 5 --tokens 7 --json -q

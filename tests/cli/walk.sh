@@ -233,6 +233,46 @@ check_neighbors() {
   json_lines near
 }
 
+# What is written for other programs is the same model to every verb, in one file or in a folder, and goes on from there.
+check_written() {
+  local written verb
+  for written in model.gguf folder sentences again.gguf; do
+    case $written in
+      again.gguf) runs convert folder -o again.gguf --to gguf -q ;;
+      *.gguf) runs convert run -o model.gguf --to gguf -q ;;
+      folder) runs convert model.gguf -o folder --to hf -q ;;
+      sentences) runs convert run -o sentences --to sentence-transformers -q ;;
+    esac
+    while read -r verb; do
+      # The space before a text is none of its bytes to SentencePiece, as in a GGUF file, and its first to a tokenizer.json.
+      if is spaced && [ "$verb" != "${verb% --level word -q}" ]; then continue; fi
+      # Nor does it say that texts are cut and padded.
+      if is cuts && [ "${verb#tokenizer}" != "$verb" ]; then continue; fi
+      # shellcheck disable=SC2086
+      gives one ${verb/MODEL/run}
+      # shellcheck disable=SC2086
+      gives two ${verb/MODEL/$written}
+      ! is spaced || sed -i 's/"bits_per_byte":[0-9.]*//; s/"bytes":[0-9]*//' one two
+      same "${verb/MODEL/$written}" one two
+    done << END
+generate MODEL -p the -n 9 --json -q
+eval MODEL --input other --json -q
+embed MODEL --input other --truncate --layers all -q
+embed MODEL --input other --truncate --level word -q
+tokenizer encode MODEL --input other --special off -q
+tokenizer show MODEL the --special off
+END
+    runs info $written
+  done
+  gives one neighbors run king sea --text other -q
+  gives two neighbors model.gguf king sea --text other -q
+  same 'neighbors of a GGUF file' one two
+  TEXT=other file=model.gguf fit new llama --max-iters 2 -q
+  TEXT=other fit newer llama --max-iters 2 -q
+  is adds || same 'train with the tokenizer of a GGUF file' new/model.safetensors newer/model.safetensors
+  rm -r model.gguf folder sentences again.gguf new newer
+}
+
 # A model from elsewhere, whose config.json says nothing of how it was trained, gets what its tokenizer adds.
 check_elsewhere() {
   local before added
@@ -323,6 +363,7 @@ while read -r name file formats properties; do
     snapshot run > run.after
     same 'the run that was looked at' run.before run.after
     check_neighbors
+    check_written
     check_elsewhere
   done
   check_sources_of_model llama

@@ -90,7 +90,8 @@ TEST_CASE("a tokenizer read back from its file gives the same ids and the same f
   }
 }
 
-TEST_CASE("a byte without a token in a byte-level vocabulary is the unknown token, or an error that names it") {
+TEST_CASE(
+    "a byte without a token in a byte-level vocabulary is the unknown token, or an error that names it") {
   using Ids = std::vector<int32_t>;
   // "A" has no token; "AB" is one that no merge makes.
   const std::string file = replaced(bpe_file(), R"("A":)", R"("AB":)");
@@ -100,9 +101,10 @@ TEST_CASE("a byte without a token in a byte-level vocabulary is the unknown toke
   CHECK(none.encode("abcx") == Ids{257, x});
   CHECK(none.decode(Ids{whole, 257}) == "ABabc");
   for (const std::string text : {"xA", "xAB", "xAAb"}) {
-    CHECK(testing::error_of([&] { none.encode(text); }) ==
-          "encode: every character must be in the vocabulary; 'A' (U+0041) at byte 1 is not, and the tokenizer "
-          "has no unknown token; change the text, or use another tokenizer");
+    CHECK(
+        testing::error_of([&] { none.encode(text); }) ==
+        "encode: every character must be in the vocabulary; 'A' (U+0041) at byte 1 is not, and the tokenizer "
+        "has no unknown token; change the text, or use another tokenizer");
   }
   CHECK(Tokenizer::parse(none.to_json(), "t.json").encode("abcx") == Ids{257, x});
 
@@ -116,11 +118,12 @@ TEST_CASE("a byte without a token in a byte-level vocabulary is the unknown toke
   CHECK(Tokenizer::parse(replaced(with_unknown, R"("fuse_unk":false)", R"("fuse_unk":true)"), "t.json")
             .encode("xAAabA") == Ids{x, 258, 256, 258});
 
-  check_errors(file, {{R"("unk_token":null)", R"("unk_token":"<unk>")",
-                       "t.json: $.model.unk_token: must be in the vocabulary; \"<unk>\" is not"},
-                      {R"("fuse_unk":false)", R"("fuse_unk":false,"byte_fallback":true)",
-                       "t.json: $.model.vocab: must hold all 256 bytes, so that any text can be encoded; 0x41, "
-                       "written \"A\", is missing; add it"}});
+  check_errors(file,
+               {{R"("unk_token":null)", R"("unk_token":"<unk>")",
+                 "t.json: $.model.unk_token: must be in the vocabulary; \"<unk>\" is not"},
+                {R"("fuse_unk":false)", R"("fuse_unk":false,"byte_fallback":true)",
+                 "t.json: $.model.vocab: must hold all 256 bytes, so that any text can be encoded; 0x41, "
+                 "written \"A\", is missing; add it"}});
 }
 
 TEST_CASE("the file of a tokenizer of characters is a WordLevel model that splits after each character") {

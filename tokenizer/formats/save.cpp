@@ -8,6 +8,7 @@
 #include "tensor/io/file.hpp"
 #include "tokenizer/formats/hostile_texts.hpp"
 #include "tokenizer/formats/load.hpp"
+#include "tokenizer/formats/sentencepiece_file.hpp"
 #include "tokenizer/formats/vocab_txt.hpp"
 #include "tokenizer/stages/presets.hpp"
 #include "tokenizer/subword/bpe_model.hpp"
@@ -109,7 +110,9 @@ void check_marks_spaces(const TokenizerParts& parts) {
         otherwise, "; train one with --spaces sentencepiece, or write a tokenizer.json");
 }
 
-Conversion to_sentencepiece(const Tokenizer& tokenizer, const std::string& path) {
+}  // namespace
+
+SentencePieceFile sentencepiece_of(const Tokenizer& tokenizer) {
   const TokenizerParts& parts = tokenizer.parts();
   const auto* unigram = dynamic_cast<const UnigramModel*>(parts.model.get());
   const auto* bpe = dynamic_cast<const BpeModel*>(parts.model.get());
@@ -163,7 +166,13 @@ Conversion to_sentencepiece(const Tokenizer& tokenizer, const std::string& path)
   file.trainer.bos_id = id_or_none("<s>");
   file.trainer.eos_id = id_or_none("</s>");
   file.trainer.pad_id = id_or_none("<pad>");
-  std::string contents = write_sentencepiece(file);
+  return file;
+}
+
+namespace {
+
+Conversion to_sentencepiece(const Tokenizer& tokenizer, const std::string& path) {
+  std::string contents = write_sentencepiece(sentencepiece_of(tokenizer));
   Tokenizer result(parts_of(read_sentencepiece(contents, path), path));
   return {{{path, std::move(contents)}}, std::move(result)};
 }

@@ -8,12 +8,17 @@
 
 namespace gradus {
 
+struct SentencePieceFile;
+
 /// Where the merges of a vocab.json stand.
 std::string merges_beside(const std::string& vocab_json);
 
 /// The format that a file's name asks for: NAME.json, NAME.model, NAME.tiktoken, vocab.json or NAME.txt.
 /// note: a merges.txt is written together with its vocab.json, so it cannot be asked for by itself.
 TokenizerFormat format_of_name(const std::string& path);
+
+/// A tokenizer of characters that marks spaces, unigram or BPE, as a SentencePiece model; an error says why one cannot be.
+SentencePieceFile sentencepiece_of(const Tokenizer& tokenizer);
 
 /// Writes a tokenizer in a format, after reading back what would be written: an error, and nothing is written, where the
 /// format cannot say what the tokenizer does, or where the result gives other ids on texts that are hard to encode.

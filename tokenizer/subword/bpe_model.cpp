@@ -52,10 +52,11 @@ BpeModel::BpeModel(BpeParts parts)
     }
     const auto missing = std::find(byte_ids_.begin(), byte_ids_.end(), -1);
     has_all_bytes_ = missing == byte_ids_.end();
-    check(has_all_bytes_ || (parts_.order == BpeParts::Order::merges && !parts_.byte_fallback),
-          "bpe: a byte-level vocabulary of ranks, or with byte_fallback, must have a token for each of the 256 "
-          "bytes; that of byte ",
-          missing - byte_ids_.begin(), " is missing; add it");
+    check(
+        has_all_bytes_ || (parts_.order == BpeParts::Order::merges && !parts_.byte_fallback),
+        "bpe: a byte-level vocabulary of ranks, or with byte_fallback, must have a token for each of the 256 "
+        "bytes; that of byte ",
+        missing - byte_ids_.begin(), " is missing; add it");
   } else {
     names_ = TokenTable(parts_.tokens.size());
     names_.insert_all(parts_.tokens, [](size_t) { return true; });
@@ -311,10 +312,9 @@ size_t BpeModel::replace_unknown(std::string_view text, BpeSymbol* symbols, size
 // The unknown token, or an error where there is none.
 int32_t BpeModel::unknown_at(std::string_view text, uint32_t begin, size_t length) const {
   if (unk_id_ < 0) {
-    fail_world(
-        "encode: every character must be in the vocabulary; ", describe_bytes(text.substr(begin, length)),
-        " at byte ", begin,
-        " is not, and the tokenizer has no unknown token; change the text, or use another tokenizer");
+    fail_world("encode: every character must be in the vocabulary; ",
+               describe_bytes(text.substr(begin, length)), " at byte ", begin,
+               " is not, and the tokenizer has no unknown token; change the text, or use another tokenizer");
   }
   return unk_id_;
 }

@@ -77,9 +77,15 @@ void read_gguf(GgufKeys& keys, Config& config) {
   config.n_segment = keys.has_tensor("token_types.weight") ? keys.rows("token_types.weight") : 0;
 }
 
-std::vector<FileWeight> gguf_weights(const Config& c) { return encoder_weights(c, kGgufNames); }
+std::vector<FileWeight> gguf_weights(const Config& c) {
+  Config body = c;
+  body.pooler = false;
+  body.head = HeadKind::none;
+  return encoder_weights(body, kGgufNames);
+}
 
-constexpr GgufLayout kGguf = {.architecture = "bert", .read = read_gguf, .weights = gguf_weights};
+constexpr GgufLayout kGguf = {
+    .architecture = "bert", .read = read_gguf, .weights = gguf_weights, .write = write_gguf_sizes};
 
 }  // namespace
 

@@ -94,6 +94,12 @@ void read_gguf_decoder(GgufKeys& keys, Config& config) {
   config.tie = !keys.has_tensor("output.weight");
 }
 
+void write_gguf_decoder(GgufKeyWriter& keys, const Config& c) {
+  write_gguf_sizes(keys, c);
+  write_gguf_rope(keys, c);
+  if (c.attention_scale != 0) keys.number("attention.scale", c.attention_scale);
+}
+
 std::vector<FileWeight> gguf_decoder_weights(const Config& c, bool pairs) {
   const int64_t width = c.channels_per_head();
   const int64_t q_end = c.n_head * width;
@@ -143,6 +149,11 @@ void read_gguf_llama(GgufKeys& keys, Config& config) {
   if (window == 0) return;
   config.family = &find_family("mistral");
   config.windows.assign(static_cast<size_t>(config.n_layer), window);
+}
+
+void write_gguf_llama(GgufKeyWriter& keys, const Config& c) {
+  write_gguf_decoder(keys, c);
+  if (!c.windows.empty()) keys.integer("attention.sliding_window", c.windows.front());
 }
 
 std::vector<FileWeight> gguf_llama_weights(const Config& config) {

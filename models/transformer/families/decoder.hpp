@@ -24,9 +24,11 @@ std::vector<RepeatedWeight> repeated_lm_head(const Config& config);
 /// The same of GGUF files: keys that all decoders have, and tensors. Where `pairs` is true, the channels of queries and
 /// keys that turn together stand next to each other there, and half a head apart here.
 void read_gguf_decoder(GgufKeys& keys, Config& config);
+void write_gguf_decoder(GgufKeyWriter& keys, const Config& config);
 std::vector<FileWeight> gguf_decoder_weights(const Config& config, bool pairs);
 /// Those of the architecture that GGUF calls llama: Llama, Mistral and more.
 void read_gguf_llama(GgufKeys& keys, Config& config);
+void write_gguf_llama(GgufKeyWriter& keys, const Config& config);
 std::vector<FileWeight> gguf_llama_weights(const Config& config);
 std::vector<FileWeight> gguf_qwen_weights(const Config& config);
 /// Factors of rotary frequencies: they are read with the keys.

@@ -12,6 +12,7 @@ namespace gradus {
 
 class ConfigKeys;
 class GgufKeys;
+class GgufKeyWriter;
 
 /// Rows that stand in another order in the file: where the parameter counts them as (outer, a, b, inner), the file has
 /// (outer, b, a, inner). 1, 1, 1: the same order.
@@ -50,6 +51,9 @@ struct GgufLayout {
   void (*read)(GgufKeys& keys, Config& config);
   /// The tensors, each with its place in the model.
   std::vector<FileWeight> (*weights)(const Config& config);
+  /// Sets the keys that read() reads; null where such files are only read.
+  /// note: what they cannot say of a Config is found by reading them again.
+  void (*write)(GgufKeyWriter& keys, const Config& config) = nullptr;
   /// How names end of tensors that are not weights.
   std::span<const std::string_view> passed_over = {};
 };

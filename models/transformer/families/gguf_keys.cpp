@@ -119,6 +119,23 @@ void read_gguf_sizes(GgufKeys& keys, Config& config) {
               ", and there is no tensor '", last, "'");
 }
 
+void write_gguf_sizes(GgufKeyWriter& keys, const Config& c) {
+  keys.integer("vocab_size", c.vocab_size);
+  keys.integer("context_length", c.block_size);
+  keys.integer("embedding_length", c.n_embd);
+  keys.integer("block_count", c.n_layer);
+  keys.integer("feed_forward_length", c.n_ffn);
+  keys.integer("attention.head_count", c.n_head);
+  keys.integer("attention.head_count_kv", c.n_kv_head);
+  if (c.head_width != 0) {
+    keys.integer("attention.key_length", c.head_width);
+    keys.integer("attention.value_length", c.head_width);
+  }
+  keys.number(c.norm == NormKind::rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon",
+              c.norm_epsilon);
+  if (!c.causal) keys.boolean("attention.causal", false);
+}
+
 namespace {
 
 constexpr double kTurn = 6.283185307179586;  // 2π
@@ -234,6 +251,32 @@ void read_gguf_rope(GgufKeys& keys, Config& config) {
     s = llama3_scaling(keys.values("rope_freqs.weight"), config.rotated_channels(), config.rope_base,
                        keys.path());
   }
+}
+
+void write_gguf_rope(GgufKeyWriter& keys, const Config& c) {
+  keys.number("rope.freq_base", c.rope_base);
+  keys.integer("rope.dimension_count", c.rotated_channels());
+  const RopeScaling& s = c.rope_scaling;
+  switch (s.kind) {
+    case RopeScalingKind::none:
+    case RopeScalingKind::llama3: return;
+    case RopeScalingKind::linear: break;
+    case RopeScalingKind::yarn:
+      keys.integer("rope.scaling.original_context_length", s.original_positions);
+      keys.number("rope.scaling.yarn_beta_fast", s.beta_fast);
+      keys.number("rope.scaling.yarn_beta_slow", s.beta_slow);
+      break;
+  }
+  keys.text("rope.scaling.type", name_of(s.kind));
+  keys.number("rope.scaling.factor", s.factor);
+}
+
+Tensor llama3_factors(const RopeScaling& scaling, int64_t rotated, double base) {
+  const std::vector<double> plain = rotary_frequencies(rotated, base, {});
+  const std::vector<double> scaled = rotary_frequencies(rotated, base, scaling);
+  std::vector<float> factors;
+  for (size_t i = 0; i < plain.size(); ++i) factors.push_back(static_cast<float>(plain[i] / scaled[i]));
+  return Tensor::from(std::span<const float>(factors), {std::ssize(factors)});
 }
 
 }  // namespace gradus

@@ -114,7 +114,8 @@ std::vector<FileWeight> gguf_weights(const Config& c) {
   return list.take();
 }
 
-constexpr GgufLayout kGguf = {.architecture = "gpt2", .read = read_gguf, .weights = gguf_weights};
+constexpr GgufLayout kGguf = {
+    .architecture = "gpt2", .read = read_gguf, .weights = gguf_weights, .write = write_gguf_sizes};
 
 }  // namespace
 

@@ -117,6 +117,12 @@ void read_gguf(GgufKeys& keys, Config& config) {
   config.tie = !keys.has_tensor("output.weight");
 }
 
+void write_gguf(GgufKeyWriter& keys, const Config& c) {
+  write_gguf_sizes(keys, c);
+  write_gguf_rope(keys, c);
+  keys.boolean("use_parallel_residual", c.block == BlockKind::parallel);
+}
+
 // In GGUF files all queries stand before all keys and these before all values.
 std::vector<FileWeight> gguf_weights(const Config& c) {
   WeightList list(c);
@@ -136,7 +142,8 @@ std::vector<FileWeight> gguf_weights(const Config& c) {
   return list.take();
 }
 
-constexpr GgufLayout kGguf = {.architecture = "gptneox", .read = read_gguf, .weights = gguf_weights};
+constexpr GgufLayout kGguf = {
+    .architecture = "gptneox", .read = read_gguf, .weights = gguf_weights, .write = write_gguf};
 
 }  // namespace
 

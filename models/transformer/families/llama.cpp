@@ -45,6 +45,7 @@ void write(Json& json, const Config& c) {
 constexpr GgufLayout kGguf = {.architecture = "llama",
                               .read = read_gguf_llama,
                               .weights = gguf_llama_weights,
+                              .write = write_gguf_llama,
                               .passed_over = kGgufDecoderPassedOver};
 
 }  // namespace

@@ -33,6 +33,7 @@ void write(Json& json, const Config& c) {
 constexpr GgufLayout kGguf = {.architecture = "qwen2",
                               .read = read_gguf_decoder,
                               .weights = gguf_qwen_weights,
+                              .write = write_gguf_decoder,
                               .passed_over = kGgufDecoderPassedOver};
 
 }  // namespace

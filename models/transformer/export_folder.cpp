@@ -1,0 +1,259 @@
+// Models as folders of the Hugging Face library and of sentence-transformers.
+
+#include <algorithm>
+#include <filesystem>
+
+#include "models/transformer/export_detail.hpp"
+#include "models/transformer/families/family.hpp"
+#include "models/transformer/sentence_folder.hpp"
+#include "models/transformer/weights.hpp"
+#include "tensor/autodiff.hpp"
+#include "tensor/error.hpp"
+#include "tensor/io/file.hpp"
+#include "tensor/io/json.hpp"
+#include "tensor/io/safetensors.hpp"
+#include "tensor/ops.hpp"
+#include "tokenizer/pipeline.hpp"
+
+namespace gradus::detail {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kTokenizerConfigFile = "tokenizer_config.json";
+constexpr const char* kCardFile = "README.md";
+
+DType dtype_of(ExportType type) {
+  switch (type) {
+    case ExportType::f32: return DType::f32;
+    case ExportType::f16: return DType::f16;
+    case ExportType::bf16: return DType::bf16;
+    case ExportType::q8_0: break;
+  }
+  fail("convert: weights of a folder can be f32, f16 or bf16; blocks (q8_0) stand in GGUF files alone");
+}
+
+const char* library_name(ExportType type) {
+  switch (type) {
+    case ExportType::f32: return "float32";
+    case ExportType::f16: return "float16";
+    case ExportType::bf16: return "bfloat16";
+    case ExportType::q8_0: break;
+  }
+  return "";
+}
+
+Json config_for_library(const Config& config, ExportType type) {
+  Json json = config_to_json(config);
+  const Json* own = json.find("gradus");
+  check(is_standard(config),
+        "convert: the Hugging Face library has no model like this one: ", own ? own->dump() : "",
+        " is nothing that its ", config.family->architecture, " can be told");
+  Json written = Json::object();
+  for (const auto& [key, value] : json.as_object()) {
+    if (key != "gradus") written.set(key, key == "torch_dtype" ? Json(library_name(type)) : value);
+  }
+  return written;
+}
+
+void write_weights(const Transformer& model, const std::string& path, ExportType type) {
+  const DType dtype = dtype_of(type);
+  const NoGrad no_grad_here;
+  std::vector<NamedTensor> tensors = file_weights(model);
+  for (NamedTensor& named : tensors) {
+    check_range(named, type);
+    if (named.tensor.dtype() != dtype) named.tensor = cast(named.tensor, dtype);
+  }
+  save_safetensors(path, tensors, {{"format", "pt"}});
+}
+
+// What a library wants to know of a tokenizer beside its file. `texts_together`: it pads texts of one batch, and needs a
+// token for that.
+Json tokenizer_config(const Tokenizer& tokenizer, int64_t most_tokens, bool texts_together) {
+  Json json = Json::object();
+  json.set("tokenizer_class", "PreTrainedTokenizerFast");
+  json.set("model_max_length", most_tokens);
+  json.set("clean_up_tokenization_spaces", false);
+  const auto name = [&](const char* key, std::initializer_list<const char*> texts) {
+    for (const char* text : texts) {
+      const std::optional<int32_t> id = tokenizer.id_of(text);
+      if (!id || !tokenizer.is_special(*id)) continue;
+      json.set(key, text);
+      return true;
+    }
+    return false;
+  };
+  name("bos_token", {"<s>", "<|begin_of_text|>", "<bos>", "<|endoftext|>"});
+  if (const auto end = tokenizer.end_of_text()) json.set("eos_token", tokenizer.token_text(*end));
+  name("unk_token", {"<unk>", "[UNK]"});
+  const bool padded = name("pad_token", {"<pad>", "[PAD]", "<|padding|>"});
+  if (!padded && texts_together && tokenizer.end_of_text())
+    json.set("pad_token", tokenizer.token_text(*tokenizer.end_of_text()));
+  name("cls_token", {"[CLS]"});
+  name("sep_token", {"[SEP]"});
+  name("mask_token", {"[MASK]", "<mask>"});
+  return json;
+}
+
+// The card that stands beside the original, or a short one, with the model it is made of in front.
+std::string card(const std::string& model) {
+  const std::string path = folder_beside(model) + "/" + kCardFile;
+  std::string text =
+      is_directory(model) && file_exists(path) ? read_file(path) : "Converted with `gradus convert`.\n";
+  const std::string line = "base_model: " + Json(model_name(model)).dump() + "\n";
+  if (text.starts_with("---\n")) {
+    if (text.find("\nbase_model:") == std::string::npos) text.insert(4, line);
+    return text;
+  }
+  return "---\n" + line + "---\n\n" + text;
+}
+
+/// The files of one folder, as long as they are not all there: what was written is removed again.
+class NewFolder {
+ public:
+  NewFolder(const std::string& path, ExportReport& report)
+      : path_(path), report_(report), made_(!file_exists(path)) {
+    check(made_ || (is_directory(path) && fs::is_empty(path)), "convert: the folder ", path,
+          " must be new or empty, for nothing in it is replaced; it is not");
+    create_directories(path);
+  }
+  ~NewFolder() {
+    if (done_) return;
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(path_, ignored)) fs::remove_all(entry.path(), ignored);
+    if (made_) fs::remove(path_, ignored);
+  }
+  NewFolder(const NewFolder&) = delete;
+  NewFolder& operator=(const NewFolder&) = delete;
+
+  /// Where a file is to be written; its folder is there then.
+  std::string add(const std::string& name) {
+    report_.files.push_back(name);
+    const std::string path = path_ + "/" + name;
+    create_directories(fs::path(path).parent_path().string());
+    return path;
+  }
+  void write(const std::string& name, std::string_view contents) { write_file_atomic(add(name), contents); }
+  void write_json(const std::string& name, const Json& json) { write(name, json.dump(2) + "\n"); }
+  void done() { done_ = true; }
+
+ private:
+  std::string path_;
+  ExportReport& report_;
+  bool made_;
+  bool done_ = false;
+};
+
+void write_tokenizer(const LanguageModel& loaded, const ExportOptions& options, NewFolder& folder,
+                     ExportReport& report) {
+  TokenizerParts parts = loaded.tokenizer.parts();
+  if (!loaded.add_special && !loaded.tokenizer.added_around().empty()) {
+    set_post_processor(parts, {});
+    report.notes.push_back(
+        "the model was trained without the special tokens that its tokenizer adds; the tokenizer "
+        "that is written adds none");
+  }
+  const Tokenizer tokenizer(std::move(parts));
+  folder.write(kTokenizerFile, tokenizer.to_json());
+  const bool sentences = options.format == ExportFormat::sentence_transformers;
+  const Json about = tokenizer_config(tokenizer, loaded.model.config().block_size, sentences);
+  folder.write_json(kTokenizerConfigFile, about);
+  if (sentences && about.find("pad_token") == nullptr) {
+    report.notes.push_back(
+        "the tokenizer has no token to pad texts with; sentence-transformers takes one text at a time "
+        "(batch_size=1)");
+  }
+}
+
+// ---- what sentence-transformers has behind a model ----
+
+void write_sentences(const SentenceFolder& sentences, const Config& config, NewFolder& folder) {
+  Json modules = Json::array();
+  const auto add_module = [&](const std::string& path, const char* kind) {
+    const int64_t number = std::ssize(modules.as_array());
+    modules.push(Json::object()
+                     .set("idx", number)
+                     .set("name", std::to_string(number))
+                     .set("path", path)
+                     .set("type", std::string("sentence_transformers.models.") + kind));
+  };
+  add_module("", "Transformer");
+  add_module("1_Pooling", "Pooling");
+  folder.write_json("1_Pooling/config.json", pooling_to_json(sentences));
+  for (const std::optional<DenseLayer>& step : sentences.steps) {
+    const std::string number = std::to_string(modules.as_array().size());
+    if (!step) {
+      add_module(number + "_Normalize", "Normalize");
+      continue;
+    }
+    const std::string path = number + "_Dense";
+    add_module(path, "Dense");
+    folder.write_json(path + "/config.json", dense_to_json(*step));
+    std::vector<NamedTensor> tensors = {{"linear.weight", step->linear.weight}};
+    if (step->linear.bias.defined()) tensors.push_back({"linear.bias", step->linear.bias});
+    save_safetensors(folder.add(path + "/" + kWeightsFile), tensors, {{"format", "pt"}});
+  }
+  folder.write_json("modules.json", modules);
+  folder.write_json(
+      "sentence_bert_config.json",
+      Json::object()
+          .set("max_seq_length", sentences.max_tokens > 0 ? sentences.max_tokens : config.block_size)
+          .set("do_lower_case", sentences.lower_case));
+  folder.write_json("config_sentence_transformers.json", prompts_to_json(sentences));
+}
+
+void check_sentences(const SentenceFolder& expected, const std::string& path, const Tensor& rows) {
+  const SentenceFolder found = read_sentence_folder(path);
+  const std::vector<RowRange> texts = {{0, rows.size(0)}};
+  const std::vector<float> before = sentence_vectors(expected, rows, texts, true).to_vector<float>();
+  const std::vector<float> after = sentence_vectors(found, rows, texts, true).to_vector<float>();
+  check_world(
+      before == after && found.prompts == expected.prompts &&
+          found.default_prompt == expected.default_prompt && found.include_prompt == expected.include_prompt,
+      path, ": the modules that were written must make the same vector of the same rows; they do not");
+}
+
+}  // namespace
+
+ExportReport export_folder(const LanguageModel& loaded, const std::string& path,
+                           const ExportOptions& options) {
+  const Config& config = loaded.model.config();
+  dtype_of(options.type);  // an error before anything is written
+  const Json described = config_for_library(config, options.type);
+  ExportReport report;
+  NewFolder folder(path, report);
+  folder.write_json(kConfigFile, described);
+  write_weights(loaded.model, folder.add(kWeightsFile), options.type);
+  if (loaded.has_tokenizer) write_tokenizer(loaded, options, folder, report);
+  if (!loaded.chat_template.empty()) folder.write(kChatTemplateFile, loaded.chat_template);
+  folder.write(kCardFile, card(loaded.folder));
+  for (const auto& entry : fs::directory_iterator(folder_beside(loaded.folder))) {
+    const std::string name = entry.path().filename().string();
+    if (entry.is_regular_file() && is_licence(name)) folder.write(name, read_file(entry.path().string()));
+  }
+  const bool sentences = options.format == ExportFormat::sentence_transformers;
+  SentenceFolder modules = options.sentences ? *options.sentences : SentenceFolder{};
+  if (!options.sentences) modules.width = config.n_embd;
+  if (sentences) {
+    check(loaded.has_tokenizer, "convert: a folder of sentence-transformers must have a tokenizer; ",
+          loaded.folder, " has none");
+    write_sentences(modules, config, folder);
+    if (!options.sentences)
+      report.notes.push_back(
+          "the model says nothing of how a text becomes one vector; the mean of its tokens");
+  } else if (options.sentences) {
+    report.notes.push_back(
+        "how a text becomes one vector is left out; --to sentence-transformers writes that, too");
+  }
+  const LanguageModel written = load_language_model(path, loaded.has_tokenizer);
+  compare_exported(loaded, written, options.type, report);
+  if (sentences) {
+    const Tensor rows =
+        slice(loaded.model.token_embedding.weight, 0, 0, std::min<int64_t>(config.vocab_size, 9));
+    check_sentences(modules, path, rows);
+  }
+  folder.done();
+  return report;
+}
+
+}  // namespace gradus::detail
