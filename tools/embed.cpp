@@ -124,7 +124,7 @@ struct EmbedArguments {
 };
 
 void bind(Args& args, EmbedArguments& a) {
-  args.positional("DIR", a.folder, "the model's folder, or its .gguf file");
+  args.positional("DIR", a.folder, "the model's folder, or its .gguf or llama2.c file");
   args.positionals("TEXT", a.texts, "texts", false);
   args.text("--input", a.input,
             "instead of TEXT: a file with a text a line, a folder of them, or - for standard input; of a "

@@ -23,7 +23,7 @@ int run_eval(const Arguments& arguments) {
       "eval",
       "Prints loss, perplexity and bits per byte of a model over a whole text: consecutive windows, every "
       "token but the first predicted once.");
-  args.positional("DIR", folder, "the model's folder, or its .gguf file");
+  args.positional("DIR", folder, "the model's folder, or its .gguf or llama2.c file");
   args.text(
       "--input", input,
       "the text: a file, a folder of them, or - for standard input; of a .jsonl each line is a document");

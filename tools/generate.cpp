@@ -115,7 +115,7 @@ int run_generate(const Arguments& arguments) {
   GenerateOptions options;
   CommonOptions common;
   Args args("generate", "Continues a text with a trained model; the text streams to stdout.");
-  args.positional("DIR", folder, "the model's folder, or its .gguf file");
+  args.positional("DIR", folder, "the model's folder, or its .gguf or llama2.c file");
   args.text("-p,--prompt", prompt, "the text to continue", Empty::allowed);
   args.text(
       "-f,--file", file,

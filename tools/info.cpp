@@ -8,6 +8,7 @@
 #include "models/embeddings/files.hpp"
 #include "models/files/gguf_file.hpp"
 #include "models/files/gguf_source.hpp"
+#include "models/files/llama2c_source.hpp"
 #include "models/files/safetensors_source.hpp"
 #include "models/training/run_folder.hpp"
 #include "models/transformer/families/family.hpp"
@@ -243,6 +244,23 @@ Description describe_gguf(const std::string& path) {
   return found;
 }
 
+Description describe_llama2c(const std::string& path) {
+  const std::unique_ptr<TensorSource> source = open_llama2c(path);
+  Tensors tensors;
+  for (const std::string& name : source->names()) {
+    const TensorInfo& info = source->info(name);
+    tensors.add({name, info.dtype, info.shape, nullptr, info.bytes});
+  }
+  const Config config = load_config(path);
+  Description found;
+  found.json.set("kind", "llama2.c").set("elements", tensors.elements);
+  found.text = "kind     llama2.c, " + parameters_text(config) + "; it has no tokenizer\n";
+  tell_model(config, found);
+  found.json.set("tensors", tensors.list);
+  found.text += tensors.text;
+  return found;
+}
+
 Description describe_arrays(const std::string& path, bool many) {
   Tensors arrays;
   std::string rows_hash;
@@ -394,6 +412,7 @@ Description describe_file(const std::string& path) {
   if (bytes.starts_with("PK\x03\x04")) return describe_arrays(path, true);
   if (bytes.starts_with("\x93NUMPY")) return describe_arrays(path, false);
   if (is_gguf(bytes)) return describe_gguf(path);
+  if (is_llama2c(bytes)) return describe_llama2c(path);
   if (path.ends_with(".safetensors") || begins_safetensors(bytes)) return describe_safetensors(path);
   if (path.ends_with(".safetensors.index.json")) return describe_parts(path);
   try {
@@ -413,7 +432,8 @@ int run_info(const Arguments& arguments) {
   Args args("info",
             "Shows what a run folder, a model folder (also one in several parts), a file of arrays or a "
             "tokenizer holds.");
-  args.positional("DIR|FILE", path, "folder, or a .safetensors, .gguf, .npz, .npy or tokenizer's file");
+  args.positional("DIR|FILE", path,
+                  "folder, or a .safetensors, .gguf, llama2.c, .npz, .npy or tokenizer's file");
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();

@@ -1,6 +1,7 @@
 #include <string_view>
 
 #include "models/files/gguf_source.hpp"
+#include "models/files/llama2c_source.hpp"
 #include "models/files/safetensors_source.hpp"
 #include "models/files/tensor_source.hpp"
 #include "tensor/io/file.hpp"
@@ -24,6 +25,7 @@ struct Format {
 // One line a format; the first that recognises a file opens it. The last one says what it is that nobody knows.
 constexpr Format kFormats[] = {
     {is_gguf, open_gguf},
+    {is_llama2c, open_llama2c},
     {is_json, open_safetensors_index},
     {is_any, open_safetensors},
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/files/gguf_source.hpp"
+#include "models/files/llama2c_source.hpp"
 #include "models/files/safetensors_source.hpp"
 #include "models/transformer/gguf_model.hpp"
 #include "models/transformer/weights.hpp"
@@ -11,6 +12,8 @@
 #include "tensor/io/hash.hpp"
 #include "tensor/io/json.hpp"
 #include "tensor/io/safetensors.hpp"
+#include "tokenizer/pipeline.hpp"
+#include "tokenizer/stages/presets.hpp"
 
 namespace gradus {
 namespace {
@@ -19,10 +22,26 @@ constexpr const char* kChatNote = "the model has a template for chats; texts are
 
 std::string in_folder(const std::string& folder, const char* name) { return folder + "/" + name; }
 
+constexpr int32_t kLlama2cBegin = 1;
+
+Config config_of(const Llama2cHeader& header) {
+  Config config = default_config("llama");
+  config.vocab_size = header.vocab_size;
+  config.block_size = header.block_size;
+  config.n_layer = header.n_layer;
+  config.n_head = header.n_head;
+  config.n_kv_head = header.n_kv_head;
+  config.n_embd = header.n_embd;
+  config.n_ffn = header.n_ffn;
+  config.tie = header.tied;
+  if (header.vocab_size > kLlama2cBegin) config.end_tokens = {kLlama2cBegin};
+  return config.resolved();
+}
+
 }  // namespace
 
 std::string weights_path(const std::string& folder) {
-  if (is_gguf_file(folder)) return folder;
+  if (is_gguf_file(folder) || is_llama2c_file(folder)) return folder;
   const bool in_shards =
       !file_exists(in_folder(folder, kWeightsFile)) && file_exists(in_folder(folder, kWeightsIndexFile));
   return in_folder(folder, in_shards ? kWeightsIndexFile : kWeightsFile);
@@ -38,6 +57,7 @@ std::vector<std::string> weights_files(const std::string& folder) {
 
 Config read_config(const std::string& folder) {
   if (is_gguf_file(folder)) return config_from_gguf(open_gguf_model(folder));
+  if (is_llama2c_file(folder)) return config_of(read_llama2c_header(folder));
   const std::string path = in_folder(folder, kConfigFile);
   return config_from_json(Json::parse(read_file(path), path));
 }
@@ -150,6 +170,34 @@ Tokenizer open_tokenizer(const std::string& path) {
   return std::move(found->tokenizer);
 }
 
+namespace {
+
+// Other files of tokenizers leave unsaid what stands around a text, and how letters are changed first.
+void check_tokenizer_file(const std::string& tokenizer, const std::string& folder) {
+  if (file_exists(tokenizer) || tokenizer != in_folder(folder, kTokenizerFile)) return;
+  for (const char* other : {"tokenizer.model", "vocab.txt", "vocab.json"}) {
+    check_world(!file_exists(in_folder(folder, other)), tokenizer,
+                ": the tokenizer must stand in tokenizer.json, which says all of it; it is not there; "
+                "--tokenizer ",
+                in_folder(folder, other), " takes that file, as far as it goes");
+  }
+}
+
+// SentencePiece adds no `<s>`, and the models of llama2.c have it before each text.
+void add_begin(LanguageModel& loaded) {
+  const Tokenizer& tokenizer = loaded.tokenizer;
+  const bool has_begin =
+      tokenizer.vocab_size() > kLlama2cBegin && tokenizer.token_text(kLlama2cBegin) == "<s>";
+  if (!has_begin || !tokenizer.added_around().empty()) return;
+  TokenizerParts parts = tokenizer.parts();
+  set_post_processor(parts,
+                     template_json({{kLlama2cBegin, "<s>", false, false, false, false, true}}, "<s>", ""));
+  loaded.tokenizer = Tokenizer(std::move(parts));
+  add_note(loaded, "each text begins with <s>, as those that llama2.c trains with");
+}
+
+}  // namespace
+
 LanguageModel load_language_model(const std::string& folder, bool needs_tokenizer,
                                   const std::string& tokenizer_file) {
   LanguageModel loaded;
@@ -158,8 +206,12 @@ LanguageModel load_language_model(const std::string& folder, bool needs_tokenize
   if (tokenizer_file.empty() && is_gguf_file(folder)) {
     read_gguf_tokenizer(loaded, folder, needs_tokenizer);
   } else {
+    const bool is_llama2c = is_llama2c_file(folder);
+    check_has_tokenizer(!is_llama2c || !needs_tokenizer || !tokenizer_file.empty(), folder);
     loaded.has_tokenizer = needs_tokenizer || file_exists(tokenizer);
+    if (loaded.has_tokenizer && !is_llama2c) check_tokenizer_file(tokenizer, folder);
     if (loaded.has_tokenizer) loaded.tokenizer = open_tokenizer(tokenizer);
+    if (is_llama2c && loaded.has_tokenizer) add_begin(loaded);
   }
   if (loaded.chat_template.empty()) loaded.chat_template = chat_template_in(folder);
   if (!loaded.chat_template.empty()) add_note(loaded, kChatNote);
@@ -209,7 +261,7 @@ bool has_vocabulary(const Tokenizer& tokenizer, const Config& config) {
 void check_tokenizer(const Config& config, const Tokenizer& tokenizer, const std::string& folder,
                      const std::string& tokenizer_file) {
   if (has_vocabulary(tokenizer, config)) return;
-  const bool gguf = is_gguf_file(folder);
+  const bool gguf = is_gguf_file(folder) || is_llama2c_file(folder);
   const std::string file = !tokenizer_file.empty() ? tokenizer_file : gguf ? "its own" : kTokenizerFile;
   const std::string size =
       gguf ? "the embedding has rows for" : std::string(kConfigFile) + " says vocab_size";

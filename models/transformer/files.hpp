@@ -9,7 +9,8 @@
 
 namespace gradus {
 
-/// A model stands in a folder; wherever one is named here, a GGUF file can stand in its place, which holds all of it.
+/// A model stands in a folder; wherever one is named here, a GGUF file can stand in its place, which holds all of it, or a file
+/// of llama2.c, which holds all but the tokenizer.
 
 /// The names of a model's files in its folder.
 inline constexpr const char* kConfigFile = "config.json";
@@ -27,7 +28,8 @@ std::string weights_path(const std::string& folder);
 /// All files that a folder's weights are in, the index among them.
 std::vector<std::string> weights_files(const std::string& folder);
 
-/// Reads the config.json of a model folder; see config_from_gguf() for what a GGUF file says.
+/// Reads the config.json of a model folder; see config_from_gguf() for what a GGUF file says. A file of llama2.c is a Llama
+/// whose other choices are those of its program: theta 10000, an epsilon of 1e-5, and `<s>`, the id 1, at a text's end.
 Config read_config(const std::string& folder);
 /// The same, without the parts that the weights beside it do not have, see fitted().
 Config load_config(const std::string& folder);
@@ -59,6 +61,7 @@ struct LanguageModel {
 };
 /// note: a tokenizer with another vocabulary than the model's is an error; a model's may be padded, see check_tokenizer().
 /// note: a folder without a tokenizer is an error where one is needed. `tokenizer_file` ("": none) takes its place.
+/// note: with a file of llama2.c a tokenizer that has `<s>`, the id 1, and adds nothing puts it before each text.
 LanguageModel load_language_model(const std::string& folder, bool needs_tokenizer = true,
                                   const std::string& tokenizer_file = {});
 /// An error where a file of a model's weights is no longer the one that was opened: a training may have written its next

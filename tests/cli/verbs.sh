@@ -530,6 +530,23 @@ refuses 2 'cannot say what this model is: ' "$GRADUS" convert strange -o bpe.ggu
 same_file 'a file that a refused convert would have replaced' bpe.gguf kept.gguf
 ok 'convert --to gguf: one file that is read back before it takes its place'
 
+# A file of llama2.c: seven sizes, then weights; here all 0, so that every token is as likely as another.
+succeeds 'a SentencePiece tokenizer' "$GRADUS" tokenizer train text --kind spm-bpe --vocab-size 300 --spaces sentencepiece -o pieces.json -q
+succeeds 'as a SentencePiece model' "$GRADUS" convert pieces.json -o pieces.model -q
+{
+  printf '\4\0\0\0\6\0\0\0\1\0\0\0\2\0\0\0\1\0\0\0\054\1\0\0\020\0\0\0'
+  head -c $((4 * (300 * 4 + 4 + 16 + 8 + 8 + 16 + 4 + 24 * 3 + 4 + 16 * 2))) /dev/zero
+} > stories.bin
+info_of 'a file of llama2.c' stories.bin 'llama2.c, ' 'it has no tokenizer' 'F32  (2, 4)'
+refuses 1 'stories.bin: must have a tokenizer; it has none|own with --tokenizer FILE' "$GRADUS" generate stories.bin -p the -n 3
+succeeds 'generate from a file of llama2.c' "$GRADUS" generate stories.bin --tokenizer pieces.model -p the -n 3 --json
+grep -q 'each text begins with <s>' err || fail 'generate from a file of llama2.c' 'a note of <s>' "$(cat err)"
+succeeds 'the tokens of the prompt' "$GRADUS" tokenizer encode pieces.model the -q
+equal '<s> and the prompt' "$(($(wc -w < out) + 1))" "$("$GRADUS" generate stories.bin --tokenizer pieces.model -p the -n 3 --json -q | sed 's/.*"prompt_tokens":\([0-9]*\).*/\1/')"
+head -c 900 stories.bin > cut.bin
+refuses 1 'cut.bin: a llama2.c file of dim 4' "$GRADUS" info cut.bin
+ok 'a file of llama2.c is a model without a tokenizer'
+
 # And with what sentence-transformers has behind a model.
 succeeds 'convert --to sentence-transformers' "$GRADUS" convert bpe -o sentences --to sentence-transformers
 grep -q '^note   the model says nothing of how a text becomes one vector; the mean' err || fail 'convert --to sentence-transformers' 'a note' "$(cat err)"
