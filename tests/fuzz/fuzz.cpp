@@ -1,7 +1,12 @@
 #include "tests/fuzz/fuzz.hpp"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <vector>
 
 #include "tokenizer/pipeline.hpp"
@@ -96,6 +101,39 @@ std::pair<std::string_view, std::string_view> halves_of(std::string_view bytes) 
   const size_t zero = bytes.find('\0');
   if (zero == std::string_view::npos) return {bytes, {}};
   return {bytes.substr(0, zero), bytes.substr(zero + 1)};
+}
+
+MemoryFile::MemoryFile()
+    : descriptor_(memfd_create("fuzz", 0)), path_("/proc/self/fd/" + std::to_string(descriptor_)) {
+  require(descriptor_ >= 0, "a file in memory must be made");
+}
+
+const std::string& MemoryFile::with(std::string_view bytes) {
+  const bool written = ftruncate(descriptor_, 0) == 0 && pwrite(descriptor_, bytes.data(), bytes.size(), 0) ==
+                                                             static_cast<ssize_t>(bytes.size());
+  require(written, "a file in memory must be written");
+  return path_;
+}
+
+ScratchFolder::ScratchFolder() {
+  const bool in_memory = std::filesystem::is_directory("/dev/shm");
+  path_ = (in_memory ? "/dev/shm" : std::filesystem::temp_directory_path().string()) + "/gradus-fuzz-XXXXXX";
+  require(mkdtemp(path_.data()) != nullptr, "a folder must be made");
+}
+
+ScratchFolder::~ScratchFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+void ScratchFolder::put(const std::string& name, std::string_view bytes) const {
+  const std::filesystem::path path = path_ + "/" + name;
+  if (bytes.empty()) {
+    std::filesystem::remove(path);
+    return;
+  }
+  std::filesystem::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << bytes;
 }
 
 void check_encoding(const Tokenizer& tokenizer, std::string_view text, bool in_order) {

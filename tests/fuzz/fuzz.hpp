@@ -45,6 +45,31 @@ std::string_view bytes_of(const uint8_t* data, size_t size);
 /// An input cut in two at the first zero byte, which is in neither part. y: what is before it, what is after it
 std::pair<std::string_view, std::string_view> halves_of(std::string_view bytes);
 
+/// A file in memory, for readers that take a path.
+class MemoryFile {
+ public:
+  MemoryFile();
+  /// The path; the file holds these bytes and no others.
+  const std::string& with(std::string_view bytes);
+
+ private:
+  int descriptor_;
+  std::string path_;
+};
+
+/// A folder of its own in the memory's file system, where there is one, removed at the program's end.
+class ScratchFolder {
+ public:
+  ScratchFolder();
+  ~ScratchFolder();
+  const std::string& path() const { return path_; }
+  /// Makes a file, or removes it where there are no bytes.
+  void put(const std::string& name, std::string_view bytes) const;
+
+ private:
+  std::string path_;
+};
+
 /// Checks what must hold of encoding a text with any tokenizer, whether or not it refuses the text.
 /// note: `in_order`: whether tokens stand in the order of the text, as they do unless something moves marks.
 void check_encoding(const Tokenizer& tokenizer, std::string_view text, bool in_order);
