@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "models/transformer/transformer.hpp"
+#include "tensor/io/file.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/same_bits.hpp"
 #include "tests/support/small_model.hpp"
@@ -31,6 +32,28 @@ const Family& unlisted() {
 }
 
 }  // namespace
+
+TEST_CASE(
+    "the README says of each family whether the library's last hidden state is final, and what GGUF calls "
+    "it") {
+  const std::string readme = read_file(GRADUS_SOURCE_DIR "/models/transformer/README.md");
+  for (const Family* family : families()) {
+    INFO(family->name);
+    const std::string begin =
+        "\n| " + std::string(family->name) + " | `" + std::string(family->model_type) + "` | ";
+    const size_t at = readme.find(begin);
+    REQUIRE(at != std::string::npos);
+    const std::string row = readme.substr(at + 1, readme.find('\n', at + 1) - at - 1);
+    std::string end = family->last_state_is_final ? " | `final` | " : " | `layer_L` | ";
+    if (family->gguf) {
+      end += "`" + std::string(family->gguf->architecture) +
+             (family->gguf->write ? "`, both ways |" : "`, read |");
+    } else {
+      end += "|";
+    }
+    CHECK_THAT(row, Catch::Matchers::EndsWith(end));
+  }
+}
 
 TEST_CASE("families are found by name and by model_type") {
   CHECK(families().front() == &default_family());
