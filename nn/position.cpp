@@ -1,5 +1,7 @@
 #include "nn/position.hpp"
 
+#include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include "tensor/math.hpp"
@@ -25,6 +27,37 @@ Tensor sinusoidal_table(int64_t positions, int64_t width, double base, DType dty
   return cast(Tensor::from(values, {positions, width}), dtype);
 }
 
+// The cosines and sines of rotary positions, of as many as some text has needed: a model may be made for 131,072 tokens and
+// read sentences.
+struct Position::Angles {
+  static constexpr int64_t kFirstRows = 4096;
+
+  Angles(std::vector<double> f, double a, int64_t positions, DType type)
+      : frequencies(std::move(f)), amplitude(a), most(positions), dtype(type) {
+    grow(std::min(most, kFirstRows));
+  }
+
+  void grow(int64_t rows) { table = rotary_table(rows, frequencies, amplitude, dtype); }
+
+  // A table with a row for each of these positions. note: threads may read texts of one model at once.
+  Tensor table_for(const Tensor& positions) {
+    const std::lock_guard lock(mutex);
+    if (table.size(0) == most || DryRunMemory::active()) return table;
+    int64_t needed = 0;
+    for (const int32_t position : positions.to_vector<int32_t>())
+      needed = std::max(needed, int64_t{position} + 1);
+    if (needed > table.size(0)) grow(std::min(most, std::max(needed, 2 * table.size(0))));
+    return table;
+  }
+
+  std::mutex mutex;
+  Tensor table;  // (rows, rotated)
+  std::vector<double> frequencies;
+  double amplitude;
+  int64_t most;
+  DType dtype;
+};
+
 Position::Position(std::string path, const PositionOptions& options, DType dtype)
     : options_(options), path_(std::move(path)) {
   const PositionOptions& o = options_;
@@ -33,8 +66,9 @@ Position::Position(std::string path, const PositionOptions& options, DType dtype
     case PositionKind::learned: weight = Tensor::zeros({o.first_row + o.positions, o.width}, dtype); break;
     case PositionKind::sinusoidal: table_ = sinusoidal_table(o.positions, o.width, o.base, dtype); break;
     case PositionKind::rotary:
-      table_ = rotary_table(o.positions, frequencies(), rotary_amplitude(o.scaling), dtype);
-      if (o.local_base > 0) local_table_ = rotary_table(o.positions, frequencies(true), 1.0, dtype);
+      angles_ = std::make_shared<Angles>(frequencies(), rotary_amplitude(o.scaling), o.positions, dtype);
+      if (o.local_base > 0)
+        local_angles_ = std::make_shared<Angles>(frequencies(true), 1.0, o.positions, dtype);
       break;
   }
 }
@@ -56,7 +90,7 @@ Tensor Position::rows(const Tensor& positions) const {
 
 Tensor Position::rotate(const Tensor& x, const Tensor& positions, int64_t heads, bool local) const {
   if (kind() != PositionKind::rotary) return x;
-  const Tensor& table = local && local_table_.defined() ? local_table_ : table_;
+  const Tensor table = (local && local_angles_ ? local_angles_ : angles_)->table_for(positions);
   return at_path(path_, [&] { return rotary(x, positions, table, heads); });
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -71,8 +72,11 @@ class Position {
   Tensor weight;  ///< learned: (first_row + positions, C); else empty
 
  private:
-  Tensor table_;        // sinusoidal: (positions, C); rotary: (positions, rotated)
-  Tensor local_table_;  // rotary, where local layers have angles of their own
+  struct Angles;
+
+  Tensor table_;                          // sinusoidal: (positions, C)
+  std::shared_ptr<Angles> angles_;        // rotary
+  std::shared_ptr<Angles> local_angles_;  // rotary, where local layers have angles of their own
   PositionOptions options_;
   std::string path_;
 };

@@ -161,6 +161,17 @@ TEST_CASE("layers with a window may turn their heads by angles of their own") {
   CHECK(same_bits(position.rotate(x, at, 2), rotary(x, at, rotary_table(9, slowed), 2)) == "");
 }
 
+TEST_CASE("angles of far positions are made when a text needs them, the same as all at once") {
+  const Position position("p", {.kind = PositionKind::rotary, .positions = 20000, .rotated = 4});
+  const Tensor x = random_tensor({3, 8}, draw_seed("x"));
+  for (const int32_t far : {5, 4095, 4096, 19999}) {
+    const Tensor at = ids_tensor({far, 0, 17});
+    CHECK(same_bits(position.rotate(x, at, 2), rotary(x, at, rotary_table(20000, 4), 2)) == "");
+  }
+  CHECK_THROWS_WITH(position.rotate(x, ids_tensor({20000, 0, 1}), 2),
+                    ContainsSubstring("positions must be in [0, 19999]"));
+}
+
 TEST_CASE("scalings of rotary positions give the frequencies of their formulas") {
   const auto frequencies = [](const RopeScaling& scaling) { return rotary_frequencies(8, 10000.0, scaling); };
   // 1, 0.1, 0.01, 0.001: waves of 6.3, 63, 628 and 6283 positions.
