@@ -4,7 +4,9 @@
 #include <cstring>
 
 #include "models/transformer/contextual.hpp"
+#include "models/transformer/files.hpp"
 #include "models/transformer/flops.hpp"
+#include "models/transformer/sentence_folder.hpp"
 #include "tensor/error.hpp"
 #include "tensor/machine.hpp"
 #include "tensor/ops.hpp"
@@ -91,16 +93,21 @@ int bench_embed(const Arguments& arguments) {
   std::string layers = "final";
   bool one_hot_rows = false;
   WeightsOption weights;
-  Args args("bench embed",
-            "Times the vectors of texts, the mean over each text's tokens, with a model of random weights (6 "
-            "layers of "
-            "width 384 with 12 heads unless told otherwise).");
+  std::string path;
+  Args args(
+      "bench embed",
+      "Times the vectors of texts, the mean over each text's tokens, with a given model, or one of random "
+      "weights (6 layers of width 384 with 12 heads unless told otherwise).");
+  args.positional("DIR", path, "a model's folder, or its .gguf or llama2.c file, read with random ids",
+                  false);
   shape.add(args, false);
   args.heading("Measuring");
   args.integer("--texts", count, "texts that are given at once");
   args.integer("--tokens", tokens, "tokens of each of them");
   args.integer("--short-tokens", short_tokens, "tokens of the text that is given by itself");
-  args.text("--layers", layers, "the layers whose vectors are made, as in gradus embed");
+  args.text(
+      "--layers", layers,
+      "the layers whose vectors are made, as in gradus embed; of a model without `final`, its last one");
   args.flag(
       "--one-hot", one_hot_rows,
       "instead: look up the token embeddings of --texts times --tokens random ids, and multiply one-hot rows "
@@ -111,21 +118,26 @@ int bench_embed(const Arguments& arguments) {
   common.apply();
   watch_interrupts();
   const Tokenizer tokenizer = Tokenizer::bytes();
-  args.no_effect({shape.preset_without_effect(false),
+  args.no_effect({ModelOptions::without_effect(!path.empty()),
+                  shape.preset_without_effect(false),
                   {one_hot_rows,
                    {"--arch", "--position", "--tie", "--n-layer", "--n-head", "--n-kv-head", "--short-tokens",
                     "--layers", "--weights"},
                    "with --one-hot, where no model runs"}});
+  check(path.empty() || !one_hot_rows, "bench embed: --one-hot runs no model; leave one of the two out");
   if (one_hot_rows) shape.n_head = 1;  // no head splits the width
-  const Config config = shape.config(tokenizer.vocab_size());
+  const std::string folder =
+      path.empty() || !is_sentence_folder(path) ? path : read_sentence_folder(path).model_folder;
+  const Config config = path.empty() ? shape.config(tokenizer.vocab_size()) : load_config(folder);
   check(count >= 1 && count <= 1000000, "--texts must be in [1, 1000000]; it is ", count);
   check(tokens >= 1 && tokens <= config.block_size && short_tokens >= 1 && short_tokens <= config.block_size,
         "bench embed: --tokens and --short-tokens must be in [1, --block-size]; they are ", tokens, " and ",
-        short_tokens, ", --block-size is ", config.block_size);
+        short_tokens, path.empty() ? ", --block-size is " : ", the model's is ", config.block_size);
   if (one_hot_rows) {
     bench_one_hot(config, count * tokens, common);
     return 0;
   }
+  if (!config.final_norm && !args.given("--layers")) layers = "-1";
   EmbedOptions options;
   options.layers = parse_layers(layers, config);
   options.level = Level::sentence;
@@ -134,17 +146,32 @@ int bench_embed(const Arguments& arguments) {
   check_world(needed <= static_cast<double>(available_memory_bytes()),
               "bench embed: the model must fit in memory; it needs ", bytes_text(needed), " and ",
               bytes_text(static_cast<double>(available_memory_bytes())), " are available");
-  Transformer model(config);
-  model.init(1);
+  Transformer model = path.empty() ? Transformer(config) : load_transformer(folder);
+  if (path.empty()) model.init(1);
   model.pack(weights.value());
-  const auto work = [&](const std::vector<std::string>& texts) -> Work {
-    return [&, views = std::vector<std::string_view>(texts.begin(), texts.end())] {
-      embed_texts(model, tokenizer, views, options, [](int64_t, int64_t) {
+  const auto work = [&](std::vector<EmbedText> texts) -> Work {
+    return [&, texts = std::move(texts)] {
+      TextEmbedder(model, path.empty() ? &tokenizer : nullptr, options).embed(texts, [](int64_t, int64_t) {
         if (interrupted()) throw Interrupted{};
       });
     };
   };
-  const std::vector<std::string> batch = random_texts(count, tokens), single = random_texts(1, short_tokens);
+  const std::vector<std::string> letters = random_texts(count, tokens), few = random_texts(1, short_tokens);
+  const auto texts_of = [&](const std::vector<std::string>& from) {
+    std::vector<EmbedText> texts;
+    for (const std::string& text : from) {
+      texts.emplace_back(std::string_view(path.empty() ? text : ""));
+      if (path.empty()) continue;
+      const auto offset = static_cast<uint64_t>(texts.size()) << 32;
+      const Random random(1, stream_of("bench.ids"));
+      for (size_t i = 0; i < text.size(); ++i) {
+        texts.back().ids.push_back(
+            static_cast<int32_t>(random.below(offset + i, static_cast<uint64_t>(config.vocab_size))));
+      }
+    }
+    return texts;
+  };
+  const std::vector<EmbedText> batch = texts_of(letters), single = texts_of(few);
   const Turns turns({work(batch), work(single)}, [] { return peak_flops(); }, {});
   Config run = config;  // the blocks that run
   run.n_layer = std::min(options.layers.back(), config.n_layer);

@@ -2,6 +2,8 @@
 
 #include <memory>
 
+#include "models/transformer/families/family.hpp"
+#include "models/transformer/files.hpp"
 #include "models/transformer/flops.hpp"
 #include "models/transformer/generate.hpp"
 #include "tensor/error.hpp"
@@ -41,10 +43,12 @@ int bench_generate(const Arguments& arguments) {
   int64_t batch = 1;
   WeightsOption weights;
   std::string cache = "f32";
+  std::string path;
   Args args("bench generate",
-            "Times reading a prompt and continuing it, with a model of random weights (110 M parameters "
-            "unless told "
-            "otherwise).");
+            "Times reading a prompt and continuing it, with a given model, or one of random weights (110 M "
+            "parameters unless told otherwise).");
+  args.positional("DIR", path, "a model's folder, or its .gguf or llama2.c file, read with random ids",
+                  false);
   shape.add(args, false);
   args.heading("Measuring");
   args.integer("--vocab-size", vocab_size, "tokens of the vocabulary");
@@ -58,13 +62,19 @@ int bench_generate(const Arguments& arguments) {
   if (!args.parse(arguments)) return 0;
   common.apply();
   watch_interrupts();
-  args.no_effect({shape.preset_without_effect(false)});
-  const Config config = shape.config(vocab_size);
+  args.no_effect({ModelOptions::without_effect(!path.empty()),
+                  {!path.empty(), {"--vocab-size"}, "with a model, which has its own"},
+                  shape.preset_without_effect(false)});
+  const Config config = path.empty() ? shape.config(vocab_size) : load_config(path);
+  vocab_size = config.vocab_size;
+  check(config.causal && config.head != HeadKind::none, "bench generate: ", path,
+        " must be a model that continues texts; it is of the family ", config.family->name,
+        config.causal ? ", without its output layer" : ", which fills in words; bench embed measures it");
   check(prompt_tokens >= 1 && tokens >= 1 && prompt_tokens <= config.block_size &&
             tokens <= config.block_size - prompt_tokens,
-        "bench generate: --prompt-tokens and --tokens must be at least 1, and together at most --block-size; "
-        "they are ",
-        prompt_tokens, ", ", tokens, " and ", config.block_size);
+        "bench generate: --prompt-tokens and --tokens must be at least 1, and together at most ",
+        path.empty() ? "--block-size" : "what the model sees", "; they are ", prompt_tokens, ", ", tokens,
+        " and ", config.block_size);
   check(samples >= 5 && samples <= 10000, "--samples must be in [5, 10000], for a median; it is ", samples);
   check(batch >= 1 && batch <= 4096, "--batch must be in [1, 4096]; it is ", batch);
   const DType cache_dtype = cache == "bf16" ? DType::bf16 : DType::f32;
@@ -79,8 +89,8 @@ int bench_generate(const Arguments& arguments) {
   check_world(needed <= static_cast<double>(available_memory_bytes()),
               "bench generate: the model must fit in memory; it needs ", bytes_text(needed), " and ",
               bytes_text(static_cast<double>(available_memory_bytes())), " are available");
-  Transformer model(config);
-  model.init(1);
+  Transformer model = path.empty() ? Transformer(config) : load_transformer(path);
+  if (path.empty()) model.init(1);
   model.pack(weights.value());
   const double weight_bytes = weight_bytes_read(model);
   const std::vector<Tensor> as_much{Tensor::full({static_cast<int64_t>(weight_bytes / 4)}, 1.0)};

@@ -60,6 +60,13 @@ NoEffect ModelOptions::preset_without_effect(bool training) const {
   return {all, {"--preset"}, "where every one of its sizes is given"};
 }
 
+NoEffect ModelOptions::without_effect(bool given) {
+  return {given,
+          {"--arch", "--preset", "--position", "--tie", "--n-layer", "--n-head", "--n-kv-head", "--n-embd",
+           "--block-size"},
+          "with a model, which has its own"};
+}
+
 int64_t ModelOptions::batch() const { return batch_size.value_or(find_preset(preset).batch_size); }
 
 }  // namespace gradus::tools

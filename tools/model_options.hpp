@@ -28,6 +28,8 @@ struct ModelOptions {
   int64_t batch() const;
   /// What has no effect among them.
   NoEffect preset_without_effect(bool training = true) const;
+  /// All that say what a model looks like have none where one is given.
+  static NoEffect without_effect(bool given);
 };
 
 }  // namespace gradus::tools

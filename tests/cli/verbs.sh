@@ -565,6 +565,16 @@ succeeds 'the pooling comes back' "$GRADUS" convert pooled.gguf -o pooled --to s
 grep -q '"pooling_mode_lasttoken": true' pooled/1_Pooling/config.json || fail 'pooled' 'the last token' "$(cat pooled/1_Pooling/config.json)"
 ok 'convert --to sentence-transformers: the modules behind the model'
 
+succeeds 'bench embed of a model' "$GRADUS" bench embed bpe.gguf --texts 3 --tokens 8 --short-tokens 2 --json -q
+has_keys 'bench embed of a model' out texts_per_second fraction_of_peak short_seconds short_fraction_of_peak
+equal 'its parameters' "$("$GRADUS" info bpe --json | sed 's/.*"parameters":\([0-9]*\).*/\1/')" "$(json out parameters)"
+succeeds 'bench generate of a model' "$GRADUS" bench generate bpe --prompt-tokens 5 --tokens 3 --json -q
+has_keys 'bench generate of a model' out prompt_tokens_per_second decode_tokens_per_second weight_bytes
+refuses 2 '--n-layer has no effect with a model' "$GRADUS" bench generate bpe --n-layer 2
+refuses 2 '--vocab-size has no effect with a model' "$GRADUS" bench generate bpe --vocab-size 20
+refuses 2 '--one-hot runs no model' "$GRADUS" bench embed bpe --one-hot
+refuses 2 'in [1, --block-size]; they are 8 and 200' "$GRADUS" bench embed bpe --tokens 8 --short-tokens 200
+
 succeeds 'bench embed' "$GRADUS" bench embed $tiny --texts 3 --tokens 8 --short-tokens 2 --json -q
 has_keys 'bench embed --json' out texts_per_second fraction_of_peak short_seconds short_fraction_of_peak
 succeeds 'bench embed --one-hot' "$GRADUS" bench embed --one-hot --n-embd 50 --texts 5 --tokens 7 --json -q
