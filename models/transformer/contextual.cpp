@@ -73,6 +73,7 @@ TextEmbedder::TextEmbedder(const Transformer& model, const Tokenizer* tokenizer,
         " are asked for");
 
   limit_ = options.max_tokens > 0 ? options.max_tokens : config.block_size;
+  limit_name_ = limit_ < config.block_size ? "max_seq_length" : "block_size";
   if (tokenizer) {
     const AddedAround added = options.add_special ? tokenizer->added_around() : AddedAround{};
     const auto beside = static_cast<int64_t>(added.before.size() + added.after.size());
@@ -81,8 +82,8 @@ TextEmbedder::TextEmbedder(const Transformer& model, const Tokenizer* tokenizer,
           tokenizer->encode(options.prompt, {.add_special = options.add_special, .whole = true});
       prompt_tokens_ = prompt_length(ids, *tokenizer);
     }
-    check(limit_ > beside,
-          "embed: block_size must leave room beside the tokens that the tokenizer adds; it is ", limit_);
+    check(limit_ > beside, "embed: ", limit_name_,
+          " must leave room beside the tokens that the tokenizer adds; it is ", limit_);
     check(options.chunks.size + beside <= limit_, "embed: a part must fit in the ", limit_,
           " tokens that the model reads at once; it has ", options.chunks.size, " and the ", beside,
           " that are added");
@@ -200,8 +201,8 @@ void TextEmbedder::add_sequences(const EmbedText& text, int64_t number, std::vec
     check_world(size <= room, name, ": a part must fit in the ", limit_,
                 " tokens that the model reads at once; it has ", size, " and ", beside, " beside them");
   } else if (own > room) {
-    check(options_.truncate, "embed: a text must have at most block_size tokens; ", name, " has ",
-          own + beside, ", block_size is ", limit_, "; split it, or have it cut off there (truncate)");
+    check(options_.truncate, "embed: a text must have at most ", limit_name_, " tokens; ", name, " has ",
+          own + beside, ", ", limit_name_, " is ", limit_, "; split it, or have it cut off there (truncate)");
     check_world(room >= 1, name, ": the prompt must leave room for a token of the text; it takes ", beside,
                 " of ", limit_);
     size = room;

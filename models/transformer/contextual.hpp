@@ -103,7 +103,8 @@ class TextEmbedder {
   std::vector<std::string> layer_names_;
   std::vector<int64_t> widths_;  // of the layers
   int64_t limit_ = 0;
-  int64_t prompt_tokens_ = 0;  // that do not count in pooling
+  const char* limit_name_ = "";  // which of the two it is
+  int64_t prompt_tokens_ = 0;    // that do not count in pooling
   int64_t next_text_ = 0;
 };
 

@@ -188,6 +188,10 @@ TEST_CASE("texts that cannot be embedded are errors that give their number") {
       embed({"short", "a text of 21 letters.."}),
       "embed: a text must have at most block_size tokens; text 1 has 22, block_size is 16; split it, or "
       "have it cut off there (truncate)");
+  EmbedOptions declared;
+  declared.max_tokens = 9;
+  CHECK_THROWS_WITH(embed_texts(model, tokenizer, std::vector<std::string_view>{"ten letters"}, declared),
+                    ContainsSubstring("at most max_seq_length tokens; text 0 has 11, max_seq_length is 9;"));
   CHECK_THROWS_WITH(embed({"short", "x", ""}),
                     "embed: a text must have at least one token; text 2 has none; leave it out");
   CHECK_THROWS_WITH(
