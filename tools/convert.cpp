@@ -40,6 +40,9 @@ std::string fraction_text(double value) {
 int convert_model(const std::string& path, std::string out, const std::string& to, const std::string& dtype,
                   const std::string& tokenizer, const CommonOptions& common) {
   ExportOptions options{.format = parse_export_format(to), .type = parse_export_type(dtype)};
+  options.on_progress = [] {
+    if (interrupted()) throw Interrupted{};
+  };
   const bool is_file = options.format == ExportFormat::gguf;
   check(!is_file || out.ends_with(".gguf"), "convert: with --to gguf the name must end in .gguf; it is '",
         out, "'");
@@ -71,16 +74,22 @@ int convert_model(const std::string& path, std::string out, const std::string& t
     Json json = Json::object();
     json.set(is_file ? "file" : "folder", replace_invalid_utf8(out));
     json.set("files", names).set("texts", report.texts);
-    json.set("hidden_state_difference", report.hidden_state).set("logits_difference", report.logits);
+    Json notes = Json::array();
+    for (const std::string& note : report.notes) notes.push(replace_invalid_utf8(note));
+    json.set("hidden_state_difference", report.hidden_state);
+    json.set("logits_difference", report.logits ? Json(*report.logits) : Json()).set("notes", notes);
     print_json(json);
   }
   if (common.quiet) return 0;
   std::string files;
   for (const std::string& file : report.files) files += (files.empty() ? "" : ", ") + file;
   say("wrote  " + out + ": " + (is_file ? bytes_text(static_cast<double>(file_bytes(out))) : files));
-  say("check  read back: the ids of " + std::to_string(report.texts) +
-      " texts are equal; of the last layer " + fraction_text(report.hidden_state) + " and of the logits " +
-      fraction_text(report.logits) + " of the root mean square apart at most");
+  say("check  read back: " +
+      (report.texts > 0 ? "the ids of " + std::to_string(report.texts) + " texts are equal; "
+                        : std::string("there is no tokenizer; ")) +
+      "of the last layer " + fraction_text(report.hidden_state) +
+      (report.logits ? " and of the logits " + fraction_text(*report.logits) : "") +
+      " of the root mean square apart at most");
   for (const std::string& note : report.notes) say("note   " + note);
   return 0;
 }
@@ -115,7 +124,10 @@ int run_convert(const Arguments& arguments) {
   common.apply();
   check(!out.empty(), "convert: -o FILE must be given");
   args.no_effect({{to == "tokenizer", {"--dtype", "--tokenizer"}, "without --to"}});
-  if (to != "tokenizer") return convert_model(path, out, to, dtype, tokenizer_file, common);
+  if (to != "tokenizer") {
+    watch_interrupts();
+    return convert_model(path, out, to, dtype, tokenizer_file, common);
+  }
   const TokenizerFormat format = format_of_name(out);
   const std::vector<std::string> inputs = {path, path + "/" + kTokenizerFile};
   check_not_input(out, inputs);

@@ -139,7 +139,7 @@ void compare_exported(const LanguageModel& from, const LanguageModel& to, Export
     report.logits = difference(to.model.logits(after), from.model.logits(before));
   constexpr double kArithmetic = 2e-5;  // of sums in another type, and of angles from rounded factors
   for (const auto& [what, found] :
-       {std::pair("last layer", report.hidden_state), {"logits", report.logits}}) {
+       {std::pair("last layer", report.hidden_state), {"logits", report.logits.value_or(0)}}) {
     check_world(std::isfinite(found) && (type != ExportType::f32 || found <= kArithmetic), path, ": the ",
                 what, " of what was written must be the original's but for rounding; it is ", found,
                 " of its root mean square off");

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,13 +31,14 @@ struct ExportOptions {
   ExportType type = ExportType::f32;
   /// What the model's folder says of how a text becomes one vector; null: nothing.
   const SentenceFolder* sentences = nullptr;
+  std::function<void()> on_progress = {};  ///< called now and then; may throw to stop, and nothing is left
 };
 
 /// How far what was written is from what it was made of, read back.
 struct ExportReport {
   int64_t texts = 0;        ///< whose ids are equal
   double hidden_state = 0;  ///< largest difference in the last layer, as a fraction of its root mean square
-  double logits = 0;        ///< and in the logits; 0 where the model has none
+  std::optional<double> logits;  ///< and in the logits, where both have them
   std::vector<std::string> files;
   std::vector<std::string> notes;  ///< what somebody should know of them
 };

@@ -1,5 +1,7 @@
 // Models as folders of the Hugging Face library and of sentence-transformers.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -14,6 +16,7 @@
 #include "tensor/io/safetensors.hpp"
 #include "tensor/ops.hpp"
 #include "tokenizer/pipeline.hpp"
+#include "tokenizer/text/unicode.hpp"
 
 namespace gradus::detail {
 namespace {
@@ -43,7 +46,19 @@ const char* library_name(ExportType type) {
   return "";
 }
 
-Json config_for_library(const Config& config, ExportType type) {
+// The token that texts begin with, where somebody has said so; of a model trained here it is the one between documents.
+std::optional<int64_t> begin_token(const LanguageModel& loaded) {
+  if (loaded.has_tokenizer && loaded.add_special) {
+    const AddedAround added = loaded.tokenizer.added_around();
+    if (!added.before.empty()) return added.before.front();
+  }
+  const std::vector<int64_t>& ends = loaded.model.config().end_tokens;
+  if (!file_exists(loaded.folder + "/" + kStateFile) || ends.empty()) return {};
+  return ends.front();
+}
+
+Json config_for_library(const LanguageModel& loaded, ExportType type) {
+  const Config& config = loaded.model.config();
   Json json = config_to_json(config);
   const Json* own = json.find("gradus");
   check(is_standard(config),
@@ -53,6 +68,8 @@ Json config_for_library(const Config& config, ExportType type) {
   for (const auto& [key, value] : json.as_object()) {
     if (key != "gradus") written.set(key, key == "torch_dtype" ? Json(library_name(type)) : value);
   }
+  const std::optional<int64_t> begin = begin_token(loaded);
+  if (written.find("bos_token_id")) written.set("bos_token_id", begin ? Json(*begin) : Json());
   return written;
 }
 
@@ -69,7 +86,8 @@ void write_weights(const Transformer& model, const std::string& path, ExportType
 
 // What a library wants to know of a tokenizer beside its file. `texts_together`: it pads texts of one batch, and needs a
 // token for that.
-Json tokenizer_config(const Tokenizer& tokenizer, int64_t most_tokens, bool texts_together) {
+Json tokenizer_config(const LanguageModel& loaded, const Tokenizer& tokenizer, bool texts_together) {
+  const int64_t most_tokens = loaded.model.config().block_size;
   Json json = Json::object();
   json.set("tokenizer_class", "PreTrainedTokenizerFast");
   json.set("model_max_length", most_tokens);
@@ -83,12 +101,17 @@ Json tokenizer_config(const Tokenizer& tokenizer, int64_t most_tokens, bool text
     }
     return false;
   };
-  name("bos_token", {"<s>", "<|begin_of_text|>", "<bos>", "<|endoftext|>"});
-  if (const auto end = tokenizer.end_of_text()) json.set("eos_token", tokenizer.token_text(*end));
+  // -1: there is none
+  const auto token = [&](const char* key, int64_t id) {
+    if (id >= 0 && id < tokenizer.vocab_size()) json.set(key, tokenizer.token_text(static_cast<int32_t>(id)));
+  };
+  const std::vector<int64_t>& ends = loaded.model.config().end_tokens;
+  const int64_t end = ends.empty() ? int64_t{tokenizer.end_of_text().value_or(-1)} : ends.front();
+  token("bos_token", begin_token(loaded).value_or(-1));
+  token("eos_token", end);
   name("unk_token", {"<unk>", "[UNK]"});
   const bool padded = name("pad_token", {"<pad>", "[PAD]", "<|padding|>"});
-  if (!padded && texts_together && tokenizer.end_of_text())
-    json.set("pad_token", tokenizer.token_text(*tokenizer.end_of_text()));
+  if (!padded && texts_together) token("pad_token", end);
   name("cls_token", {"[CLS]"});
   name("sep_token", {"[SEP]"});
   name("mask_token", {"[MASK]", "<mask>"});
@@ -100,7 +123,7 @@ std::string card(const std::string& model) {
   const std::string path = folder_beside(model) + "/" + kCardFile;
   std::string text =
       is_directory(model) && file_exists(path) ? read_file(path) : "Converted with `gradus convert`.\n";
-  const std::string line = "base_model: " + Json(model_name(model)).dump() + "\n";
+  const std::string line = "base_model: " + Json(replace_invalid_utf8(model_name(model))).dump() + "\n";
   if (text.starts_with("---\n")) {
     if (text.find("\nbase_model:") == std::string::npos) text.insert(4, line);
     return text;
@@ -108,40 +131,51 @@ std::string card(const std::string& model) {
   return "---\n" + line + "---\n\n" + text;
 }
 
-/// The files of one folder, as long as they are not all there: what was written is removed again.
+/// A folder that takes its place when it is whole: until then its files stand in one beside it, which goes where it is not
+/// done.
 class NewFolder {
  public:
-  NewFolder(const std::string& path, ExportReport& report)
-      : path_(path), report_(report), made_(!file_exists(path)) {
-    check(made_ || (is_directory(path) && fs::is_empty(path)), "convert: the folder ", path,
-          " must be new or empty, for nothing in it is replaced; it is not");
-    create_directories(path);
+  NewFolder(const std::string& path, const ExportOptions& options, ExportReport& report)
+      : path_(path),
+        partial_(path + "." + std::to_string(::getpid()) + ".partial"),
+        options_(options),
+        report_(report) {
+    check(!file_exists(path) || (is_directory(path) && fs::is_empty(path)), "convert: ", path,
+          " must be a new folder or an empty one, for nothing in it is replaced; it is not");
+    check(!file_exists(partial_), "convert: ", partial_, " is in the way; move it away");
+    create_directories(partial_);
   }
   ~NewFolder() {
-    if (done_) return;
     std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(path_, ignored)) fs::remove_all(entry.path(), ignored);
-    if (made_) fs::remove(path_, ignored);
+    fs::remove_all(partial_, ignored);
   }
   NewFolder(const NewFolder&) = delete;
   NewFolder& operator=(const NewFolder&) = delete;
 
+  /// Where the files stand until it is done.
+  const std::string& partial() const { return partial_; }
   /// Where a file is to be written; its folder is there then.
   std::string add(const std::string& name) {
+    if (options_.on_progress) options_.on_progress();
     report_.files.push_back(name);
-    const std::string path = path_ + "/" + name;
+    const std::string path = partial_ + "/" + name;
     create_directories(fs::path(path).parent_path().string());
     return path;
   }
   void write(const std::string& name, std::string_view contents) { write_file_atomic(add(name), contents); }
   void write_json(const std::string& name, const Json& json) { write(name, json.dump(2) + "\n"); }
-  void done() { done_ = true; }
+  void done() {
+    if (options_.on_progress) options_.on_progress();
+    std::error_code failed;
+    if (file_exists(path_)) fs::remove(path_, failed);  // an empty one
+    fs::rename(partial_, path_, failed);
+    check_world(!failed, path_, ": the folder cannot be made; ", failed.message());
+  }
 
  private:
-  std::string path_;
+  std::string path_, partial_;
+  const ExportOptions& options_;
   ExportReport& report_;
-  bool made_;
-  bool done_ = false;
 };
 
 void write_tokenizer(const LanguageModel& loaded, const ExportOptions& options, NewFolder& folder,
@@ -156,7 +190,7 @@ void write_tokenizer(const LanguageModel& loaded, const ExportOptions& options, 
   const Tokenizer tokenizer(std::move(parts));
   folder.write(kTokenizerFile, tokenizer.to_json());
   const bool sentences = options.format == ExportFormat::sentence_transformers;
-  const Json about = tokenizer_config(tokenizer, loaded.model.config().block_size, sentences);
+  const Json about = tokenizer_config(loaded, tokenizer, sentences);
   folder.write_json(kTokenizerConfigFile, about);
   if (sentences && about.find("pad_token") == nullptr) {
     report.notes.push_back(
@@ -219,9 +253,9 @@ ExportReport export_folder(const LanguageModel& loaded, const std::string& path,
                            const ExportOptions& options) {
   const Config& config = loaded.model.config();
   dtype_of(options.type);  // an error before anything is written
-  const Json described = config_for_library(config, options.type);
+  const Json described = config_for_library(loaded, options.type);
   ExportReport report;
-  NewFolder folder(path, report);
+  NewFolder folder(path, options, report);
   folder.write_json(kConfigFile, described);
   write_weights(loaded.model, folder.add(kWeightsFile), options.type);
   if (loaded.has_tokenizer) write_tokenizer(loaded, options, folder, report);
@@ -245,12 +279,12 @@ ExportReport export_folder(const LanguageModel& loaded, const std::string& path,
     report.notes.push_back(
         "how a text becomes one vector is left out; --to sentence-transformers writes that, too");
   }
-  const LanguageModel written = load_language_model(path, loaded.has_tokenizer);
+  const LanguageModel written = load_language_model(folder.partial(), loaded.has_tokenizer);
   compare_exported(loaded, written, options.type, report);
   if (sentences) {
     const Tensor rows =
         slice(loaded.model.token_embedding.weight, 0, 0, std::min<int64_t>(config.vocab_size, 9));
-    check_sentences(modules, path, rows);
+    check_sentences(modules, folder.partial(), rows);
   }
   folder.done();
   return report;

@@ -73,6 +73,12 @@ void write_pooling(GgufFields& fields, std::string_view architecture, const Sent
   const bool dense = std::any_of(sentences.steps.begin(), sentences.steps.end(),
                                  [](const auto& step) { return step.has_value(); });
   if (dense) report.notes.push_back("a GGUF file has no dense layers behind pooling; they are left out");
+  if (sentences.normalizes())
+    report.notes.push_back("a GGUF file cannot say that vectors are brought to length 1; it is left out");
+  if (sentences.max_tokens > 0) {
+    report.notes.push_back("a GGUF file cannot say that texts have at most " +
+                           std::to_string(sentences.max_tokens) + " tokens; it is left out");
+  }
   if (!sentences.prompts.empty()) report.notes.push_back("a GGUF file has no prompts; they are left out");
 }
 
@@ -179,9 +185,11 @@ ExportReport export_gguf(const LanguageModel& loaded, const std::string& path, c
   }
   if (!loaded.chat_template.empty()) fields.text("tokenizer.chat_template", loaded.chat_template);
 
+  if (options.on_progress) options.on_progress();
   AtomicFile file(path);
   write_gguf(file, fields, outputs_of(loaded, options.type, report));
   file.sync();
+  if (options.on_progress) options.on_progress();
   const std::string& partial = file.partial();
   try {
     check_config(config, config_from_gguf(GgufFile::open(partial)), architecture, report);
@@ -193,6 +201,7 @@ ExportReport export_gguf(const LanguageModel& loaded, const std::string& path, c
     fail("convert: a GGUF file of the architecture ", architecture,
          " cannot say what this model is: ", reason);
   }
+  if (options.on_progress) options.on_progress();
   file.commit();
   report.files.push_back(fs::path(path).filename().string());
   for (const auto& entry : fs::directory_iterator(folder_beside(loaded.folder))) {

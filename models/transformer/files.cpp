@@ -22,6 +22,13 @@ constexpr const char* kChatNote = "the model has a template for chats; texts are
 
 std::string in_folder(const std::string& folder, const char* name) { return folder + "/" + name; }
 
+// What is neither a GGUF file nor one of llama2.c.
+void check_is_folder(const std::string& folder) {
+  check_world(is_directory(folder) || !file_exists(folder), folder,
+              ": must be a model's folder, a GGUF file or a file of llama2.c; it is a file of another kind, "
+              "or empty");
+}
+
 constexpr int32_t kLlama2cBegin = 1;
 
 Config config_of(const Llama2cHeader& header) {
@@ -58,6 +65,7 @@ std::vector<std::string> weights_files(const std::string& folder) {
 Config read_config(const std::string& folder) {
   if (is_gguf_file(folder)) return config_from_gguf(open_gguf_model(folder));
   if (is_llama2c_file(folder)) return config_of(read_llama2c_header(folder));
+  check_is_folder(folder);
   const std::string path = in_folder(folder, kConfigFile);
   return config_from_json(Json::parse(read_file(path), path));
 }
@@ -201,6 +209,7 @@ void add_begin(LanguageModel& loaded) {
 LanguageModel load_language_model(const std::string& folder, bool needs_tokenizer,
                                   const std::string& tokenizer_file) {
   LanguageModel loaded;
+  if (!is_gguf_file(folder) && !is_llama2c_file(folder)) check_is_folder(folder);
   const std::string in_model = in_folder(folder, kTokenizerFile);
   const std::string& tokenizer = tokenizer_file.empty() ? in_model : tokenizer_file;
   if (tokenizer_file.empty() && is_gguf_file(folder)) {

@@ -288,6 +288,8 @@ std::optional<MappedPlace> find_mapped(const void* address) noexcept {
 }
 
 MappedFile::MappedFile(const std::string& path) {
+  // A pipe is not waited for: opening one blocks until somebody writes.
+  check_world(!is_stream(path), path, ": must be a regular file; it is a device, pipe or socket");
   const Descriptor descriptor(open_to_read(path));
   const struct stat status = status_of(descriptor.get(), path);
   check_world(S_ISREG(status.st_mode), path, ": must be a regular file; it is a device, pipe or socket");

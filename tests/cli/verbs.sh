@@ -499,11 +499,36 @@ succeeds 'convert --dtype bf16' "$GRADUS" convert char -o halves --to hf --dtype
 has_keys 'convert --to hf --json' out folder files texts hidden_state_difference logits_difference
 grep -q '"torch_dtype": "bfloat16"' halves/config.json || fail 'convert --dtype bf16' 'its type' "$(cat halves/config.json)"
 [ "$(wc -c < halves/model.safetensors)" -lt "$(wc -c < exported/model.safetensors)" ] || fail 'convert --dtype bf16' 'a smaller file' "$(ls -l halves)"
-refuses 2 'the folder exported must be new or empty' "$GRADUS" convert char -o exported --to hf
+refuses 2 'exported must be a new folder or an empty one' "$GRADUS" convert char -o exported --to hf
 mkdir strange && cp char/model.safetensors char/tokenizer.json strange
 sed 's/^{/{"gradus":{"causal":false},/' char/config.json > strange/config.json
 refuses 2 'has no model like this one: {"causal":false}' "$GRADUS" convert strange -o never --to hf
 [ ! -e never ] || fail 'a refused convert' 'nothing' "$(ls never)"
+refuses 2 'text must be a new folder or an empty one' "$GRADUS" convert char -o text --to hf
+mkdir vacant
+succeeds 'convert into an empty folder' "$GRADUS" convert char -o vacant --to hf -q
+same_file 'convert into an empty folder' exported/model.safetensors vacant/model.safetensors
+odd=$(printf 'odd\377name')
+cp -r bpe "$odd"
+succeeds 'convert of a name that is not UTF-8' "$GRADUS" convert "$odd" -o from_odd --to hf -q
+grep -q 'base_model: "odd\\ufffdname"\|base_model: "odd.*name"' from_odd/README.md || fail 'a name that is not UTF-8' 'base_model' "$(head -n 3 from_odd/README.md)"
+# Interrupted, it leaves nothing; and a pipe is not waited for.
+for to in hf sentence-transformers; do
+  timeout --foreground -s INT -k 20 0.01 "$GRADUS" convert bpe -o "cut_$to" --to $to -q 2> err
+  [ ! -e "cut_$to" ] || [ -e "cut_$to/README.md" ] || fail "convert --to $to, interrupted" 'all or nothing' "$(ls "cut_$to")"
+  [ -z "$(find . -maxdepth 1 -name "cut_$to.*.partial")" ] || fail "convert --to $to, interrupted" 'nothing beside it' "$(ls)"
+done
+: > nothing.gguf
+for verb in 'generate text -p x' 'info nothing.gguf' 'convert text -o never.gguf --to gguf' 'embed nothing.gguf x' 'eval char/model.safetensors --input text'; do
+  # shellcheck disable=SC2086
+  refuses 1 '' "$GRADUS" $verb
+  if grep -q 'Not a directory' err; then fail "gradus $verb" 'what is wanted' "$(cat err)"; fi
+done
+mkfifo waiting
+for verb in 'generate waiting -p x' 'embed waiting x' 'info waiting' 'convert waiting -o never.gguf --to gguf' 'eval waiting --input text'; do
+  # shellcheck disable=SC2086
+  refuses 1 'waiting: must be a regular file; it is a device, pipe or socket' timeout 20 "$GRADUS" $verb
+done
 ok 'convert --to hf: a folder that is read back before it is done'
 
 # The same as one file of llama.cpp.

@@ -154,6 +154,24 @@ TEST_CASE("What a GGUF file cannot say is refused, and the file that stood there
   CHECK(entries == 1);
 }
 
+TEST_CASE("What of a folder of sentences a GGUF file leaves out is told") {
+  const TemporaryFolder folder;
+  SentenceFolder sentences;
+  sentences.width = 15;
+  sentences.max_tokens = 7;
+  sentences.prompts = {{"query", "find: "}};
+  sentences.steps = {std::nullopt};
+  sentences.pooling = {Pooling::cls, Pooling::max};
+  const ExportReport report = export_model(load_language_model(golden("bert"), false), folder / "m.gguf",
+                                           {.format = ExportFormat::gguf, .sentences = &sentences});
+  std::string notes;
+  for (const std::string& note : report.notes) notes += note + "\n";
+  for (const char* part :
+       {"the pooling cls", "brought to length 1", "at most 7 tokens", "no prompts", "no output layer"})
+    CHECK_THAT(notes, ContainsSubstring(part));
+  CHECK_FALSE(report.logits.has_value());
+}
+
 TEST_CASE("A weight beyond the range of the type is an error naming it") {
   const TemporaryFolder folder;
   LanguageModel loaded = load_language_model(golden("gpt2"), false);
