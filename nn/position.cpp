@@ -34,7 +34,8 @@ struct Position::Angles {
 
   Angles(std::vector<double> f, double a, int64_t positions, DType type)
       : frequencies(std::move(f)), amplitude(a), most(positions), dtype(type) {
-    grow(std::min(most, kFirstRows));
+    // What memory is counted for may need all of them.
+    grow(DryRunMemory::active() ? most : std::min(most, kFirstRows));
   }
 
   void grow(int64_t rows) { table = rotary_table(rows, frequencies, amplitude, dtype); }

@@ -31,6 +31,21 @@ std::vector<std::string> random_texts(int64_t count, int64_t tokens) {
   return texts;
 }
 
+/// The same of ids.
+std::vector<EmbedText> random_ids(int64_t count, int64_t tokens, int64_t vocab_size) {
+  const Random random(1, stream_of("bench.ids"));
+  std::vector<EmbedText> texts;
+  for (int64_t i = 0; i < count; ++i) {
+    texts.emplace_back(std::string_view());
+    for (int64_t j = 0; j < tokens; ++j) {
+      const auto place = static_cast<uint64_t>(i * tokens + j);
+      texts.back().ids.push_back(
+          static_cast<int32_t>(random.below(place, static_cast<uint64_t>(vocab_size))));
+    }
+  }
+  return texts;
+}
+
 /// The vectors of ids in the two ways that they are defined: as rows looked up in a table, and as the product of rows of
 /// zeros with a single one each with that table. Both must have the same bits.
 void bench_one_hot(const Config& config, int64_t ids, const CommonOptions& common) {
@@ -156,22 +171,16 @@ int bench_embed(const Arguments& arguments) {
       });
     };
   };
+  // What the texts are of is the model's own: letters where it knows bytes, ids where it knows others.
   const std::vector<std::string> letters = random_texts(count, tokens), few = random_texts(1, short_tokens);
-  const auto texts_of = [&](const std::vector<std::string>& from) {
-    std::vector<EmbedText> texts;
-    for (const std::string& text : from) {
-      texts.emplace_back(std::string_view(path.empty() ? text : ""));
-      if (path.empty()) continue;
-      const auto offset = static_cast<uint64_t>(texts.size()) << 32;
-      const Random random(1, stream_of("bench.ids"));
-      for (size_t i = 0; i < text.size(); ++i) {
-        texts.back().ids.push_back(
-            static_cast<int32_t>(random.below(offset + i, static_cast<uint64_t>(config.vocab_size))));
-      }
-    }
-    return texts;
-  };
-  const std::vector<EmbedText> batch = texts_of(letters), single = texts_of(few);
+  std::vector<EmbedText> batch, single;
+  if (path.empty()) {
+    batch = std::vector<EmbedText>(letters.begin(), letters.end());
+    single = std::vector<EmbedText>(few.begin(), few.end());
+  } else {
+    batch = random_ids(count, tokens, config.vocab_size);
+    single = random_ids(1, short_tokens, config.vocab_size);
+  }
   const Turns turns({work(batch), work(single)}, [] { return peak_flops(); }, {});
   Config run = config;  // the blocks that run
   run.n_layer = std::min(options.layers.back(), config.n_layer);

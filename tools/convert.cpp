@@ -67,7 +67,6 @@ int convert_model(const std::string& path, std::string out, const std::string& t
   const LanguageModel loaded = open_model(model, common, !tokenizer.empty(), tokenizer);
   if (sentences) check_width(*sentences, loaded.model.config().n_embd);
   const ExportReport report = export_model(loaded, out, options);
-  check_unchanged(loaded);
   if (common.json) {
     Json names = Json::array();
     for (const std::string& file : report.files) names.push(file);
@@ -110,7 +109,8 @@ int run_convert(const Arguments& arguments) {
       "for "
       "the rounding of --dtype, nothing is written.");
   args.positional("DIR|FILE", path,
-                  "a model's folder or GGUF file, or a tokenizer's file; its contents say which kind it is");
+                  "a model's folder, its .gguf or llama2.c file, or a tokenizer's file; its contents say "
+                  "which kind it is");
   args.path("-o,--out", out,
             "file to write, whose name says which kind; with --to a new folder, or NAME.gguf");
   args.choice("--to", to, {"tokenizer", "hf", "gguf", "sentence-transformers"},

@@ -177,6 +177,7 @@ int run_explain(const Arguments& arguments) {
   std::string text;
   std::string tokens;
   RotationOptions options;
+  std::string tokenizer_file;
   CommonOptions common;
   Args args(
       "explain",
@@ -184,7 +185,7 @@ int run_explain(const Arguments& arguments) {
       "parts (token, segment, position), each with its cosine to their sum. Where positions are rotary, "
       "also how one query and key compare, pair of channels by pair, before and after the rotation, and "
       "at other distances.");
-  args.positional("DIR", folder, "the model's folder");
+  args.positional("DIR", folder, "the model's folder, or its .gguf or llama2.c file");
   args.positional("TEXT", text, "the text");
   args.heading("Rotary positions");
   args.integer("--layer", options.layer, "the block that layer_N leaves");
@@ -192,13 +193,14 @@ int run_explain(const Arguments& arguments) {
   args.text(
       "--tokens", tokens,
       "I,J: the query of the token at position I, the key of that at J; default: the last and the first");
+  add_tokenizer_option(args, tokenizer_file);
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
   watch_interrupts();
   if (!tokens.empty()) parse_tokens(tokens, options);
 
-  const LanguageModel loaded = open_model(folder, common);
+  const LanguageModel loaded = open_model(folder, common, true, tokenizer_file);
   const bool rotary = loaded.model.config().position == PositionKind::rotary;
   args.no_effect(
       {{!rotary, {"--layer", "--head", "--tokens"}, "with a model whose positions are not rotary"}});

@@ -49,9 +49,13 @@ void check_output(const GgufOutput& output) {
 
 }  // namespace
 
-void GgufFields::begin(std::string_view key, uint32_t type) {
+void GgufFields::check_new(std::string_view key) const {
   check(std::find(keys_.begin(), keys_.end(), key) == keys_.end(), "write_gguf: a key may be set once; '",
         key, "' is set twice");
+}
+
+void GgufFields::begin(std::string_view key, uint32_t type) {
+  check_new(key);
   keys_.emplace_back(key);
   append_text(bytes_, key);
   append(bytes_, type);
@@ -94,6 +98,12 @@ void GgufFields::i32s(std::string_view key, std::span<const int32_t> values) {
 void GgufFields::f32s(std::string_view key, std::span<const float> values) {
   begin(key, static_cast<uint32_t>(GgufType::array));
   append_array(bytes_, GgufType::f32, values);
+}
+
+void GgufFields::add(const GgufFields& others) {
+  for (const std::string& key : others.keys_) check_new(key);
+  keys_.insert(keys_.end(), others.keys_.begin(), others.keys_.end());
+  bytes_ += others.bytes_;
 }
 
 std::string gguf_head(const GgufFields& fields, std::span<const GgufOutput> tensors) {

@@ -22,12 +22,14 @@ class GgufFields {
   void texts(std::string_view key, const std::vector<std::string>& values);
   void i32s(std::string_view key, std::span<const int32_t> values);
   void f32s(std::string_view key, std::span<const float> values);
+  void add(const GgufFields& others);
 
   int64_t size() const { return static_cast<int64_t>(keys_.size()); }
   /// As they stand in a file.
   const std::string& bytes() const { return bytes_; }
 
  private:
+  void check_new(std::string_view key) const;
   void begin(std::string_view key, uint32_t type);
 
   std::vector<std::string> keys_;

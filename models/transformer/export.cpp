@@ -57,7 +57,7 @@ void check_weight(const NamedTensor& before, const Tensor& after, ExportType typ
       const double bound = rounding(type, std::fabs(double{a[i]}), largest);
       check_world(std::fabs(double{a[i]} - double{b[i]}) <= bound, path, ": '", before.name,
                   "' must be what it was but for rounding; element ", i, " (in row-major order) was ", a[i],
-                  " and is ", b[i], "; choose a type with a larger range, such as f32");
+                  " and is ", b[i], "; this is a fault of the program");
     }
   }
 }

@@ -136,8 +136,8 @@ std::string card(const std::string& model) {
 class NewFolder {
  public:
   NewFolder(const std::string& path, const ExportOptions& options, ExportReport& report)
-      : path_(path),
-        partial_(path + "." + std::to_string(::getpid()) + ".partial"),
+      : path_(follow_links(path)),
+        partial_(path_ + "." + std::to_string(::getpid()) + ".partial"),
         options_(options),
         report_(report) {
     check(!file_exists(path) || (is_directory(path) && fs::is_empty(path)), "convert: ", path,
@@ -166,10 +166,7 @@ class NewFolder {
   void write_json(const std::string& name, const Json& json) { write(name, json.dump(2) + "\n"); }
   void done() {
     if (options_.on_progress) options_.on_progress();
-    std::error_code failed;
-    if (file_exists(path_)) fs::remove(path_, failed);  // an empty one
-    fs::rename(partial_, path_, failed);
-    check_world(!failed, path_, ": the folder cannot be made; ", failed.message());
+    rename_synced(partial_, path_);
   }
 
  private:
@@ -279,6 +276,7 @@ ExportReport export_folder(const LanguageModel& loaded, const std::string& path,
     report.notes.push_back(
         "how a text becomes one vector is left out; --to sentence-transformers writes that, too");
   }
+  check_unchanged(loaded);
   const LanguageModel written = load_language_model(folder.partial(), loaded.has_tokenizer);
   compare_exported(loaded, written, options.type, report);
   if (sentences) {

@@ -128,6 +128,8 @@ bool same_factors(const Config& a, const Config& b) {
 void check_config(const Config& written, const Config& found, const std::string& architecture,
                   ExportReport& report) {
   Config expected = written;
+  // Families that share an architecture differ in the names of their other files alone.
+  if (found.family->gguf && found.family->gguf->architecture == architecture) expected.family = found.family;
   expected.dropout = found.dropout;
   expected.add_special = found.add_special;
   expected.dtype = found.dtype;
@@ -190,6 +192,7 @@ ExportReport export_gguf(const LanguageModel& loaded, const std::string& path, c
   write_gguf(file, fields, outputs_of(loaded, options.type, report));
   file.sync();
   if (options.on_progress) options.on_progress();
+  check_unchanged(loaded);
   const std::string& partial = file.partial();
   try {
     check_config(config, config_from_gguf(GgufFile::open(partial)), architecture, report);

@@ -38,7 +38,7 @@ constexpr std::string_view kKeys = "tokenizer.ggml.";
 // How to go on where the tokenizer cannot be read.
 constexpr std::string_view kInstead = "; give the model's own with --tokenizer FILE";
 
-enum class TokenType { undefined, normal, unknown, control, user_defined, unused, byte };
+using TokenType = GgufTokenType;
 
 // The keys of a file's tokenizer, and its tokens.
 class Vocabulary {

@@ -17,8 +17,7 @@
 namespace gradus {
 namespace {
 
-// As in gguf_tokenizer.cpp.
-enum class TokenType : int32_t { normal = 1, unknown, control, user_defined, unused, byte };
+using TokenType = GgufTokenType;
 
 std::string key(std::string_view name) { return "tokenizer.ggml." + std::string(name); }
 
@@ -254,7 +253,7 @@ std::string write_gguf_tokenizer(GgufFields& fields, const Tokenizer& tokenizer,
     try {
       if (!write(keys, tokenizer, use)) continue;
       check_same_ids(tokenizer, read_back(keys), use.add_special);
-      write(fields, tokenizer, use);
+      fields.add(keys);
       return "";
     } catch (const std::exception& error) {
       reason = std::string(" (") + error.what() + ")";

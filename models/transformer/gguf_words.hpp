@@ -1,11 +1,15 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 
 #include "tensor/io/json.hpp"
 
 namespace gradus {
+
+/// What tokenizer.ggml.token_type says of a token.
+enum class GgufTokenType : int32_t { undefined, normal, unknown, control, user_defined, unused, byte };
 
 /// How a byte-level BPE in a GGUF file cuts words, by the name that tokenizer.ggml.pre has for it.
 /// ref: ggml-org/llama.cpp, src/llama-vocab.cpp; the tokenizers that the models were published with

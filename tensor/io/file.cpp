@@ -56,8 +56,8 @@ int open_retrying(const std::string& path, int flags, mode_t mode = 0) {
   return descriptor;
 }
 
-int open_to_read(const std::string& path) {
-  const int descriptor = open_retrying(path, O_RDONLY);
+int open_to_read(const std::string& path, int flags = 0) {
+  const int descriptor = open_retrying(path, O_RDONLY | flags);
   check_world(descriptor >= 0, path, ": cannot be opened; ", reason(errno));
   return descriptor;
 }
@@ -288,9 +288,8 @@ std::optional<MappedPlace> find_mapped(const void* address) noexcept {
 }
 
 MappedFile::MappedFile(const std::string& path) {
-  // A pipe is not waited for: opening one blocks until somebody writes.
-  check_world(!is_stream(path), path, ": must be a regular file; it is a device, pipe or socket");
-  const Descriptor descriptor(open_to_read(path));
+  // A pipe is not waited for: opening one would else block until somebody writes.
+  const Descriptor descriptor(open_to_read(path, O_NONBLOCK));
   const struct stat status = status_of(descriptor.get(), path);
   check_world(S_ISREG(status.st_mode), path, ": must be a regular file; it is a device, pipe or socket");
   size_ = static_cast<std::size_t>(status.st_size);

@@ -246,6 +246,7 @@ model_rows() {
 
   differ embed --tokenizer 'given/bare theking sea' 'given/bare theking sea --tokenizer given/swapped.json'
   differ eval --tokenizer 'given/bare --input given/text --quiet' 'given/bare --input given/text --quiet --tokenizer given/swapped.json'
+  differ explain --tokenizer 'given/bare king' 'given/bare king --tokenizer given/swapped.json'
   differ generate --tokenizer 'given/bare --prompt king' 'given/bare --prompt king --tokenizer given/swapped.json'
   differ neighbors --tokenizer 'given/bare king --text given/text' 'given/bare king --text given/text --tokenizer given/swapped.json'
 

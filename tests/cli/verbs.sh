@@ -508,6 +508,10 @@ refuses 2 'text must be a new folder or an empty one' "$GRADUS" convert char -o 
 mkdir vacant
 succeeds 'convert into an empty folder' "$GRADUS" convert char -o vacant --to hf -q
 same_file 'convert into an empty folder' exported/model.safetensors vacant/model.safetensors
+mkdir led
+ln -s led leads
+succeeds 'convert through a link' "$GRADUS" convert char -o leads --to hf -q
+[ -L leads ] && [ -e led/model.safetensors ] || fail 'convert through a link' 'the link, and files where it leads' "$(ls -l leads led)"
 odd=$(printf 'odd\377name')
 cp -r bpe "$odd"
 succeeds 'convert of a name that is not UTF-8' "$GRADUS" convert "$odd" -o from_odd --to hf -q
@@ -568,6 +572,7 @@ succeeds 'generate from a file of llama2.c' "$GRADUS" generate stories.bin --tok
 grep -q 'each text begins with <s>' err || fail 'generate from a file of llama2.c' 'a note of <s>' "$(cat err)"
 succeeds 'the tokens of the prompt' "$GRADUS" tokenizer encode pieces.model the -q
 equal '<s> and the prompt' "$(($(wc -w < out) + 1))" "$("$GRADUS" generate stories.bin --tokenizer pieces.model -p the -n 3 --json -q | sed 's/.*"prompt_tokens":\([0-9]*\).*/\1/')"
+succeeds 'explain of a file of llama2.c' "$GRADUS" explain stories.bin the --tokenizer pieces.model -q
 head -c 900 stories.bin > cut.bin
 refuses 1 'cut.bin: a llama2.c file of dim 4' "$GRADUS" info cut.bin
 ok 'a file of llama2.c is a model without a tokenizer'

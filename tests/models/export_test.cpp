@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <vector>
 
 #include "models/files/block_types.hpp"
@@ -79,6 +80,19 @@ TEST_CASE("A model written as a GGUF file and read back has the same bits") {
         convert(golden(name), folder / (std::string(name) + ".gguf"), ExportFormat::gguf);
     CHECK(report.hidden_state <= 2e-6);
   }
+}
+
+TEST_CASE("A model of a family that shares its architecture with another is written as what it computes") {
+  const TemporaryFolder folder;
+  LanguageModel loaded = load_language_model(golden("mistral"), false);
+  Config config = loaded.model.config();
+  REQUIRE_FALSE(config.windows.empty());
+  config.windows.clear();  // then nothing tells it from a Llama
+  Transformer whole(config);
+  whole.init(3);
+  loaded.model = whole;
+  export_model(loaded, folder / "m.gguf", {.format = ExportFormat::gguf});
+  CHECK(same_bits(last_layer(whole), last_layer(load_transformer(folder / "m.gguf"))) == "");
 }
 
 TEST_CASE("A GGUF file in fewer bits has each weight rounded, and norms and biases as they were") {
@@ -194,6 +208,20 @@ TEST_CASE("A weight beyond the range of the type is an error naming it") {
   CHECK_FALSE(file_exists(folder / "hf"));
 }
 
+TEST_CASE("A source that changes while it is converted is an error that says so, and nothing is left") {
+  const TemporaryFolder folder;
+  const std::string model = folder / "model";
+  std::filesystem::copy(golden("gpt2"), model);
+  const LanguageModel loaded = load_language_model(model, false);
+  std::ofstream(model + "/model.safetensors", std::ios::in | std::ios::ate | std::ios::binary) << 'x';
+  for (const ExportFormat format : {ExportFormat::hugging_face, ExportFormat::gguf}) {
+    const std::string error = error_of([&] { export_model(loaded, folder / "m.gguf", {.format = format}); });
+    CHECK_THAT(error, ContainsSubstring("must stay as it is while the model is used; it has changed"));
+    CHECK_FALSE(file_exists(folder / "m.gguf"));
+  }
+  CHECK(names_in(folder.path()) == std::vector<std::string>{"model"});
+}
+
 TEST_CASE("The fields of a GGUF file are read as they were set") {
   GgufFields fields;
   fields.boolean("a.yes", true);
@@ -208,9 +236,14 @@ TEST_CASE("The fields of a GGUF file are read as they were set") {
   CHECK_THROWS_WITH(fields.u32("a.large", 4294967296), ContainsSubstring("must fit in 32 bits"));
   CHECK_THROWS_WITH(fields.u32("a.less", -1), ContainsSubstring("must fit in 32 bits"));
   CHECK_THROWS_WITH(fields.text("a.text", ""), ContainsSubstring("'a.text' is set twice"));
+  GgufFields more;
+  more.text("a.more", "m");
+  fields.add(more);
+  CHECK_THROWS_WITH(fields.add(more), ContainsSubstring("'a.more' is set twice"));
   const std::string bytes = gguf_head(fields);
   const GgufFile file = GgufFile::parse(bytes, "t");
-  CHECK(file.keys().size() == 7);
+  CHECK(file.keys().size() == 8);
+  CHECK(file.at("a.more").as_string() == "m");
   CHECK(file.at("a.yes").as_boolean());
   CHECK(file.at("a.count").as_integer() == 4294967295);
   CHECK(file.at("a.small").as_decimal() == 1e-5);

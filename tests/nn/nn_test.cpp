@@ -4,6 +4,7 @@
 #include "nn/block.hpp"
 #include "nn/embedding.hpp"
 #include "tensor/autodiff.hpp"
+#include "tensor/storage.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/same_bits.hpp"
 #include "tests/support/small_model.hpp"
@@ -168,6 +169,14 @@ TEST_CASE("angles of far positions are made when a text needs them, the same as 
     const Tensor at = ids_tensor({far, 0, 17});
     CHECK(same_bits(position.rotate(x, at, 2), rotary(x, at, rotary_table(20000, 4), 2)) == "");
   }
+  const DryRunMemory counted;
+  const Position planned("p", {.kind = PositionKind::rotary, .positions = 20000, .rotated = 4});
+  CHECK(counted.statistics().in_use >= 20000 * 4 * sizeof(float));
+}
+
+TEST_CASE("a position beyond the last is an error, however many angles there are") {
+  const Position position("p", {.kind = PositionKind::rotary, .positions = 20000, .rotated = 4});
+  const Tensor x = random_tensor({3, 8}, draw_seed("x"));
   CHECK_THROWS_WITH(position.rotate(x, ids_tensor({20000, 0, 1}), 2),
                     ContainsSubstring("positions must be in [0, 19999]"));
 }
