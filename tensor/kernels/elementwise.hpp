@@ -178,7 +178,7 @@ template <class T>
 void run_affine(const AffineArgs<T>& args) {
   const Vec<T> scale = Vec<T>::set(args.scale);
   const Vec<T> offset = Vec<T>::set(args.offset);
-  if (args.offset == T(0)) {
+  if (args.offset == T(0) && __builtin_signbit(args.offset)) {
     for_each_vector(
         args.n, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
           store_some(load_some(args.x + i, n) * scale, args.y + i, n);

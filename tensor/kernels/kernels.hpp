@@ -185,7 +185,8 @@ struct BinaryArgs {
   T* y;
   int64_t n;
 };
-/// y[i] = scale · x[i] + offset as a multiplication and an addition (either skipped where it is 1 or 0).
+/// y[i] = scale · x[i] + offset as a multiplication and an addition. Either is skipped where it changes nothing: the
+/// scale 1 and the offset -0 (adding +0 makes +0 of -0).
 template <class T>
 struct AffineArgs {
   const T* x;

@@ -109,6 +109,9 @@ Tensor compare(const char* op, const Tensor& a, const Tensor& b, Compare holds) 
   return no_grad(op, y);
 }
 
+/// What changes no number when it is added: +0 would make +0 of -0.
+constexpr double kNoOffset = -0.0;
+
 /// y = scale · x + offset, without autodiff.
 Tensor affine_forward(const char* op, const Tensor& x, double scale, double offset) {
   const Tensor dense = x.to_contiguous();
@@ -286,9 +289,9 @@ Tensor sub(double value, const Tensor& x) {
 }
 
 Tensor mul(const Tensor& x, double value) {
-  Tensor y = affine_forward("mul", x, value, 0);
+  Tensor y = affine_forward("mul", x, value, kNoOffset);
   return record("mul", std::move(y), {x}, [value](Backward& g) {
-    if (g.needs(0)) g.add(0, affine_forward("mul", g.dy(), value, 0));
+    if (g.needs(0)) g.add(0, affine_forward("mul", g.dy(), value, kNoOffset));
   });
 }
 
@@ -313,7 +316,7 @@ Tensor pow(const Tensor& x, double exponent) {
   return record("pow", std::move(y), {x}, [exponent, saved = Saved("pow", x)](Backward& g) {
     const Tensor slope = exponent == 0
                              ? Tensor::zeros(g.dy().shape(), g.dy().dtype())
-                             : affine_forward("pow", powers(saved.get(), exponent - 1), exponent, 0);
+                             : affine_forward("pow", powers(saved.get(), exponent - 1), exponent, kNoOffset);
     g.add(0, binary_forward(Binary::mul, "pow", g.dy(), slope));
   });
 }

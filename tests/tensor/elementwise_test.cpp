@@ -100,6 +100,25 @@ TEST_CASE("a NaN survives maximum, minimum, relu, max and argmax", "[ops]") {
   CHECK(argmax(rows).to_vector<int32_t>() == std::vector<int32_t>{1, 1});
 }
 
+TEST_CASE("zeros keep the signs of IEEE arithmetic with a number on either side", "[ops]") {
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    const Tensor zeros = cast(Tensor::from({0.0F, -0.0F}), dtype);
+    const auto signs = [](const Tensor& x) {
+      const std::vector<float> values = list(cast(x, DType::f32));
+      return std::vector<bool>{std::signbit(values[0]), std::signbit(values[1])};
+    };
+    using Signs = std::vector<bool>;
+    CHECK(signs(0.0 - zeros) == Signs{false, false});
+    CHECK(signs(-0.0 - zeros) == Signs{true, false});
+    CHECK(signs(zeros - 0.0) == Signs{false, true});
+    CHECK(signs(zeros + 0.0) == Signs{false, false});
+    CHECK(signs(zeros + -0.0) == Signs{false, true});
+    CHECK(signs(zeros * 2.0) == Signs{false, true});
+    CHECK(signs(-1.0 * zeros) == Signs{true, false});
+    CHECK(signs(-zeros) == Signs{true, false});
+  }
+}
+
 TEST_CASE("max finds its first largest along any axis and sends the gradient there", "[ops]") {
   Tensor x = Tensor::from(std::vector<float>{1, 7, 3, 7, 7, 0}, {3, 2});
   x.set_requires_grad();
