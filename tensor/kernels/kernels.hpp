@@ -121,9 +121,8 @@ struct DequantizeArgs {
   int64_t k_begin, k_size;
   float* to;
 };
-/// C (m,n) = A (m,k) · B (+ bias) for at most kFewRows rows, where reading B is what takes time; columns start at
+/// C (m,n) = A (m,k) · B (+ bias) for few rows, where reading B is what takes time; columns start at
 /// panel `panel`, the first of a group. Each output is the chain that gemm gives for the dequantized panels.
-inline constexpr int64_t kFewRows = 8;
 struct GemmFewArgs {
   const float* a;
   int64_t a_row;
@@ -415,7 +414,9 @@ struct ReadArgs {
 template <class T>
 struct Table {
   const char* name;
-  int registers;  // multiply-adds of 16 lanes that peak() keeps in flight
+  int registers;            // multiply-adds of 16 lanes that peak() keeps in flight
+  int64_t few_rows;         // up to so many gemm_few is ahead of gemm, with panels of f32
+  int64_t few_rows_narrow;  // and of bf16 and q8
   void (*gemm)(const GemmArgs<T>&);
   void (*pack)(const PackArgs<T>&);
   void (*pack_strips)(const PackStripsArgs<T>&);

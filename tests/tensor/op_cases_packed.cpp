@@ -65,7 +65,7 @@ Row linear_row() {
            },
            name);
     // Numbers of rows around the limit between the two ways to compute; columns and sums around every block.
-    for (const int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 9})
+    for (const int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 24, 25, 32, 33})
       row.test({normal({m, 40}), normal({50, 40}), normal({50})}, {0});
     for (const int64_t k : {1, 2, 31, 32, 33, 65}) row.test({normal({2, k}), normal({17, k})}, {0});
     for (const int64_t n : {1, 15, 16, 63, 64, 65, 100})
