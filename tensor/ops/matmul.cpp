@@ -128,11 +128,19 @@ kernels::Unary unary_of(Activation activation) {
 
 }  // namespace
 
+template <class T>
+detail::ActivationKernel<T> detail::activation_kernel(Activation activation) {
+  if (activation == Activation::none) return nullptr;
+  return kernels::table<T>().unary[static_cast<int>(unary_of(activation))];
+}
+template detail::ActivationKernel<float> detail::activation_kernel<float>(Activation);
+template detail::ActivationKernel<double> detail::activation_kernel<double>(Activation);
+
 Tensor detail::activated_rows(const Tensor& pre, Activation activation) {
   if (activation == Activation::none) return pre;
   const Tensor y = Tensor::empty(pre.shape(), pre.dtype());
   visit_floating(pre.dtype(), "linear", [&]<class T>() {
-    const auto apply = kernels::table<T>().unary[static_cast<int>(unary_of(activation))];
+    const auto apply = activation_kernel<T>(activation);
     const T* from = pre.data<T>();
     T* to = y.mutable_data<T>();
     parallel_ranges(y.numel(), kElementwiseGrain, [&](int64_t begin, int64_t end) {

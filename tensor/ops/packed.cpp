@@ -54,9 +54,9 @@ bool rows_share_sets(int64_t m, int64_t row_stride) {
   return m > 8 * period;
 }
 
-/// C (m,N) = rows (m,K) · wᵀ (+ bias).
+/// C (m,N) = activation(rows (m,K) · wᵀ (+ bias)). A block of C is activated while it is in the cache.
 void multiply_packed(const float* rows, int64_t row_stride, int64_t m, const PackedWeight& w,
-                     const float* bias, float* c) {
+                     const float* bias, detail::ActivationKernel<float> activation, float* c) {
   const auto& table = kernels::table<float>();
   const int64_t n = w.rows();
   const int64_t k = w.columns();
@@ -84,14 +84,22 @@ void multiply_packed(const float* rows, int64_t row_stride, int64_t m, const Pac
                       .m = m,
                       .n = end - begin,
                       .bias = bias == nullptr ? nullptr : bias + begin});
+      detail::activate(c + begin, n, m, end - begin, activation);
     });
     return;
   }
   if (b.format == PanelFormat::f32) {
     const detail::Matrix<float> nowhere{nullptr, 1, k};  // it is in the panels
-    detail::multiply_panels<float>(
-        {.m = m, .n = n, .k = k, .a = {rows, row_stride, 1}, .b = nowhere, .c = c, .c_row = n, .bias = bias},
-        static_cast<const float*>(b.data));
+    detail::multiply_panels<float>({.m = m,
+                                    .n = n,
+                                    .k = k,
+                                    .a = {rows, row_stride, 1},
+                                    .b = nowhere,
+                                    .c = c,
+                                    .c_row = n,
+                                    .bias = bias,
+                                    .activation = activation},
+                                   static_cast<const float*>(b.data));
     return;
   }
   const int64_t across = (n + kWideColumns - 1) / kWideColumns;
@@ -124,6 +132,7 @@ void multiply_packed(const float* rows, int64_t row_stride, int64_t m, const Pac
                   .accumulate = p > 0,
                   .bias = bias != nullptr && p + depth == k ? bias + j : nullptr});
     }
+    detail::activate(c + i * n + j, n, std::min(kWideRows, m - i), columns, activation);
   });
 }
 
@@ -243,8 +252,9 @@ Tensor linear(const Tensor& x, const PackedWeight& w, const Tensor& bias, Activa
   shape[x.rank() - 1] = n;
   const Tensor y = Tensor::empty(shape);
   float* to = y.mutable_data<float>();
-  if (m > 0) multiply_packed(rows.data<float>(), rows.strides()[0], m, w, offset, to);
-  return no_grad("linear", detail::activated_rows(y, activation));
+  const auto activate = detail::activation_kernel<float>(activation);
+  if (m > 0) multiply_packed(rows.data<float>(), rows.strides()[0], m, w, offset, activate, to);
+  return no_grad("linear", y);
 }
 
 Tensor embedding(const PackedWeight& table, const Tensor& ids) {

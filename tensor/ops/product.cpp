@@ -136,6 +136,7 @@ void multiply_chunks(const Product<T>& p, const PackedFactors<T>& packed) {
       args.a = packed.strips + i / kStripRows * args.a_strip;
     }
     table.gemm(args);
+    activate(args.c, p.c_row, m, n, p.activation);  // while the block is in the cache
   });
 }
 
@@ -177,6 +178,7 @@ void multiply(const Product<T>& p) {
   PackedFactors<T> packed{panels.mutable_data<T>(), depth};
   for (int64_t k = 0; k == 0 || k < p.k; k += depth) {
     packed.k = std::min(depth, p.k - k);
+    const bool last = k + packed.k == p.k;
     for (int64_t j = 0; j < p.n; j += width) {
       const int64_t columns = std::min(width, p.n - j);
       pack_panels(part(p.b, k, j), packed.k, columns, panels.mutable_data<T>());
@@ -196,7 +198,8 @@ void multiply(const Product<T>& p) {
                             .c = p.c + i * p.c_row + j,
                             .c_row = p.c_row,
                             .accumulate = p.accumulate || k > 0,
-                            .bias = p.bias != nullptr && k + packed.k == p.k ? p.bias + j : nullptr},
+                            .bias = p.bias != nullptr && last ? p.bias + j : nullptr,
+                            .activation = last ? p.activation : nullptr},
                            packed);
       }
     }

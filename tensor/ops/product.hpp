@@ -18,7 +18,13 @@ struct Matrix {
   int64_t column;
 };
 
-/// C (m,n) = A (m,k) · B (k,n) (+ C where `accumulate`) (+ bias); C is row-major with stride c_row.
+/// The kernel that applies an activation; null for none.
+template <class T>
+using ActivationKernel = void (*)(const kernels::UnaryArgs<T>&);
+template <class T>
+ActivationKernel<T> activation_kernel(Activation activation);
+
+/// C (m,n) = activation(A (m,k) · B (k,n) (+ C where `accumulate`) (+ bias)); C is row-major with stride c_row.
 template <class T>
 struct Product {
   int64_t m, n, k;
@@ -28,6 +34,7 @@ struct Product {
   int64_t c_row;
   bool accumulate = false;
   const T* bias = nullptr;
+  ActivationKernel<T> activation = nullptr;  // null: none
 };
 
 /// How a product is cut where a test wants another way, to show that none changes a bit. 0: as ever; sizes are rounded as
@@ -72,5 +79,11 @@ void multiply_parameter(const Product<T>& product, const Tensor& parameter);
 Tensor as_rows(const Tensor& x);
 /// The activation of each element: a new tensor, or `pre` itself where there is none.
 Tensor activated_rows(const Tensor& pre, Activation activation);
+/// The same in place, of a block (m,n) whose rows are `row` apart.
+template <class T>
+void activate(T* block, int64_t row, int64_t m, int64_t n, ActivationKernel<T> activation) {
+  if (activation == nullptr) return;
+  for (int64_t r = 0; r < m; ++r) activation({.x = block + r * row, .y = block + r * row, .n = n});
+}
 
 }  // namespace gradus::detail
