@@ -161,7 +161,7 @@ int bench_embed(const Arguments& arguments) {
   check_world(needed <= static_cast<double>(available_memory_bytes()),
               "bench embed: the model must fit in memory; it needs ", bytes_text(needed), " and ",
               bytes_text(static_cast<double>(available_memory_bytes())), " are available");
-  Transformer model = path.empty() ? Transformer(config) : load_transformer(folder);
+  Transformer model = path.empty() ? Transformer(config) : load_transformer(folder, DType::f32);
   if (path.empty()) model.init(1);
   model.pack(weights.value());
   const auto work = [&](std::vector<EmbedText> texts) -> Work {

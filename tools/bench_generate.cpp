@@ -89,7 +89,7 @@ int bench_generate(const Arguments& arguments) {
   check_world(needed <= static_cast<double>(available_memory_bytes()),
               "bench generate: the model must fit in memory; it needs ", bytes_text(needed), " and ",
               bytes_text(static_cast<double>(available_memory_bytes())), " are available");
-  Transformer model = path.empty() ? Transformer(config) : load_transformer(path);
+  Transformer model = path.empty() ? Transformer(config) : load_transformer(path, DType::f32);
   if (path.empty()) model.init(1);
   model.pack(weights.value());
   const double weight_bytes = weight_bytes_read(model);

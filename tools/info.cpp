@@ -14,6 +14,7 @@
 #include "models/transformer/families/family.hpp"
 #include "models/transformer/files.hpp"
 #include "models/transformer/gguf_model.hpp"
+#include "models/transformer/sentence_folder.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/npy.hpp"
@@ -192,17 +193,70 @@ void tell_tokenizer(const Tokenizer& tokenizer, Description& found) {
   found.text += "tokens   " + tokenizer.kind() + "\n";
 }
 
+// A part of a description that what is there does not allow.
+void tell_error(const std::runtime_error& error, Description& found) {
+  found.json.set("error", replace_invalid_utf8(error.what()));
+  found.text += "error    " + in_one_line(error.what()) + "\n";
+}
+
+/// How a text becomes one vector, as a folder of sentences or a GGUF file says it.
+void tell_sentences(const SentenceFolder& folder, Description& found) {
+  const std::string pooling = names_of(folder.pooling);
+  std::string text = std::to_string(sentence_width(folder)) + " values a text, " +
+                     (folder.static_model ? "the mean of its tokens" : "pooling " + pooling);
+  Json steps = Json::array();
+  for (const std::optional<DenseLayer>& step : folder.steps) {
+    const std::string name =
+        step ? "dense " + std::to_string(step->linear.weight.size(0)) : std::string("normalized");
+    steps.push(name);
+    text += ", " + name;
+  }
+  if (folder.truncate_dim > 0) text += ", cut to " + std::to_string(folder.truncate_dim);
+  if (folder.max_tokens > 0) text += ", of at most " + std::to_string(folder.max_tokens) + " tokens";
+  if (folder.lower_case) text += ", in lower case";
+  if (!folder.similarity.empty()) text += ", compared by " + folder.similarity;
+  found.text += "vectors  " + text + "\n";
+  Json prompts = Json::object();
+  std::string names;
+  for (const auto& [name, prompt] : folder.prompts) {
+    prompts.set(replace_invalid_utf8(name), replace_invalid_utf8(prompt));
+    names +=
+        (names.empty() ? "" : ", ") + name + (name == folder.default_prompt ? " (taken unless told)" : "");
+  }
+  if (!names.empty()) found.text += "prompts  " + in_one_line(names) + "\n";
+  found.json.set("sentences", Json::object()
+                                  .set("width", sentence_width(folder))
+                                  .set("pooling", folder.static_model ? "mean" : pooling)
+                                  .set("steps", steps)
+                                  .set("truncate_dim", folder.truncate_dim)
+                                  .set("max_tokens", folder.max_tokens)
+                                  .set("lower_case", folder.lower_case)
+                                  .set("include_prompt", folder.include_prompt)
+                                  .set("prompts", prompts)
+                                  .set("default_prompt", replace_invalid_utf8(folder.default_prompt))
+                                  .set("similarity", folder.similarity));
+}
+
+void tell_sentences_in(const std::string& path, Description& found) {
+  if (!is_sentence_folder(path)) return;
+  try {
+    tell_sentences(read_sentence_folder(path), found);
+  } catch (const std::runtime_error& error) {
+    tell_error(error, found);
+  }
+}
+
 // The model in a GGUF file, as far as there is one that runs here.
-void tell_gguf_model(const GgufFile& file, Description& found) {
+void tell_gguf_model(const std::string& path, const GgufFile& file, Description& found) {
   try {
     const Config config = config_from_gguf(file);
     found.text += "model    " + std::string(config.family->name) + ", " + parameters_text(config) + "\n";
     tell_model(config, found);
     if (const auto own = tokenizer_from_gguf(file)) tell_tokenizer(own->tokenizer, found);
   } catch (const std::runtime_error& error) {
-    found.json.set("error", replace_invalid_utf8(error.what()));
-    found.text += "error    " + in_one_line(error.what()) + "\n";
+    return tell_error(error, found);
   }
+  tell_sentences_in(path, found);
 }
 
 Description describe_gguf(const std::string& path) {
@@ -239,7 +293,7 @@ Description describe_gguf(const std::string& path) {
   found.json.set("kind", "gguf").set("version", int64_t{file.version()}).set("elements", tensors.elements);
   found.json.set("metadata", metadata).set("tensors", tensors.list);
   found.text = "kind     GGUF of version " + std::to_string(file.version()) + ", " + tensors.summary() + "\n";
-  tell_gguf_model(file, found);
+  tell_gguf_model(path, file, found);
   found.text += tensors.text + lines;
   return found;
 }
@@ -354,7 +408,8 @@ Description describe_tokenizer(const std::string& path) {
   return found;
 }
 
-Description describe_model(const std::string& folder) {
+/// `sentences` is the folder whose modules speak of the model, where there is one.
+Description describe_model(const std::string& folder, const std::string& sentences = {}) {
   Description found;
   const bool is_run = file_exists(folder + "/" + kStateFile);
   const std::string weights = weights_path(folder);
@@ -376,6 +431,7 @@ Description describe_model(const std::string& folder) {
   found.json.set("tensors", parts.tensors.list);
   if (file_exists(folder + "/" + kTokenizerFile))
     tell_tokenizer(Tokenizer::load(folder + "/" + kTokenizerFile), found);
+  if (!sentences.empty()) tell_sentences_in(sentences, found);
   if (const std::string metrics = folder + "/" + kMetricsFile; is_run && file_exists(metrics)) {
     std::string line;
     found.json.set("history", describe_history(metrics, line));
@@ -385,7 +441,41 @@ Description describe_model(const std::string& folder) {
   return found;
 }
 
+Description describe_static_model(const SentenceFolder& folder) {
+  const StaticModel& model = *folder.static_model;
+  const int64_t rows = model.table.size(0), width = model.table.size(1);
+  Tensors tensors;
+  tensors.add(SafetensorsFile::open(folder.model_folder + "/" + kWeightsFile));
+  Description found;
+  found.json.set("kind", "static model").set("parameters", rows * width);
+  found.json.set("embedding", Json::object()
+                                  .set("vocabulary", rows)
+                                  .set("width", width)
+                                  .set("bytes", static_cast<int64_t>(tensors.bytes)));
+  found.text = "kind     static model, a vector for each token: " + std::to_string(rows) + " × " +
+               std::to_string(width) + "\n";
+  tell_tokenizer(model.tokenizer, found);
+  tell_sentences(folder, found);
+  found.json.set("tensors", tensors.list);
+  found.text += tensors.text;
+  return found;
+}
+
+Description describe_sentences(const std::string& folder) {
+  std::optional<SentenceFolder> sentences;
+  try {
+    sentences = read_sentence_folder(folder);
+  } catch (const std::runtime_error&) {
+    // Where the model stands beside the modules, it is told, and what is wrong with them.
+    if (!file_exists(folder + "/" + kConfigFile)) throw;
+    return describe_model(folder, folder);
+  }
+  return sentences->static_model ? describe_static_model(*sentences)
+                                 : describe_model(sentences->model_folder, folder);
+}
+
 Description describe_folder(const std::string& folder) {
+  if (is_sentence_folder(folder)) return describe_sentences(folder);
   const auto has = [&](const char* name) { return file_exists(folder + "/" + name); };
   if (!has(kConfigFile) && !has(kWeightsFile) && has(kWeightsIndexFile))
     return describe_parts(folder + "/" + kWeightsIndexFile);

@@ -114,9 +114,10 @@ std::string chat_template_in(const std::string& folder) {
 
 }  // namespace
 
-Transformer load_transformer(const std::string& folder) {
+Transformer load_transformer(const std::string& folder, std::optional<DType> dtype) {
   check_not_only_pickled(folder);
-  const Config config = load_config(folder);
+  Config config = load_config(folder);
+  config.dtype = dtype.value_or(config.dtype);
   return map_weights(config, *open_tensors(weights_path(folder)));
 }
 
@@ -231,7 +232,8 @@ LanguageModel load_language_model(const std::string& folder, bool needs_tokenize
   }
   loaded.folder = folder;
   for (const std::string& path : weights_files(folder)) loaded.identities[path] = file_identity(path);
-  loaded.model = load_transformer(folder);
+  loaded.model = load_transformer(folder, DType::f32);
+  if (config.dtype == DType::f64) add_note(loaded, "weights of 64 bits are rounded to 32");
   loaded.add_special = config.add_special.value_or(!file_exists(in_folder(folder, kStateFile)));
   if (loaded.has_tokenizer && config.vocab_size > loaded.tokenizer.vocab_size()) {
     add_note(loaded, detail::join("the model has ", config.vocab_size,

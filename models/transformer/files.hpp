@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,8 +40,9 @@ Config load_config(const std::string& folder);
 void save_transformer(const std::string& folder, const Transformer& model,
                       const std::map<std::string, std::string>& metadata = {});
 
-/// Reads both; see config_from_json and map_weights for what is refused, and for which weights stay in the file.
-Transformer load_transformer(const std::string& folder);
+/// Reads both; see config_from_json and map_weights for what is refused, and for which weights stay in the file. `dtype`:
+/// what the parameters become; absent: f32, or f64 where config.json says so.
+Transformer load_transformer(const std::string& folder, std::optional<DType> dtype = {});
 
 /// A tokenizer's file or folder, see Tokenizer::load(), or the tokenizer in a GGUF file.
 Tokenizer open_tokenizer(const std::string& path);

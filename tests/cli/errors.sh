@@ -353,6 +353,9 @@ printf '%s\0\0\0\0\0\0\0%-80s' P '{"embeddings":{"dtype":"F32","shape":[256,2],"
 head -c 2048 /dev/zero >> static/model.safetensors
 succeeds 'a static model' "$GRADUS" embed static the
 equal 'a static model' '{"text":0,"start":0,"end":3,"layer_0":[0.0,0.0]}' "$(cat out)"
+succeeds 'info of a static model' "$GRADUS" info static
+grep -q '^kind     static model, a vector for each token: 256 × 2$' out && grep -q '^vectors  2 values a text, the mean of its tokens' out ||
+  fail 'info of a static model' 'its rows' "$(cat out)"
 refuses 2 'a static model has layer_0 alone' "$GRADUS" embed static the --layers 1
 for option in '--weights q8' '--tokenizer static/tokenizer.json' '--batch-tokens 8'; do
   # shellcheck disable=SC2086

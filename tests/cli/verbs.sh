@@ -593,6 +593,12 @@ succeeds 'embed --pooling' "$GRADUS" embed bpe 'the king' --layers -1 --pooling 
 same_file 'the pooling that a GGUF file declares' out from_file
 succeeds 'the pooling comes back' "$GRADUS" convert pooled.gguf -o pooled --to sentence-transformers -q
 grep -q '"pooling_mode_lasttoken": true' pooled/1_Pooling/config.json || fail 'pooled' 'the last token' "$(cat pooled/1_Pooling/config.json)"
+info_of 'a folder for sentence-transformers' sentences 'kind     llama model' 'vectors  32 values a text, pooling last' '  model.norm.weight'
+has_keys 'info of a folder for sentence-transformers' out kind config tensors sentences
+info_of 'a GGUF file that pools' pooled.gguf 'vectors  32 values a text, pooling last'
+cp sentences/1_Pooling/config.json kept && printf '{"word_embedding_dimension":32,"pooling_mode":"middle"}' > sentences/1_Pooling/config.json
+info_of 'a folder with modules that are not known' sentences 'kind     llama model' 'error    sentences/1_Pooling/config.json: ' middle
+mv kept sentences/1_Pooling/config.json
 ok 'convert --to sentence-transformers: the modules behind the model'
 
 succeeds 'bench embed of a model' "$GRADUS" bench embed bpe.gguf --texts 3 --tokens 8 --short-tokens 2 --json -q

@@ -176,6 +176,19 @@ TEST_CASE("Names and tensors of older files are known") {
   }
 }
 
+TEST_CASE("Weights of 64 bits are rounded to 32 where a model is used, and it is said") {
+  for (const char* name : {"llama_biases", "gpt2_untied", "bert_2", "qwen3_tied"}) {
+    INFO(name);
+    CHECK(load_transformer(golden(name)).config().dtype == DType::f64);
+    LanguageModel loaded = load_language_model(golden(name), false);
+    CHECK(loaded.model.config().dtype == DType::f32);
+    CHECK_THAT(loaded.note, ContainsSubstring("weights of 64 bits are rounded to 32"));
+    loaded.model.pack(WeightFormat::f32);
+    CHECK(outputs(loaded.model).dtype() == DType::f32);
+  }
+  CHECK(load_language_model(golden("gpt2"), false).note == "");
+}
+
 TEST_CASE("A file may mix f32, f16 and bf16") {
   // Each matrix rounded first, so that the file holds it exactly.
   const auto mixed = [](std::vector<Entry>& entries, bool as_floats) {
