@@ -145,15 +145,30 @@ const Pipeline& Tokenizer::pipeline_of(int32_t id) const {
 
 namespace {
 
-// Decoding goes on from so many tokens at most: nothing reaches back further than one.
+// Decoding goes on from about so many tokens: nothing reaches back further than to one that has text of its own.
 constexpr size_t kReach = 16;
+
+// The last of the ids from which on decoding gives text that begins with a whole character: what follows then stands in a
+// text, as it does behind all of them. Control tokens may have no text, and a space none at a text's beginning.
+size_t last_with_text(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
+  for (size_t count = 1; count <= std::min(ids.size(), kReach); ++count) {
+    const std::string tail = tokenizer.decode(ids.last(count));
+    if (!tail.empty() && !tail.starts_with("\uFFFD")) return ids.size() - count;
+  }
+  // A run of spaces without end is decoded anew with each that comes; somewhere that has to stop.
+  constexpr size_t kMostKept = 4096;
+  return ids.size() < kMostKept ? 0 : ids.size() - 1;
+}
 
 }  // namespace
 
 StreamDecoder::StreamDecoder(Tokenizer tokenizer, std::span<const int32_t> before)
     : tokenizer_(std::move(tokenizer)) {
   if (tokenizer_.lossless()) return;
-  const auto context = before.last(std::min(before.size(), kReach));
+  size_t reach = std::min(before.size(), kReach);
+  while (reach < before.size() && tokenizer_.decode(before.last(reach)).empty())
+    reach = std::min(before.size(), 2 * reach);
+  const auto context = before.last(reach);
   ids_.assign(context.begin(), context.end());
   given_ = tokenizer_.decode(ids_).size();
 }
@@ -176,7 +191,7 @@ std::string StreamDecoder::push(int32_t id) {
   if (cut || text.size() <= given_) return {};
   std::string out = text.substr(given_);
   if (ids_.size() > kReach) {
-    ids_.erase(ids_.begin(), ids_.end() - 1);
+    ids_.erase(ids_.begin(), ids_.begin() + static_cast<int64_t>(last_with_text(tokenizer_, ids_)));
     given_ = tokenizer_.decode(ids_).size();
   } else {
     given_ = text.size();

@@ -9,6 +9,7 @@
 #include "tensor/io/json.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/use_threads.hpp"
+#include "tokenizer/formats/load.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tokenizer/text/words.hpp"
 
@@ -378,6 +379,53 @@ TEST_CASE("streaming joins to what decode gives, whatever the tokens cut") {
     REQUIRE(joined == tokenizer.decode(ids));
     REQUIRE(decoder.flush().empty());
   }
+}
+
+// A SentencePiece model with control pieces, and with or without a piece for each byte.
+Tokenizer sentencepiece_model(bool bytes) {
+  SentencePieceFile file;
+  file.trainer.model_type = SentencePieceFile::ModelType::bpe;
+  file.trainer.byte_fallback = bytes;
+  using Type = SentencePieceFile::PieceType;
+  file.pieces = {{"<unk>", 0, Type::unknown}, {"<s>", 0, Type::control}, {"</s>", 0, Type::control}};
+  for (int byte = 0; bytes && byte < 256; ++byte) {
+    constexpr const char* kDigits = "0123456789ABCDEF";
+    const std::string name = std::string("<0x") + kDigits[byte / 16] + kDigits[byte % 16] + ">";
+    file.pieces.push_back({name, 0, Type::byte});
+  }
+  float score = -1;
+  for (const char* text : {"\u2581t", "he", "\u2581the", "\u2581", "t", "h", "e"}) {
+    file.pieces.push_back({text, score, Type::normal});
+    score -= 0.5F;
+  }
+  return Tokenizer(parts_of(file, "made here"));
+}
+
+std::string streamed(const Tokenizer& tokenizer, const std::vector<int32_t>& ids, size_t known = 0) {
+  const std::span<const int32_t> all = ids;
+  StreamDecoder decoder(tokenizer, all.first(known));
+  std::string text = tokenizer.decode(all.first(known));
+  for (const int32_t id : all.subspan(known)) text += decoder.push(id);
+  return text + decoder.flush();
+}
+
+TEST_CASE("streaming joins to what decode gives behind many tokens without text, and many of bytes") {
+  const Tokenizer plain = sentencepiece_model(false);
+  const int32_t word = *plain.id_of("\u2581the"), space = *plain.id_of("\u2581"), begin = *plain.id_of("<s>");
+  for (const int32_t silent : {begin, space}) {
+    std::vector<int32_t> ids = {word};
+    ids.insert(ids.end(), 40, silent);
+    ids.insert(ids.end(), {word, silent, word});
+    CHECK(streamed(plain, ids) == plain.decode(ids));
+    for (const size_t known : {1, 17, 40, 41}) CHECK(streamed(plain, ids, known) == plain.decode(ids));
+  }
+  const Tokenizer bytes = sentencepiece_model(true);
+  const std::string text =
+      "the \u65E5\u672C\u8A9E\u306E\u65E5\u672C\u8A9E\u65E5\u672C\u8A9E\u306E\U0001F44D the";
+  const std::vector<int32_t> ids = bytes.encode(text);
+  REQUIRE(ids.size() > 35);
+  CHECK(streamed(bytes, ids) == text);
+  CHECK(bytes.decode(ids) == text);
 }
 
 TEST_CASE("UTF-8 is read strictly") {
