@@ -148,12 +148,11 @@ namespace {
 // Decoding goes on from about so many tokens: nothing reaches back further than to one that has text of its own.
 constexpr size_t kReach = 16;
 
-// The last of the ids from which on decoding gives text that begins with a whole character: what follows then stands in a
-// text, as it does behind all of them. Control tokens may have no text, and a space none at a text's beginning.
+// The last of the ids from which on decoding gives text: what follows then stands in a text, as it does behind all of
+// them. Control tokens may have no text, and spaces none at a text's beginning.
 size_t last_with_text(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
   for (size_t count = 1; count <= std::min(ids.size(), kReach); ++count) {
-    const std::string tail = tokenizer.decode(ids.last(count));
-    if (!tail.empty() && !tail.starts_with("\uFFFD")) return ids.size() - count;
+    if (!tokenizer.decode(ids.last(count)).empty()) return ids.size() - count;
   }
   // A run of spaces without end is decoded anew with each that comes; somewhere that has to stop.
   constexpr size_t kMostKept = 4096;

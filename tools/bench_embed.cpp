@@ -184,7 +184,8 @@ int bench_embed(const Arguments& arguments) {
   // A single text in a row of them, as they come one after the other.
   TurnOptions turn;
   turn.sample_seconds = 0.05;
-  const Turns turns({work(batch), work(single)}, [] { return peak_flops(); }, turn);
+  const Turns turns(
+      {work(batch), work(single)}, [] { return peak_flops(); }, turn);
   Config run = config;  // the blocks that run
   run.n_layer = std::min(options.layers.back(), config.n_layer);
   const double batch_fraction = turns.fraction(static_cast<double>(count) * forward_flops(run, tokens, 0), 0);

@@ -48,6 +48,15 @@ kernels::PackedPanels panels_in(const PackedWeight& w) {
           .k = w.columns()};
 }
 
+int64_t few_rows(const kernels::Table<float>& table, PanelFormat format) {
+  switch (format) {
+    case PanelFormat::f32: return table.few_rows;
+    case PanelFormat::bf16:
+    case PanelFormat::q8: return table.few_rows_narrow;
+  }
+  return 0;
+}
+
 /// Whether a line of each of the rows finds no room in the first-level cache beside the others: 64 sets of 8 ways and more.
 bool rows_share_sets(int64_t m, int64_t row_stride) {
   const int64_t period = 4096 / std::gcd(row_stride * static_cast<int64_t>(sizeof(float)), int64_t{4096});
@@ -61,7 +70,7 @@ void multiply_packed(const float* rows, int64_t row_stride, int64_t m, const Pac
   const int64_t n = w.rows();
   const int64_t k = w.columns();
   const kernels::PackedPanels b = panels_in(w);
-  if (m <= (b.format == PanelFormat::f32 ? table.few_rows : table.few_rows_narrow)) {
+  if (m <= few_rows(table, b.format)) {
     Tensor copy;  // with K = 2048, 24 rows reach 1.4 times the speed by it
     if (rows_share_sets(m, row_stride)) {
       copy = Tensor::empty({m, k + kLanes}, DType::f32);
