@@ -3,8 +3,8 @@ and PyTorch, reading and continuing a text with SmolLM2-135M beside llama.cpp. S
 
     NODE_MODULES=DIR python models.py GRADUS CACHE [--threads 1,2] [--rounds 5] [--only embed|generate]
 
-CACHE holds what is made of the models, which are packages beside this one's. Each measurement is a process of its own, so that no peer's idle threads
-are there while another is measured. A figure is the median over the rounds; a ratio is ours over the peer's, above 1 where
+CACHE holds what is made of the models, which are packages of this Python. Each measurement is a process of its own, so that
+no peer's idle threads are there while another is measured. A figure is the median over the rounds; a ratio is ours over the peer's, above 1 where
 the program is faster.
 """
 
@@ -137,7 +137,7 @@ def measure_peer(name, threads, folder, file):
 
     batch, short = median_seconds((TEXTS, TOKENS), 5), median_seconds((1, SHORT_TOKENS), 40)
     vector = embed(numpy.arange(1000, 1000 + SHORT_TOKENS).reshape(1, -1))[0]
-    print(json.dumps({"batch": TEXTS / batch, "short": short, "vector": vector.tolist()}))
+    print(json.dumps({"batch": TEXTS / batch, "short": 1 / short, "vector": vector.tolist()}))
 
 
 # ---- tables ----
@@ -146,6 +146,15 @@ def measure_peer(name, threads, folder, file):
 def cosine(a, b):
     dot = sum(x * y for x, y in zip(a, b))
     return dot / (sum(x * x for x in a) * sum(y * y for y in b)) ** 0.5
+
+
+def print_rows(found, keys, line, beside=lambda rows: ""):
+    """A line for each program, ours first: medians, and how many times as fast ours is; `keys` are speeds, more is better."""
+    medians = {name: [statistics.median(row[key] for row in rows) for key in keys] for name, rows in found.items()}
+    for name, speeds in medians.items():
+        ratios = [ours / theirs for ours, theirs in zip(medians["gradus"], speeds)]
+        times = "" if name == "gradus" else f"   ours {ratios[0]:.2f} and {ratios[1]:.2f} times as fast{beside(found[name])}"
+        print(f"  {line(name, *speeds)}{times}", flush=True)
 
 
 def our_vector(gradus, folder):
@@ -166,21 +175,18 @@ def print_embed(gradus, cache, threads, rounds):
     for _ in range(rounds):
         ours = [gradus, "bench", "embed", folder, "--threads", threads, "--json", "-q"]
         row = last_json(run([*ours, "--texts", TEXTS, "--tokens", TOKENS, "--short-tokens", SHORT_TOKENS]))
-        found["gradus"].append({"batch": row["texts_per_second"], "short": row["short_seconds"]})
+        found["gradus"].append({"batch": row["texts_per_second"], "short": 1 / row["short_seconds"]})
         for name in PEERS:
             worker = [sys.executable, __file__, "--peer", name, gradus, cache, "--threads", threads]
             found[name].append(last_json(run(worker, OMP_NUM_THREADS=str(threads))))
     vector = our_vector(gradus, folder)
     print(f"\nall-MiniLM-L6-v2, f32, {threads} threads: {TEXTS} texts of {TOKENS} tokens, and one text of {SHORT_TOKENS}")
-    for name, rows in found.items():
-        batch, short = (statistics.median(row[key] for row in rows) for key in ("batch", "short"))
-        line = f"  {name:12} {batch:8.1f} texts/s {1e3 * short:8.2f} ms"
-        if name == "gradus":
-            our_batch, our_short = batch, short
-        else:
-            same = cosine(rows[-1]["vector"], vector)
-            line += f"   ours {our_batch / batch:.2f} and {short / our_short:.2f} times as fast, cosine {same:.7f}"
-        print(line, flush=True)
+    print_rows(
+        found,
+        ("batch", "short"),
+        lambda name, batch, short: f"{name:12} {batch:8.1f} texts/s {1e3 / short:8.2f} ms",
+        lambda rows: f", cosine {cosine(rows[-1]['vector'], vector):.7f}",
+    )
 
 
 def print_generate(gradus, cache, threads, rounds):
@@ -198,14 +204,8 @@ def print_generate(gradus, cache, threads, rounds):
             found["gradus"].append({"prompt": row["prompt_tokens_per_second"], "decode": row["decode_tokens_per_second"]})
             peer = ["node", HERE / "llama_cpp.mjs", file, threads, PROMPT_TOKENS, NEW_TOKENS]
             found["llama.cpp"].append(last_json(run(peer)))
-        for name, rows in found.items():
-            prompt, decode = (statistics.median(row[key] for row in rows) for key in ("prompt", "decode"))
-            line = f"  {dtype:5} {name:12} {prompt:8.1f} and {decode:7.1f} tokens/s"
-            if name == "gradus":
-                our_prompt, our_decode = prompt, decode
-            else:
-                line += f"   ours {our_prompt / prompt:.2f} and {our_decode / decode:.2f} times as fast"
-            print(line, flush=True)
+        line = "{:5} {:12} {:8.1f} and {:7.1f} tokens/s".format
+        print_rows(found, ("prompt", "decode"), lambda *cells, dtype=dtype: line(dtype, *cells))
 
 
 def main():
