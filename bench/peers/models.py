@@ -200,7 +200,7 @@ def print_generate(gradus, cache, threads, rounds):
         sizes = ["--prompt-tokens", PROMPT_TOKENS, "--tokens", NEW_TOKENS]
         for _ in range(rounds):
             ours = [gradus, "bench", "generate", file, *sizes, "--weights", weights, "--threads", threads]
-            row = last_json(run([*ours, "--samples", 3, "--json", "-q"]))
+            row = last_json(run([*ours, "--json", "-q"]))
             found["gradus"].append({"prompt": row["prompt_tokens_per_second"], "decode": row["decode_tokens_per_second"]})
             peer = ["node", HERE / "llama_cpp.mjs", file, threads, PROMPT_TOKENS, NEW_TOKENS]
             found["llama.cpp"].append(last_json(run(peer)))
