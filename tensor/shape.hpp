@@ -43,14 +43,16 @@ class Shape {
   const int64_t* begin() const { return sizes_.data(); }
   const int64_t* end() const { return sizes_.data() + rank_; }
 
-  /// The product of the sizes; an error if it does not fit.
+  /// The product of the sizes; an error if it does not fit, or would not if sizes of 0 were 1: strides are such products.
   int64_t numel() const {
     int64_t product = 1;
-    for (int64_t size : *this) {
-      check(!__builtin_mul_overflow(product, size, &product),
+    bool empty = false;
+    for (const int64_t size : *this) {
+      empty = empty || size == 0;
+      check(!__builtin_mul_overflow(product, size == 0 ? 1 : size, &product),
             "shape: the number of elements must fit in 63 bits; ", to_string());
     }
-    return product;
+    return empty ? 0 : product;
   }
 
   /// Turns -1 … -rank into 0 … rank-1; an error names `op`.

@@ -1,5 +1,6 @@
 #include "tensor/io/raw.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -68,11 +69,14 @@ std::optional<DType> dtype_from_raw(std::string_view dtype) {
 
 std::optional<std::size_t> raw_bytes(std::string_view dtype, const Shape& shape) {
   std::optional<int64_t> bytes = static_cast<int64_t>(raw_dtype_bytes(dtype));
+  bool empty = false;
   for (const int64_t size : shape) {
-    bytes = checked_multiply(*bytes, size);
+    if (size < 0) return std::nullopt;
+    empty = empty || size == 0;
+    bytes = checked_multiply(*bytes, std::max<int64_t>(size, 1));  // as Shape::numel() has it
     if (!bytes) return std::nullopt;
   }
-  return static_cast<std::size_t>(*bytes);
+  return empty ? 0 : static_cast<std::size_t>(*bytes);
 }
 
 RawTensor raw_tensor(std::string name, const Tensor& dense) {

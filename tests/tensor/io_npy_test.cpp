@@ -285,6 +285,8 @@ TEST_CASE("what is wrong with a .npy file is named, and pickles are never read",
              ContainsSubstring("must have 12 bytes; 8 are there: it is truncated"));
   CHECK_THAT(with("<f4", "(1,)", eight), ContainsSubstring("must have 4 bytes; 8 are there"));
   CHECK_THAT(with("<f4", "(4294967296, 4294967296)", eight), ContainsSubstring("must fit in 63 bits"));
+  CHECK_THAT(with("<f4", "(0, 4294967296, 4294967296)", ""),
+             ContainsSubstring("must fit in 63 bits"));  // its strides
   CHECK_THAT(with("<f4", "(99999999999999999999,)", eight), ContainsSubstring("63 bits"));
   CHECK_THAT(with("<f4", "(-2,)", eight), ContainsSubstring("63 bits"));
   CHECK_THAT(with("<f4", "(1,1,1,1,1,1,1,1,2)", eight), ContainsSubstring("more than 8 dimensions"));

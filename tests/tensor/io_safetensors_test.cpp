@@ -246,6 +246,8 @@ TEST_CASE("each broken rule of safetensors is named with file and tensor", "[io]
   CHECK_THAT(with(entry("a", "F32", "-2", "0,8"), 8), ContainsSubstring("must fit in 63 bits"));
   CHECK_THAT(with(entry("a", "F32", "4294967296,4294967296,4294967296", "0,0"), 0),
              ContainsSubstring("must fit in 63 bits"));
+  CHECK_THAT(with(entry("a", "F32", "0,4294967296,4294967296", "0,0"), 0),
+             ContainsSubstring("must fit in 63 bits"));
   CHECK_THAT(with(entry("a", "F32", "4611686018427387904,4", "0,0"), 0),
              ContainsSubstring("must fit in 63 bits"));
   CHECK_THAT(with(entry("a", "U8", "9223372036854775807", "0,9223372036854775807"), 8),

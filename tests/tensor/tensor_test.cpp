@@ -56,6 +56,7 @@ TEST_CASE("A shape counts its elements and refuses what does not fit") {
   CHECK(Shape{2, 3, 4}.without(1) == Shape{2, 4});
   CHECK(dense_strides({2, 3, 4}) == Strides{12, 4, 1});
   CHECK_THROWS_WITH((Shape{int64_t{1} << 40, int64_t{1} << 40}.numel()), ContainsSubstring("63 bits"));
+  CHECK_THROWS_WITH((Shape{0, int64_t{1} << 40, int64_t{1} << 40}.numel()), ContainsSubstring("63 bits"));
   CHECK_THROWS_WITH((Shape{2, 3}.at(2)), ContainsSubstring("axis 2 of shape (2, 3)"));
   CHECK_THROWS_AS((Shape{1, 1, 1, 1, 1, 1, 1, 1, 1}), std::invalid_argument);
 }
