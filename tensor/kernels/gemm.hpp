@@ -32,10 +32,11 @@ inline constexpr int kTilePanels = 1;
 inline constexpr int kAccumulators = 2;
 #endif
 
-// Rows that are read in place are taken by tiles of no more of them than a set of the first-level cache has ways (8), so
-// that it does not matter where they lie a multiple of 4 KiB apart and share one. With 12 it did, at K = 3072: 88 instead
-// of 94 % of the peak.
-inline constexpr int kInPlaceRows = kTileRows < 6 ? kTileRows : 6;
+// Where rows that are read in place lie a multiple of 4 KiB apart, their elements of one k share a set of the first-level
+// cache; a tile then takes no more of them than the set has ways (8). With 12, at K = 3072: 88 instead of 94 % of the peak.
+// Elsewhere 12 rows read half as much of B as 6 do: 87 instead of 85 % at K = 384.
+inline constexpr int64_t kSetPeriod = 4096;
+inline constexpr int kSetSharingRows = kTileRows < 6 ? kTileRows : 6;
 
 // B's block of kBlockK × kBlockPanels·16 stays in the second-level cache (1 MB and more) while all rows pass by;
 // A's tile of kTileRows × kBlockK stays in the first-level cache (32 KB and more) while the panels pass by.
@@ -211,7 +212,8 @@ void run_gemm(const GemmArgs<T>& g) {
   const int64_t block_k = forced_size(forced.block_k, kBlockK);
   const int64_t block_panels = forced_size(forced.block_panels, kBlockPanels);
   const bool in_place = g.a_strip == 0 && g.a_k == 1;
-  const int64_t tile_rows = forced_size(forced.tile_rows, in_place ? kInPlaceRows : kTileRows);
+  const bool one_set = in_place && g.a_row * static_cast<int64_t>(sizeof(T)) % kSetPeriod == 0;
+  const int64_t tile_rows = forced_size(forced.tile_rows, one_set ? kSetSharingRows : kTileRows);
   alignas(64) T copy[kGroupRows / kStripRows * strip_size(kBlockK)];
   // A zero-length sum is +0 (or C) + bias: one pass with k = 0 writes it.
   for (int64_t k_begin = 0; k_begin == 0 || k_begin < g.k; k_begin += block_k) {
