@@ -163,7 +163,7 @@ void bind(Args& args, EmbedArguments& a) {
   args.text("--chunk", a.chunk,
             "SIZE or SIZE:OVERLAP: read texts in parts of so many tokens, each a text of its own");
   args.integer("--batch-tokens", a.options.batch_tokens,
-               "tokens read at once; changes memory and speed, and no bit");
+               "most tokens read at once; changes memory and speed, and no bit");
   add_tokenizer_option(args, a.tokenizer);
   a.weights.add(args);
   a.files.add(args);

@@ -60,7 +60,8 @@ struct EmbedOptions {
   bool logits = false;         ///< scores of the tokens, pooled like a layer
   bool heads = false;          ///< what the heads of the blocks wanted found, pooled like a layer
   bool maps = false;           ///< and the weights that they gave
-  /// Tokens read at once, at least one text: bounds the memory and changes nothing else.
+  /// The most tokens read at once, at least one text: bounds the memory and changes no bit. No more than 1024 for each
+  /// thread are taken, which fit the caches.
   int64_t batch_tokens = 4096;
 };
 
