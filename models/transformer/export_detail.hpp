@@ -1,7 +1,11 @@
 #pragma once
 
+#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "models/files/gguf_writer.hpp"
 #include "models/transformer/export.hpp"
 
 /// What the files of one export share; for them alone.
@@ -11,6 +15,23 @@ namespace gradus::detail {
 ExportReport export_folder(const LanguageModel& loaded, const std::string& folder,
                            const ExportOptions& options);
 ExportReport export_gguf(const LanguageModel& loaded, const std::string& path, const ExportOptions& options);
+
+inline constexpr const char* kCardFile = "README.md";
+inline constexpr const char* kTokenizerConfigFile = "tokenizer_config.json";
+
+/// What a model's makers say of it beside its numbers, where other programs have words for it.
+struct ModelAbout {
+  /// `license`, `license_name` and `license_link`, as a card of the Hugging Face hub calls them, that are said.
+  std::vector<std::pair<std::string, std::string>> licence;
+  /// The ids of the tokens that are said to begin texts, to pad them, and so on: bos, unk, sep, pad, cls, mask.
+  std::map<std::string, int64_t> roles;
+};
+/// From a folder's card, tokenizer_config.json and config.json, or a GGUF file's keys.
+ModelAbout model_about(const LanguageModel& loaded);
+/// The card that stands beside the original, or a short one, with the model it is made of and the licence in front. Of a run's
+/// card only what holds of the model wherever it is.
+std::string model_card(const LanguageModel& loaded, const ModelAbout& about);
+void write_licence(GgufFields& fields, const ModelAbout& about);
 
 /// Where a model's licence and card stand: its folder, or that of its file.
 std::string folder_beside(const std::string& model);

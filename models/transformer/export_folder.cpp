@@ -16,15 +16,11 @@
 #include "tensor/io/safetensors.hpp"
 #include "tensor/ops.hpp"
 #include "tokenizer/pipeline.hpp"
-#include "tokenizer/text/unicode.hpp"
 
 namespace gradus::detail {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kTokenizerConfigFile = "tokenizer_config.json";
-constexpr const char* kCardFile = "README.md";
 
 DType dtype_of(ExportType type) {
   switch (type) {
@@ -47,17 +43,18 @@ const char* library_name(ExportType type) {
 }
 
 // The token that texts begin with, where somebody has said so; of a model trained here it is the one between documents.
-std::optional<int64_t> begin_token(const LanguageModel& loaded) {
+std::optional<int64_t> begin_token(const LanguageModel& loaded, const ModelAbout& about) {
   if (loaded.has_tokenizer && loaded.add_special) {
     const AddedAround added = loaded.tokenizer.added_around();
     if (!added.before.empty()) return added.before.front();
   }
+  if (const auto said = about.roles.find("bos"); said != about.roles.end()) return said->second;
   const std::vector<int64_t>& ends = loaded.model.config().end_tokens;
   if (!file_exists(loaded.folder + "/" + kStateFile) || ends.empty()) return {};
   return ends.front();
 }
 
-Json config_for_library(const LanguageModel& loaded, ExportType type) {
+Json config_for_library(const LanguageModel& loaded, const ModelAbout& about, ExportType type) {
   const Config& config = loaded.model.config();
   Json json = config_to_json(config);
   const Json* own = json.find("gradus");
@@ -68,8 +65,12 @@ Json config_for_library(const LanguageModel& loaded, ExportType type) {
   for (const auto& [key, value] : json.as_object()) {
     if (key != "gradus") written.set(key, key == "torch_dtype" ? Json(library_name(type)) : value);
   }
-  const std::optional<int64_t> begin = begin_token(loaded);
+  const std::optional<int64_t> begin = begin_token(loaded, about);
   if (written.find("bos_token_id")) written.set("bos_token_id", begin ? Json(*begin) : Json());
+  const Json* padding = written.find("pad_token_id");
+  const auto pad = about.roles.find("pad");
+  if (pad != about.roles.end() && (padding == nullptr || padding->is_null()))
+    written.set("pad_token_id", pad->second);
   return written;
 }
 
@@ -86,49 +87,39 @@ void write_weights(const Transformer& model, const std::string& path, ExportType
 
 // What a library wants to know of a tokenizer beside its file. `texts_together`: it pads texts of one batch, and needs a
 // token for that.
-Json tokenizer_config(const LanguageModel& loaded, const Tokenizer& tokenizer, bool texts_together) {
+Json tokenizer_config(const LanguageModel& loaded, const ModelAbout& about, const Tokenizer& tokenizer,
+                      bool texts_together) {
   const int64_t most_tokens = loaded.model.config().block_size;
   Json json = Json::object();
   json.set("tokenizer_class", "PreTrainedTokenizerFast");
   json.set("model_max_length", most_tokens);
   json.set("clean_up_tokenization_spaces", false);
-  const auto name = [&](const char* key, std::initializer_list<const char*> texts) {
-    for (const char* text : texts) {
+  // -1: there is none
+  const auto token = [&](const std::string& key, int64_t id) {
+    const bool there = id >= 0 && id < tokenizer.vocab_size();
+    if (there) json.set(key, tokenizer.token_text(static_cast<int32_t>(id)));
+    return there;
+  };
+  // As it is said, or else by what such a token is usually called.
+  const auto role = [&](const std::string& name, std::initializer_list<const char*> usual) {
+    const auto said = about.roles.find(name);
+    if (said != about.roles.end() && token(name + "_token", said->second)) return true;
+    for (const char* text : usual) {
       const std::optional<int32_t> id = tokenizer.id_of(text);
-      if (!id || !tokenizer.is_special(*id)) continue;
-      json.set(key, text);
-      return true;
+      if (id && tokenizer.is_special(*id)) return token(name + "_token", *id);
     }
     return false;
   };
-  // -1: there is none
-  const auto token = [&](const char* key, int64_t id) {
-    if (id >= 0 && id < tokenizer.vocab_size()) json.set(key, tokenizer.token_text(static_cast<int32_t>(id)));
-  };
   const std::vector<int64_t>& ends = loaded.model.config().end_tokens;
   const int64_t end = ends.empty() ? int64_t{tokenizer.end_of_text().value_or(-1)} : ends.front();
-  token("bos_token", begin_token(loaded).value_or(-1));
+  token("bos_token", begin_token(loaded, about).value_or(-1));
   token("eos_token", end);
-  name("unk_token", {"<unk>", "[UNK]"});
-  const bool padded = name("pad_token", {"<pad>", "[PAD]", "<|padding|>"});
-  if (!padded && texts_together) token("pad_token", end);
-  name("cls_token", {"[CLS]"});
-  name("sep_token", {"[SEP]"});
-  name("mask_token", {"[MASK]", "<mask>"});
+  role("unk", {"<unk>", "[UNK]"});
+  if (!role("pad", {"<pad>", "[PAD]", "<|padding|>"}) && texts_together) token("pad_token", end);
+  role("cls", {"[CLS]"});
+  role("sep", {"[SEP]"});
+  role("mask", {"[MASK]", "<mask>"});
   return json;
-}
-
-// The card that stands beside the original, or a short one, with the model it is made of in front.
-std::string card(const std::string& model) {
-  const std::string path = folder_beside(model) + "/" + kCardFile;
-  std::string text =
-      is_directory(model) && file_exists(path) ? read_file(path) : "Converted with `gradus convert`.\n";
-  const std::string line = "base_model: " + Json(replace_invalid_utf8(model_name(model))).dump() + "\n";
-  if (text.starts_with("---\n")) {
-    if (text.find("\nbase_model:") == std::string::npos) text.insert(4, line);
-    return text;
-  }
-  return "---\n" + line + "---\n\n" + text;
 }
 
 /// A folder that takes its place when it is whole: until then its files stand in one beside it, which goes where it is not
@@ -175,8 +166,8 @@ class NewFolder {
   ExportReport& report_;
 };
 
-void write_tokenizer(const LanguageModel& loaded, const ExportOptions& options, NewFolder& folder,
-                     ExportReport& report) {
+void write_tokenizer(const LanguageModel& loaded, const ModelAbout& about, const ExportOptions& options,
+                     NewFolder& folder, ExportReport& report) {
   TokenizerParts parts = loaded.tokenizer.parts();
   if (!loaded.add_special && !loaded.tokenizer.added_around().empty()) {
     set_post_processor(parts, {});
@@ -187,9 +178,9 @@ void write_tokenizer(const LanguageModel& loaded, const ExportOptions& options, 
   const Tokenizer tokenizer(std::move(parts));
   folder.write(kTokenizerFile, tokenizer.to_json());
   const bool sentences = options.format == ExportFormat::sentence_transformers;
-  const Json about = tokenizer_config(loaded, tokenizer, sentences);
-  folder.write_json(kTokenizerConfigFile, about);
-  if (sentences && about.find("pad_token") == nullptr) {
+  const Json described = tokenizer_config(loaded, about, tokenizer, sentences);
+  folder.write_json(kTokenizerConfigFile, described);
+  if (sentences && described.find("pad_token") == nullptr) {
     report.notes.push_back(
         "the tokenizer has no token to pad texts with; sentence-transformers takes one text at a time "
         "(batch_size=1)");
@@ -250,14 +241,15 @@ ExportReport export_folder(const LanguageModel& loaded, const std::string& path,
                            const ExportOptions& options) {
   const Config& config = loaded.model.config();
   dtype_of(options.type);  // an error before anything is written
-  const Json described = config_for_library(loaded, options.type);
+  const ModelAbout about = model_about(loaded);
+  const Json described = config_for_library(loaded, about, options.type);
   ExportReport report;
   NewFolder folder(path, options, report);
   folder.write_json(kConfigFile, described);
   write_weights(loaded.model, folder.add(kWeightsFile), options.type);
-  if (loaded.has_tokenizer) write_tokenizer(loaded, options, folder, report);
+  if (loaded.has_tokenizer) write_tokenizer(loaded, about, options, folder, report);
   if (!loaded.chat_template.empty()) folder.write(kChatTemplateFile, loaded.chat_template);
-  folder.write(kCardFile, card(loaded.folder));
+  folder.write(kCardFile, model_card(loaded, about));
   for (const auto& entry : fs::directory_iterator(folder_beside(loaded.folder))) {
     const std::string name = entry.path().filename().string();
     if (entry.is_regular_file() && is_licence(name)) folder.write(name, read_file(entry.path().string()));

@@ -170,13 +170,15 @@ ExportReport export_gguf(const LanguageModel& loaded, const std::string& path, c
   ExportReport report;
   GgufFields fields;
   write_about(fields, loaded, architecture, options.type);
+  const ModelAbout about = model_about(loaded);
+  write_licence(fields, about);
   GgufKeyWriter keys(fields, architecture);
   layout.write(keys, config);
   if (config.n_segment > 0) fields.u32("tokenizer.ggml.token_type_count", config.n_segment);
   if (options.sentences) write_pooling(fields, architecture, *options.sentences, report);
   if (loaded.has_tokenizer) {
-    const std::string note = write_gguf_tokenizer(fields, loaded.tokenizer,
-                                                  {config.vocab_size, config.end_tokens, loaded.add_special});
+    const std::string note = write_gguf_tokenizer(
+        fields, loaded.tokenizer, {config.vocab_size, config.end_tokens, loaded.add_special, about.roles});
     if (!note.empty()) report.notes.push_back(note);
     const TokenizerParts& parts = loaded.tokenizer.parts();
     if (note.empty() && (parts.truncation || parts.padding))

@@ -51,7 +51,7 @@ struct Around {
   std::optional<int32_t> before, after;
 };
 
-Around around(const Tokenizer& tokenizer, const GgufTokenizerUse& use) {
+Around around_texts(const Tokenizer& tokenizer, const GgufTokenizerUse& use) {
   if (!use.add_special) return {};
   const AddedAround added = tokenizer.added_around();
   check(added.before.size() <= 1 && added.after.size() <= 1,
@@ -67,12 +67,18 @@ void write_id(GgufFields& fields, std::string_view name, std::optional<int64_t> 
   if (id) fields.u32(key(name), *id);
 }
 
+std::optional<int64_t> role(const GgufTokenizerUse& use, const std::string& name) {
+  const auto said = use.roles.find(name);
+  return said == use.roles.end() ? std::nullopt : std::optional(said->second);
+}
+
 // Of a causal model: the token before a text, and the ends of texts, that which is added first.
-void write_around(GgufFields& fields, const Around& around, const std::vector<int64_t>& end_tokens) {
+void write_around(GgufFields& fields, const Tokenizer& tokenizer, const GgufTokenizerUse& use) {
+  const Around around = around_texts(tokenizer, use);
   fields.boolean(key("add_bos_token"), around.before.has_value());
   fields.boolean(key("add_eos_token"), around.after.has_value());
-  write_id(fields, "bos_token_id", around.before);
-  std::vector<int64_t> ends = end_tokens;
+  write_id(fields, "bos_token_id", around.before ? std::optional<int64_t>(*around.before) : role(use, "bos"));
+  std::vector<int64_t> ends = use.end_tokens;
   if (around.after) {
     std::erase(ends, *around.after);
     ends.insert(ends.begin(), *around.after);
@@ -80,9 +86,11 @@ void write_around(GgufFields& fields, const Around& around, const std::vector<in
   write_gguf_end_tokens(fields, ends);
 }
 
-void write_unknown_and_padding(GgufFields& fields, const Tokenizer& tokenizer,
+void write_unknown_and_padding(GgufFields& fields, const Tokenizer& tokenizer, const GgufTokenizerUse& use,
                                std::initializer_list<const char*> padding) {
-  write_id(fields, "unknown_token_id", tokenizer.unknown_id());
+  const std::optional<int64_t> unknown = tokenizer.unknown_id();
+  write_id(fields, "unknown_token_id", unknown ? unknown : role(use, "unk"));
+  if (const auto said = role(use, "pad")) return write_id(fields, "padding_token_id", said);
   for (const char* name : padding) {
     if (const auto id = tokenizer.id_of(name)) return write_id(fields, "padding_token_id", *id);
   }
@@ -135,8 +143,8 @@ bool write_byte_level(GgufFields& fields, const Tokenizer& tokenizer, const Gguf
   fields.text(key("pre"), rule.name);
   tokens.write(fields, use.vocab_size);
   fields.texts(key("merges"), merges);
-  write_around(fields, around(tokenizer, use), use.end_tokens);
-  write_unknown_and_padding(fields, tokenizer, {"<pad>", "<|padding|>"});
+  write_around(fields, tokenizer, use);
+  write_unknown_and_padding(fields, tokenizer, use, {"<pad>", "<|padding|>"});
   return true;
 }
 
@@ -159,8 +167,8 @@ bool write_sentencepiece_bpe(GgufFields& fields, const Tokenizer& tokenizer, con
   fields.f32s(key("scores"), scores);
   fields.boolean(key("add_space_prefix"), file.normalizer.add_dummy_prefix);
   fields.boolean(key("remove_extra_whitespaces"), file.normalizer.remove_extra_whitespaces);
-  write_around(fields, around(tokenizer, use), use.end_tokens);
-  write_unknown_and_padding(fields, tokenizer, {"<pad>"});
+  write_around(fields, tokenizer, use);
+  write_unknown_and_padding(fields, tokenizer, use, {"<pad>"});
   return true;
 }
 
@@ -184,7 +192,7 @@ bool write_word_piece(GgufFields& fields, const Tokenizer& tokenizer, const Gguf
   }
   fields.text(key("model"), "bert");
   tokens.write(fields, use.vocab_size);
-  const Around texts = around(tokenizer, use);
+  const Around texts = around_texts(tokenizer, use);
   check(texts.before.has_value() == texts.after.has_value(),
         "a text must have both [CLS] and [SEP], or neither");
   fields.boolean(key("add_bos_token"), texts.before.has_value());
@@ -194,7 +202,7 @@ bool write_word_piece(GgufFields& fields, const Tokenizer& tokenizer, const Gguf
   write_id(fields, "seperator_token_id", id("[SEP]"));
   write_id(fields, "mask_token_id", id("[MASK]"));
   write_gguf_end_tokens(fields, use.end_tokens);
-  write_unknown_and_padding(fields, tokenizer, {"[PAD]"});
+  write_unknown_and_padding(fields, tokenizer, use, {"[PAD]"});
   const Json normalizer = tokenizer.parts().normalizer ? tokenizer.parts().normalizer->to_json() : Json();
   check(!normalizer.is_null() && normalizer.at("type").as_string() == "BertNormalizer",
         "the normalizer must be BERT's");

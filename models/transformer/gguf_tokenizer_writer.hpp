@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@ struct GgufTokenizerUse {
   int64_t vocab_size = 0;  ///< of the model: ids beyond the tokenizer's get tokens that no text gives
   std::vector<int64_t> end_tokens;  ///< ids that end a text, three at most
   bool add_special = false;         ///< whether texts begin and end with the tokens that the tokenizer adds
+  std::map<std::string, int64_t> roles =
+      {};  ///< ids of tokens that are said to be for something: bos, unk, pad
 };
 
 /// Sets the keys of a tokenizer, under the kinds that llama.cpp has: `gpt2` (byte-level BPE whose words one of

@@ -10,12 +10,16 @@
 #include "models/files/gguf_writer.hpp"
 #include "models/transformer/export.hpp"
 #include "models/transformer/sentence_folder.hpp"
+#include "models/transformer/weights.hpp"
 #include "tensor/autodiff.hpp"
 #include "tensor/io/file.hpp"
+#include "tensor/io/json.hpp"
+#include "tensor/io/safetensors.hpp"
 #include "tensor/ops.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/error_of.hpp"
 #include "tests/support/same_bits.hpp"
+#include "tests/support/small_model.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/support/tensors.hpp"
 
@@ -303,4 +307,67 @@ TEST_CASE("What a folder of sentences says is written and read again") {
   CHECK(found.steps[0]->activation == static_cast<Tensor (*)(const Tensor&)>(gelu));
   CHECK_FALSE(found.steps[1].has_value());
   CHECK(same_bits(last_layer(load_transformer(model)), last_layer(load_transformer(out))) == "");
+}
+
+TEST_CASE("What a model's makers say of it goes with it: its licence, and what its tokens are for") {
+  const TemporaryFolder folder;
+  const std::string text = "a padded text begins and ends; a text begins";
+  const std::vector<std::string_view> documents = {text};
+  const Tokenizer tokenizer = Tokenizer::train_bpe(documents, 270);
+  const Config config = small_config("llama", tokenizer.vocab_size());
+  const std::string model = folder / "model";
+  std::filesystem::create_directory(model);
+  Json described = config_to_json(config);
+  described.set("pad_token_id", 5).set("bos_token_id", 7);
+  write_file_atomic(model + "/config.json", described.dump());
+  save_safetensors(model + "/model.safetensors", file_weights(small_model(config)));
+  write_file_atomic(model + "/tokenizer.json", tokenizer.to_json());
+  write_file_atomic(model + "/README.md",
+                    "---\nlicense: other\nlicense_name: 'a name: of mine'\n---\nlicense_link: not here\n");
+  const auto token = [&](int32_t id) { return tokenizer.token_text(id); };
+  write_file_atomic(model + "/tokenizer_config.json",
+                    Json::object()
+                        .set("bos_token", token(70))
+                        .set("pad_token", Json::object().set("content", token(71)))
+                        .set("unk_token", "no such token")
+                        .dump());
+
+  const auto written = [&](const std::string& from, const char* to, ExportFormat format) {
+    const std::string out = folder / to;
+    export_model(load_language_model(from), out, {.format = format});
+    return out;
+  };
+  const std::string file = written(model, "m.gguf", ExportFormat::gguf);
+  const std::string again = written(file, "n.gguf", ExportFormat::gguf);
+  for (const std::string& path : {file, again}) {
+    INFO(path);
+    const GgufFile found = GgufFile::open(path);
+    CHECK(found.at("general.license").as_string() == "other");
+    CHECK(found.at("general.license.name").as_string() == "a name: of mine");
+    CHECK(found.find("general.license.link") == nullptr);
+    CHECK(found.at("tokenizer.ggml.bos_token_id").as_integer() == 70);
+    CHECK(found.at("tokenizer.ggml.padding_token_id").as_integer() == 71);
+    CHECK(found.find("tokenizer.ggml.unknown_token_id") == nullptr);
+    CHECK_FALSE(found.at("tokenizer.ggml.add_bos_token").as_boolean());
+  }
+  for (const std::string& from : {model, again}) {
+    INFO(from);
+    const std::string out = written(from, from == model ? "a" : "b", ExportFormat::hugging_face);
+    const Json config_json = Json::parse(read_file(out + "/config.json"), "config.json");
+    CHECK(config_json.at("bos_token_id").as_integer() == 70);
+    CHECK(config_json.at("pad_token_id").as_integer() == 71);
+    const Json tokens = Json::parse(read_file(out + "/tokenizer_config.json"), "tokenizer_config.json");
+    CHECK(tokens.at("bos_token").as_string() == token(70));
+    CHECK(tokens.at("pad_token").as_string() == token(71));
+    CHECK(tokens.find("unk_token") == nullptr);
+    const std::string card = read_file(out + "/README.md");
+    CHECK_THAT(card, ContainsSubstring("base_model: ") && ContainsSubstring("license: ") &&
+                         ContainsSubstring("license_name: "));
+  }
+  // Nobody has named tokens of the tokenizer: ids of config.json alone.
+  std::filesystem::remove(model + "/tokenizer_config.json");
+  const Json config_json =
+      Json::parse(read_file(written(model, "c", ExportFormat::hugging_face) + "/config.json"), "config.json");
+  CHECK(config_json.at("bos_token_id").as_integer() == 7);
+  CHECK(config_json.at("pad_token_id").as_integer() == 5);
 }
