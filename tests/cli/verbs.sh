@@ -490,6 +490,8 @@ succeeds 'convert --to hf' "$GRADUS" convert char -o exported/ --to hf
 grep -q 'last layer 0 and of the logits 0 of the root mean square' err || fail 'convert --to hf' 'no difference' "$(cat err)"
 equal 'convert --to hf: files' 'LICENSE.txt README.md config.json model.safetensors tokenizer.json tokenizer_config.json' "$(ls exported | xargs)"
 grep -q '^base_model: "char"' exported/README.md || fail 'convert --to hf' 'base_model' "$(head -n 5 exported/README.md)"
+grep -q '^| tokenizer | char' exported/README.md || fail 'convert --to hf' "the table of the run's card" "$(cat exported/README.md)"
+grep -q 'gradus resume\|metrics.jsonl' exported/README.md && fail 'convert --to hf' 'a card that names no file of the run' "$(cat exported/README.md)"
 succeeds 'what is exported runs' "$GRADUS" generate exported -p the -n 5 --temp 0 -q
 cp out from_exported
 succeeds 'what it was made of' "$GRADUS" generate char -p the -n 5 --temp 0 -q
