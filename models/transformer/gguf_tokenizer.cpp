@@ -8,6 +8,7 @@
 #include "models/transformer/gguf_words.hpp"
 #include "tensor/error.hpp"
 #include "tokenizer/formats/load.hpp"
+#include "tokenizer/formats/save.hpp"
 #include "tokenizer/pipeline.hpp"
 #include "tokenizer/stages/presets.hpp"
 #include "tokenizer/subword/bpe_model.hpp"
@@ -204,6 +205,16 @@ GgufTokenizer byte_level(const Vocabulary& vocabulary) {
           ""};
 }
 
+// As a tokenizer.json has it, with the offsets and the special tokens in texts that the Hugging Face library gives such a
+// model; as pieces where an id would differ.
+Tokenizer as_library_has_it(Tokenizer pieces, const std::string& path) {
+  try {
+    return as_tokenizer_json(pieces, path);
+  } catch (const std::exception&) {
+    return pieces;
+  }
+}
+
 // The same as a SentencePiece model with these pieces, which says what they must be.
 GgufTokenizer sentencepiece(const Vocabulary& vocabulary) {
   using Type = SentencePieceFile::PieceType;
@@ -226,12 +237,16 @@ GgufTokenizer sentencepiece(const Vocabulary& vocabulary) {
       case TokenType::byte: type = Type::byte; break;
     }
     has_unknown = has_unknown || type == Type::unknown;
+    if (type == Type::unknown)
+      file.trainer.unk_surface = vocabulary.tokens[id];  // decoded as the library does
     file.trainer.byte_fallback = file.trainer.byte_fallback || type == Type::byte;
     file.pieces.push_back({vocabulary.tokens[id], static_cast<float>(numbers[id]), type});
   }
   if (!has_unknown) {
-    if (const auto id = vocabulary.id("unknown_token_id", 0))
+    if (const auto id = vocabulary.id("unknown_token_id", 0)) {
       file.pieces[static_cast<size_t>(*id)].type = Type::unknown;
+      file.trainer.unk_surface = vocabulary.tokens[static_cast<size_t>(*id)];
+    }
   }
   file.trainer.model_type = SentencePieceFile::ModelType::bpe;
   file.normalizer.name = "identity";
@@ -244,7 +259,7 @@ GgufTokenizer sentencepiece(const Vocabulary& vocabulary) {
   }
   TokenizerParts parts = parts_of(file, path);
   set_post_processor(parts, vocabulary.around(true, false, 1, 2));
-  return {Tokenizer(std::move(parts)), ""};
+  return {as_library_has_it(Tokenizer(std::move(parts)), path), ""};
 }
 
 // Words begin with U+2581 there, and their continuations with nothing; here these begin with "##".

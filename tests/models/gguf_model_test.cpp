@@ -525,6 +525,12 @@ TEST_CASE("A SentencePiece model in a GGUF file cuts as its scores say, with byt
   CHECK(found.encode("ab b") == std::vector<int32_t>{261, 262, 264});
   CHECK(found.encode("\n") == std::vector<int32_t>{262, 3 + 10});
   CHECK(found.decode(found.encode("ab b")) == "ab b");
+  // As the Hugging Face library has such models: a lone mark of a space stands for the first character, special tokens are
+  // found in texts where that is asked for, and the unknown token is decoded as it is written.
+  CHECK(found.encode_spans("b").front() == TokenSpan{262, 0, 1});
+  CHECK(found.encode("b</s>", {.special_tokens = true}) == std::vector<int32_t>{262, 264, 2});
+  CHECK(found.encode("b</s>").size() > 3);
+  CHECK(found.decode(std::vector<int32_t>{261, 0}) == "ab<unk>");
 }
 
 TEST_CASE(
