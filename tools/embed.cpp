@@ -235,9 +235,15 @@ void for_windows(const EmbedArguments& a, TextReader* reader, const Windows::Tak
   }
   windows.flush();
   if (!reader) return;
+  const EmbedOptions& o = a.options;
+  bool told = a.common.quiet || (o.chunks.size == 0 && o.prompt.empty() && !o.truncate);
   reader->for_batches(1024, [&](const std::vector<TextItem>& items) {
     for (const TextItem& item : items) {
       check(!item.text.empty() || !item.ids.empty(), item.where(), ": a line must hold a text; it is empty");
+      if (!item.ids.empty() && !told) {
+        say("note   lines of ids are read as they are: no prompt is put before them, and they are not cut");
+        told = true;
+      }
       EmbedText text(item.text);
       text.pair = item.pair;
       text.ids = item.ids;

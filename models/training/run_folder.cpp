@@ -9,6 +9,7 @@
 #include "models/training/run_source.hpp"
 #include "models/transformer/families/family.hpp"
 #include "models/transformer/files.hpp"
+#include "models/transformer/run_card.hpp"
 #include "tensor/build.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/hash.hpp"
@@ -35,9 +36,7 @@ std::string bytes_text(int64_t bytes) {
 std::string model_card(const RunStart& start) {
   const Config& config = start.config;
   std::string card = "# " + start.corpus.name + "\n\n";
-  card += std::string(kCardSentence) +
-          "; `gradus info` shows its parameters, `metrics.jsonl` its "
-          "course.\n\n";
+  card += std::string(kCardSentence) + std::string(kCardOfFiles) + ".\n\n";
   card += "| | |\n|---|---|\n";
   if (!start.command.empty()) card += "| command | `" + start.command + "` |\n";
   card += "| text | " + bytes_text(start.corpus.bytes) + " in " + std::to_string(start.corpus.files.size()) +
@@ -50,7 +49,7 @@ std::string model_card(const RunStart& start) {
           " tokens |\n";
   card += "| seed | " + std::to_string(start.options.seed) + " |\n";
   card += "| build | gradus " + build_info().text() + " |\n\n";
-  card += "Continue the training: `gradus resume DIR`. Write with it: `gradus generate DIR -p TEXT`.\n";
+  card += kCardOfUse;
   return replace_invalid_utf8(card);
 }
 

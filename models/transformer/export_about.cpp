@@ -1,11 +1,13 @@
 // What the makers of a model say of it beside its numbers, in folders and in GGUF files.
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 
 #include "models/files/gguf_file.hpp"
 #include "models/files/gguf_source.hpp"
 #include "models/transformer/export_detail.hpp"
+#include "models/transformer/run_card.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/json.hpp"
 #include "tokenizer/text/unicode.hpp"
@@ -30,24 +32,80 @@ std::string_view without_spaces(std::string_view text) {
   return text.substr(from, text.find_last_not_of(" \t\r") + 1 - from);
 }
 
-// The one-line value of a key in a card's front matter, the lines between two of "---"; "" where there is none.
-std::string in_front_matter(std::string_view card, std::string_view key) {
-  bool within = false;
-  while (!card.empty()) {
-    const std::string_view line = card.substr(0, card.find('\n'));
-    card.remove_prefix(std::min(card.size(), line.size() + 1));
-    const bool fence = without_spaces(line) == "---";
-    if (fence == within) return "";  // the end, or no front matter at all
-    within = true;
-    if (fence || !line.starts_with(key) || !line.substr(key.size()).starts_with(":")) continue;
-    std::string_view value = without_spaces(line.substr(key.size() + 1));
-    const bool quoted =
-        value.size() >= 2 && (value[0] == '"' || value[0] == '\'') && value.back() == value[0];
-    if (quoted) value = value.substr(1, value.size() - 2);
-    return std::string(value);
+// A card: a text with lines of YAML in front of it, between two of "---". Of YAML what such lines usually hold is read: one
+// plain or quoted phrase behind a key.
+class Card {
+ public:
+  explicit Card(std::string text) : text_(std::move(text)) {
+    constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+    if (text_.starts_with(kByteOrderMark)) text_.erase(0, kByteOrderMark.size());
+    std::string_view rest = text_;
+    if (without_spaces(cut_line(rest)) != "---") return;
+    const size_t begin = text_.size() - rest.size();
+    while (!rest.empty()) {
+      const size_t line = text_.size() - rest.size();
+      if (without_spaces(cut_line(rest)) != "---") continue;
+      front_ = begin;
+      front_end_ = line;
+      return;
+    }
   }
-  return "";
-}
+
+  /// Whether there is a key, whatever stands behind it.
+  bool says(std::string_view key) const { return behind(key).has_value(); }
+  /// What stands behind a key; nothing where it is not there, or more than a phrase on one line.
+  std::optional<std::string> phrase(std::string_view key) const {
+    const std::optional<std::string_view> found = behind(key);
+    if (!found || found->empty()) return {};
+    const char first = found->front();
+    if (std::string_view("[]{}|>&*!%@`,?").find(first) != std::string_view::npos) return {};
+    const bool quoted = first == '"' || first == '\'';
+    const size_t end = quoted ? found->find(first, 1) : std::min(found->find(" #"), found->size());
+    if (end == std::string_view::npos) return {};
+    const std::string_view rest = without_spaces(found->substr(quoted ? end + 1 : end));
+    const std::string_view value = found->substr(quoted, end - quoted);
+    if ((!rest.empty() && rest.front() != '#') || (quoted && value.find('\\') != std::string_view::npos))
+      return {};
+    return std::string(quoted ? value : without_spaces(value));
+  }
+  /// The text with a key and its value in front, unless it is there.
+  void add(std::string_view key, std::string_view value) {
+    if (says(key)) return;
+    const std::string line = std::string(key) + ": " + Json(replace_invalid_utf8(value)).dump() + "\n";
+    if (!front_) {
+      text_ = "---\n---\n\n" + text_;
+      front_ = front_end_ = std::string_view("---\n").size();
+    }
+    text_.insert(front_end_, line);
+    front_end_ += line.size();
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  static std::string_view cut_line(std::string_view& rest) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    return line;
+  }
+  std::optional<std::string_view> behind(std::string_view key) const {
+    std::string_view rest = front_ ? std::string_view(text_).substr(*front_, front_end_ - *front_) : "";
+    while (!rest.empty()) {
+      std::string_view line = cut_line(rest);
+      const bool quoted = !line.empty() && (line.front() == '"' || line.front() == '\'');
+      if (quoted) line.remove_prefix(1);
+      if (!line.starts_with(key)) continue;
+      line.remove_prefix(key.size());
+      if (quoted) line.remove_prefix(std::min<size_t>(line.size(), 1));
+      line = without_spaces(line);
+      if (line.starts_with(":")) return without_spaces(line.substr(1));
+    }
+    return {};
+  }
+
+  std::string text_;
+  std::optional<size_t> front_;  // where the lines of YAML begin
+  size_t front_end_ = 0;
+};
 
 // A file of a folder as a JSON object; null where it is not there, or none.
 Json object_in(const std::string& path) {
@@ -75,10 +133,10 @@ ModelAbout about_gguf(const GgufFile& file, int64_t vocab_size) {
 ModelAbout about_folder(const std::string& folder, const LanguageModel& loaded) {
   ModelAbout about;
   if (file_exists(folder + "/" + kCardFile)) {
-    const std::string card = read_file(folder + "/" + kCardFile);
+    const Card card(read_file(folder + "/" + kCardFile));
     for (const auto& [key, other] : kLicenceKeys) {
-      const std::string value = in_front_matter(card, key);
-      if (!value.empty()) about.licence.emplace_back(key, value);
+      if (const auto phrase = card.phrase(key)) about.licence.emplace_back(key, *phrase);
+      about.licence_unread = about.licence_unread || (card.says(key) && !card.phrase(key));
     }
   }
   const Json config = object_in(folder + "/" + kConfigFile);
@@ -99,15 +157,9 @@ ModelAbout about_folder(const std::string& folder, const LanguageModel& loaded) 
   return about;
 }
 
-// What of a run's card holds of the model wherever it is: the table, not what to do with the run.
-std::string table_of(std::string_view card) {
-  std::string table;
-  while (!card.empty()) {
-    const std::string_view line = card.substr(0, card.find('\n'));
-    card.remove_prefix(std::min(card.size(), line.size() + 1));
-    if (line.starts_with("|")) table += std::string(line) + "\n";
-  }
-  return table.empty() ? "" : "\n" + table;
+void remove(std::string& text, std::string_view part) {
+  const size_t at = text.find(part);
+  if (at != std::string::npos) text.erase(at, part.size());
 }
 
 }  // namespace
@@ -123,18 +175,13 @@ std::string model_card(const LanguageModel& loaded, const ModelAbout& about) {
   const std::string path = folder_beside(loaded.folder) + "/" + kCardFile;
   std::string text = "Converted with `gradus convert`.\n";
   if (is_directory(loaded.folder) && file_exists(path)) {
-    const bool run = file_exists(loaded.folder + "/" + kStateFile);
-    text = run ? text + table_of(read_file(path)) : read_file(path);
+    text = read_file(path);
+    for (const std::string_view of_run : {kCardOfFiles, kCardOfUse}) remove(text, of_run);
   }
-  std::string front;
-  const auto add = [&](std::string_view key, std::string_view value) {
-    if (in_front_matter(text, key).empty())
-      front += std::string(key) + ": " + Json(replace_invalid_utf8(value)).dump() + "\n";
-  };
-  add("base_model", model_name(loaded.folder));
-  for (const auto& [key, value] : about.licence) add(key, value);
-  if (text.starts_with("---\n")) return text.insert(4, front);
-  return "---\n" + front + "---\n\n" + text;
+  Card card(std::move(text));
+  card.add("base_model", model_name(loaded.folder));
+  for (const auto& [key, value] : about.licence) card.add(key, value);
+  return card.text();
 }
 
 void write_licence(GgufFields& fields, const ModelAbout& about) {

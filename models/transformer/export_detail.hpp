@@ -23,13 +23,14 @@ inline constexpr const char* kTokenizerConfigFile = "tokenizer_config.json";
 struct ModelAbout {
   /// `license`, `license_name` and `license_link`, as a card of the Hugging Face hub calls them, that are said.
   std::vector<std::pair<std::string, std::string>> licence;
+  bool licence_unread = false;  ///< the card has one of them as a list, or in another way that is not read
   /// The ids of the tokens that are said to begin texts, to pad them, and so on: bos, unk, sep, pad, cls, mask.
   std::map<std::string, int64_t> roles;
 };
 /// From a folder's card, tokenizer_config.json and config.json, or a GGUF file's keys.
 ModelAbout model_about(const LanguageModel& loaded);
-/// The card that stands beside the original, or a short one, with the model it is made of and the licence in front. Of a run's
-/// card only what holds of the model wherever it is.
+/// The card that stands beside the original, or a short one, with the model it is made of and the licence in front. What a run's
+/// card says of the run's folder stays behind.
 std::string model_card(const LanguageModel& loaded, const ModelAbout& about);
 void write_licence(GgufFields& fields, const ModelAbout& about);
 

@@ -172,6 +172,8 @@ ExportReport export_gguf(const LanguageModel& loaded, const std::string& path, c
   write_about(fields, loaded, architecture, options.type);
   const ModelAbout about = model_about(loaded);
   write_licence(fields, about);
+  if (about.licence_unread)
+    report.notes.push_back("the card's licence is more than a phrase on one line; the file does not say it");
   GgufKeyWriter keys(fields, architecture);
   layout.write(keys, config);
   if (config.n_segment > 0) fields.u32("tokenizer.ggml.token_type_count", config.n_segment);

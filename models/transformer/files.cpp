@@ -24,9 +24,9 @@ std::string in_folder(const std::string& folder, const char* name) { return fold
 
 // What is neither a GGUF file nor one of llama2.c.
 void check_is_folder(const std::string& folder) {
-  check_world(is_directory(folder) || !file_exists(folder), folder,
-              ": must be a model's folder, a GGUF file or a file of llama2.c; it is a file of another kind, "
-              "or empty");
+  check_world(
+      is_directory(folder), folder, ": must be a model's folder, a GGUF file or a file of llama2.c; ",
+      file_exists(folder) ? "it is a file of another kind, or empty" : "there is nothing of this name");
 }
 
 constexpr int32_t kLlama2cBegin = 1;

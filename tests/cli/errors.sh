@@ -255,7 +255,7 @@ refuses 2 "'zebra' is not" "$GRADUS" neighbors run zebra -q
 refuses 2 'temp must be in' "$GRADUS" generate run -p the --temp -1 --json
 refuses 2 'a stop text must not be empty' "$GRADUS" generate run -p the --stop '' --json
 refuses 2 'the prompt must have 1 to block_size tokens|block_size is 32' "$GRADUS" generate run -p "$(head -c 100 text)" --json
-refuses 1 'nowhere/tokenizer.json: cannot be opened' "$GRADUS" generate nowhere -p the -q --json
+refuses 1 'nowhere: must be a model|there is nothing of this name' "$GRADUS" generate nowhere -p the -q --json
 refuses 1 'nowhere: must be a run folder; there is no such folder' "$GRADUS" resume nowhere
 refuses 1 'folder: the run folder must hold model.safetensors' "$GRADUS" resume folder
 refuses 1 'nowhere: cannot be opened' "$GRADUS" info nowhere

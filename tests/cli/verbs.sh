@@ -303,6 +303,9 @@ succeeds 'embed ids' "$GRADUS" embed untokenized --input ids.jsonl --layers fina
 cp out from_ids
 succeeds 'embed the text of these ids' "$GRADUS" embed bpe 'the king went' --layers final --level sentence -q
 equal 'embed ids' "$(sed 's/.*"final"/"final"/' out)" "$(sed 's/.*"final"/"final"/' from_ids)"
+succeeds 'embed ids in parts' "$GRADUS" embed untokenized --input ids.jsonl --layers final --level sentence --chunk 2
+grep -q 'lines of ids are read as they are' err || fail 'embed ids in parts' 'a note' "$(cat err)"
+same_file 'embed ids in parts' out from_ids
 printf 'the king\tsea\n' > pair.tsv
 succeeds 'embed a pair' "$GRADUS" embed bpe --input pair.tsv --pair --level word --layers 0 -q
 equal 'the words of a pair' 'the:0 king:0 sea:1' "$(sed 's/.*"token":"\([a-z]*\)".*"segment":\([01]\).*/\1:\2/' out | xargs)"

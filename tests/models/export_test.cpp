@@ -371,3 +371,45 @@ TEST_CASE("What a model's makers say of it goes with it: its licence, and what i
   CHECK(config_json.at("bos_token_id").as_integer() == 7);
   CHECK(config_json.at("pad_token_id").as_integer() == 5);
 }
+
+TEST_CASE("A card goes with a model whatever its front matter looks like, and gains what it does not say") {
+  const TemporaryFolder folder;
+  const std::string model = folder / "model";
+  std::filesystem::create_directory(model);
+  for (const char* name : {"config.json", "model.safetensors"})
+    std::filesystem::copy_file(golden("llama") + "/" + name, model + "/" + name);
+  int number = 0;
+  const auto converted = [&](const std::string& card) {
+    write_file_atomic(model + "/README.md", card);
+    const std::string out = folder / std::to_string(++number);
+    convert(model, out, ExportFormat::hugging_face);
+    return read_file(out + "/README.md");
+  };
+  const std::string base = "base_model: \"model\"\n";
+  CHECK(converted("Words.\n") == "---\n" + base + "---\n\nWords.\n");
+  CHECK(converted("---\na: b\n---\nWords.\n") == "---\na: b\n" + base + "---\nWords.\n");
+  CHECK(converted("\xEF\xBB\xBF---\r\na: b\r\n---\r\nWords.\r\n") ==
+        "---\r\na: b\r\n" + base + "---\r\nWords.\r\n");
+  CHECK(converted("---\nA rule alone.\n") == "---\n" + base + "---\n\n---\nA rule alone.\n");
+  for (const char* key :
+       {"base_model: a/b", "base_model:\n- a/b", "\"base_model\": >-\n  a/b", "base_model : a"}) {
+    const std::string card = std::string("---\n") + key + "\n---\nWords.\n";
+    CHECK(converted(card) == card);
+  }
+
+  const auto licence = [&](const std::string& value) {
+    write_file_atomic(model + "/README.md", "---\nlicense:" + value + "\nb: c\n---\n");
+    const ExportReport report = convert(model, folder / "m.gguf", ExportFormat::gguf);
+    const GgufFile file = GgufFile::open(folder / "m.gguf");
+    const GgufValue* found = file.find("general.license");
+    CHECK((found == nullptr) == (report.notes.size() == 1));
+    return found ? std::string(found->as_string()) : "none: " + report.notes.at(0).substr(0, 18);
+  };
+  CHECK(licence(" mit") == "mit");
+  CHECK(licence(" mit # of the weights") == "mit");
+  CHECK(licence("  'a: phrase'  # of the weights") == "a: phrase");
+  CHECK(licence(" a\"b'") == "a\"b'");
+  for (const char* other :
+       {"", "\n- mit", " [mit, apache-2.0]", " >-\n  mit", " \"a\\u0062\"", " 'mit' and more", " 'mit"})
+    CHECK(licence(other) == "none: the card's licence");
+}

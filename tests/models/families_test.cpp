@@ -95,6 +95,15 @@ TEST_CASE("what a family's keys cannot say stands under gradus, and only that") 
   CHECK(config_from_json(config_to_json(config)) == config);
 }
 
+TEST_CASE("a model of a family's defaults is one of the library that its model_type names") {
+  for (const Family* family : families()) {
+    INFO(family->name);
+    const Config config = small_config(family->name);
+    CHECK(config_to_json(config).find("gradus") == nullptr);
+    CHECK(is_standard(config));
+  }
+}
+
 TEST_CASE("a family's own deviations replace the stack's") {
   Config config = small_config("gpt", 300);
   config.family = &unlisted();

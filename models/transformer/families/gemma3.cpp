@@ -41,7 +41,8 @@ void read(ConfigKeys& keys, Config& config) {
   keys.find("hidden_act");  // of older files, in which hidden_activation stands too
   double scalar = kQueryScalar;
   keys.optional("query_pre_attn_scalar", scalar);
-  config.attention_scale = scale_of(scalar);
+  const double scale = scale_of(scalar);
+  if (scale != scale_of(static_cast<double>(config.channels_per_head()))) config.attention_scale = scale;
   keys.must_be_null("attn_logit_softcapping");
   keys.must_be_null("final_logit_softcapping");
   keys.must_be("use_bidirectional_attention", false);
