@@ -45,9 +45,10 @@ struct ExportReport {
 
 /// Writes a model for other programs, and reads it back before it is done.
 /// hugging_face: config.json, model.safetensors, tokenizer.json, tokenizer_config.json, and a README.md that names
-///       `base_model`; LICENSE and NOTICE files and the template for chats beside the original are copied.
+///       `base_model` and the licence; LICENSE and NOTICE files and the template for chats beside the original are copied.
+///       What the original's tokens are for (bos, pad and others) is said again.
 /// sentence_transformers: the same, and the modules behind it: the pooling of `sentences`, or the mean.
-/// gguf: one file: sizes, tensors and the tokenizer under llama.cpp's names; vectors and norms stay f32.
+/// gguf: one file: sizes, tensors, the tokenizer and the card's licence under llama.cpp's names; vectors and norms stay f32.
 /// note: a folder must be new or empty; a file is replaced whole. A model that the format has no words for is refused, naming
 ///       what it cannot say.
 /// note: other ids, another configuration, or a weight further off than rounding to the type explains are an error, and

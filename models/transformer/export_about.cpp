@@ -141,6 +141,8 @@ ModelAbout about_folder(const std::string& folder, const LanguageModel& loaded) 
   }
   const Json config = object_in(folder + "/" + kConfigFile);
   const Json tokenizer = object_in(folder + "/" + kTokenizerConfigFile);
+  const Json* side = tokenizer.is_null() ? nullptr : tokenizer.find("padding_side");
+  if (side && side->kind() == Json::Kind::string) about.padding_side = side->as_string();
   for (const auto& [role, other] : kRoles) {
     const std::string name(role);
     // Either the token, or an object that describes it.

@@ -26,6 +26,7 @@ struct ModelAbout {
   bool licence_unread = false;  ///< the card has one of them as a list, or in another way that is not read
   /// The ids of the tokens that are said to begin texts, to pad them, and so on: bos, unk, sep, pad, cls, mask.
   std::map<std::string, int64_t> roles;
+  std::string padding_side;  ///< of texts in a batch, left or right; "": nobody says
 };
 /// From a folder's card, tokenizer_config.json and config.json, or a GGUF file's keys.
 ModelAbout model_about(const LanguageModel& loaded);

@@ -94,6 +94,7 @@ Json tokenizer_config(const LanguageModel& loaded, const ModelAbout& about, cons
   json.set("tokenizer_class", "PreTrainedTokenizerFast");
   json.set("model_max_length", most_tokens);
   json.set("clean_up_tokenization_spaces", false);
+  if (!about.padding_side.empty()) json.set("padding_side", about.padding_side);
   // -1: there is none
   const auto token = [&](const std::string& key, int64_t id) {
     const bool there = id >= 0 && id < tokenizer.vocab_size();

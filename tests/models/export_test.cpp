@@ -330,6 +330,7 @@ TEST_CASE("What a model's makers say of it goes with it: its licence, and what i
                         .set("bos_token", token(70))
                         .set("pad_token", Json::object().set("content", token(71)))
                         .set("unk_token", "no such token")
+                        .set("padding_side", "left")
                         .dump());
 
   const auto written = [&](const std::string& from, const char* to, ExportFormat format) {
@@ -357,6 +358,7 @@ TEST_CASE("What a model's makers say of it goes with it: its licence, and what i
     CHECK(config_json.at("bos_token_id").as_integer() == 70);
     CHECK(config_json.at("pad_token_id").as_integer() == 71);
     const Json tokens = Json::parse(read_file(out + "/tokenizer_config.json"), "tokenizer_config.json");
+    CHECK((tokens.find("padding_side") != nullptr) == (from == model));
     CHECK(tokens.at("bos_token").as_string() == token(70));
     CHECK(tokens.at("pad_token").as_string() == token(71));
     CHECK(tokens.find("unk_token") == nullptr);
