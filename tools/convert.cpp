@@ -57,6 +57,7 @@ int convert_model(const std::string& path, std::string out, const std::string& t
           " is a static model, a table of vectors; there is no transformer to write");
     model = sentences->model_folder;
     options.sentences = &*sentences;
+    options.home = path;
   }
   std::vector<std::string> inputs = {model + "/" + kConfigFile, model + "/" + kTokenizerFile};
   if (!tokenizer.empty()) inputs.push_back(tokenizer);

@@ -31,6 +31,8 @@ struct ExportOptions {
   ExportType type = ExportType::f32;
   /// What the model's folder says of how a text becomes one vector; null: nothing.
   const SentenceFolder* sentences = nullptr;
+  /// Where the card and the licences stand, and what the model is called after; "": the model's own folder or file.
+  std::string home = {};
   std::function<void()> on_progress = {};  ///< called now and then; may throw to stop, and nothing is left
 };
 

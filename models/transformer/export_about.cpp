@@ -130,10 +130,11 @@ ModelAbout about_gguf(const GgufFile& file, int64_t vocab_size) {
   return about;
 }
 
-ModelAbout about_folder(const std::string& folder, const LanguageModel& loaded) {
+ModelAbout about_folder(const LanguageModel& loaded, const std::string& home) {
+  const std::string& folder = loaded.folder;
   ModelAbout about;
-  if (file_exists(folder + "/" + kCardFile)) {
-    const Card card(read_file(folder + "/" + kCardFile));
+  if (file_exists(home + "/" + kCardFile)) {
+    const Card card(read_file(home + "/" + kCardFile));
     for (const auto& [key, other] : kLicenceKeys) {
       if (const auto phrase = card.phrase(key)) about.licence.emplace_back(key, *phrase);
       about.licence_unread = about.licence_unread || (card.says(key) && !card.phrase(key));
@@ -166,22 +167,22 @@ void remove(std::string& text, std::string_view part) {
 
 }  // namespace
 
-ModelAbout model_about(const LanguageModel& loaded) {
+ModelAbout model_about(const LanguageModel& loaded, const std::string& home) {
   const std::string& path = loaded.folder;
-  if (is_directory(path)) return about_folder(path, loaded);
+  if (is_directory(path)) return about_folder(loaded, home);
   if (is_gguf_file(path)) return about_gguf(GgufFile::open(path), loaded.model.config().vocab_size);
   return {};
 }
 
-std::string model_card(const LanguageModel& loaded, const ModelAbout& about) {
-  const std::string path = folder_beside(loaded.folder) + "/" + kCardFile;
+std::string model_card(const std::string& home, const ModelAbout& about) {
+  const std::string path = home + "/" + kCardFile;
   std::string text = "Converted with `gradus convert`.\n";
-  if (is_directory(loaded.folder) && file_exists(path)) {
+  if (is_directory(home) && file_exists(path)) {
     text = read_file(path);
     for (const std::string_view of_run : {kCardOfFiles, kCardOfUse}) remove(text, of_run);
   }
   Card card(std::move(text));
-  card.add("base_model", model_name(loaded.folder));
+  card.add("base_model", model_name(home));
   for (const auto& [key, value] : about.licence) card.add(key, value);
   return card.text();
 }

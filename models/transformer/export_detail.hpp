@@ -28,11 +28,11 @@ struct ModelAbout {
   std::map<std::string, int64_t> roles;
   std::string padding_side;  ///< of texts in a batch, left or right; "": nobody says
 };
-/// From a folder's card, tokenizer_config.json and config.json, or a GGUF file's keys.
-ModelAbout model_about(const LanguageModel& loaded);
+/// From the card in `home`, the folder's tokenizer_config.json and config.json, or a GGUF file's keys.
+ModelAbout model_about(const LanguageModel& loaded, const std::string& home);
 /// The card that stands beside the original, or a short one, with the model it is made of and the licence in front. What a run's
 /// card says of the run's folder stays behind.
-std::string model_card(const LanguageModel& loaded, const ModelAbout& about);
+std::string model_card(const std::string& home, const ModelAbout& about);
 void write_licence(GgufFields& fields, const ModelAbout& about);
 
 /// Where a model's licence and card stand: its folder, or that of its file.

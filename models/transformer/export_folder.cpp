@@ -242,7 +242,8 @@ ExportReport export_folder(const LanguageModel& loaded, const std::string& path,
                            const ExportOptions& options) {
   const Config& config = loaded.model.config();
   dtype_of(options.type);  // an error before anything is written
-  const ModelAbout about = model_about(loaded);
+  const std::string& home = options.home.empty() ? loaded.folder : options.home;
+  const ModelAbout about = model_about(loaded, home);
   const Json described = config_for_library(loaded, about, options.type);
   ExportReport report;
   NewFolder folder(path, options, report);
@@ -250,8 +251,8 @@ ExportReport export_folder(const LanguageModel& loaded, const std::string& path,
   write_weights(loaded.model, folder.add(kWeightsFile), options.type);
   if (loaded.has_tokenizer) write_tokenizer(loaded, about, options, folder, report);
   if (!loaded.chat_template.empty()) folder.write(kChatTemplateFile, loaded.chat_template);
-  folder.write(kCardFile, model_card(loaded, about));
-  for (const auto& entry : fs::directory_iterator(folder_beside(loaded.folder))) {
+  folder.write(kCardFile, model_card(home, about));
+  for (const auto& entry : fs::directory_iterator(folder_beside(home))) {
     const std::string name = entry.path().filename().string();
     if (entry.is_regular_file() && is_licence(name)) folder.write(name, read_file(entry.path().string()));
   }

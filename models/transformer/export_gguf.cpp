@@ -48,13 +48,13 @@ const GgufLayout& layout_of(const Config& config) {
   return *layout;
 }
 
-void write_about(GgufFields& fields, const LanguageModel& loaded, std::string_view architecture,
+void write_about(GgufFields& fields, const std::string& home, std::string_view architecture,
                  ExportType type) {
   fields.text("general.architecture", architecture);
   fields.text("general.type", "model");
-  fields.text("general.name", model_name(loaded.folder));
+  fields.text("general.name", model_name(home));
   fields.u32("general.base_model.count", 1);
-  fields.text("general.base_model.0.name", model_name(loaded.folder));
+  fields.text("general.base_model.0.name", model_name(home));
   fields.u32("general.file_type", stored_as(type).file_type);
   if (type == ExportType::q8_0) fields.u32("general.quantization_version", 2);
 }
@@ -169,8 +169,9 @@ ExportReport export_gguf(const LanguageModel& loaded, const std::string& path, c
   const std::string architecture(layout.architecture);
   ExportReport report;
   GgufFields fields;
-  write_about(fields, loaded, architecture, options.type);
-  const ModelAbout about = model_about(loaded);
+  const std::string& home = options.home.empty() ? loaded.folder : options.home;
+  write_about(fields, home, architecture, options.type);
+  const ModelAbout about = model_about(loaded, home);
   write_licence(fields, about);
   if (about.licence_unread)
     report.notes.push_back("the card's licence is more than a phrase on one line; the file does not say it");
@@ -211,7 +212,7 @@ ExportReport export_gguf(const LanguageModel& loaded, const std::string& path, c
   if (options.on_progress) options.on_progress();
   file.commit();
   report.files.push_back(fs::path(path).filename().string());
-  for (const auto& entry : fs::directory_iterator(folder_beside(loaded.folder))) {
+  for (const auto& entry : fs::directory_iterator(folder_beside(home))) {
     const std::string name = entry.path().filename().string();
     if (entry.is_regular_file() && is_licence(name))
       report.notes.push_back(entry.path().string() + " goes with the file wherever it goes; it is not in it");

@@ -366,6 +366,23 @@ TEST_CASE("What a model's makers say of it goes with it: its licence, and what i
     CHECK_THAT(card, ContainsSubstring("base_model: ") && ContainsSubstring("license: ") &&
                          ContainsSubstring("license_name: "));
   }
+  // The card of a folder whose model stands in a folder below.
+  const std::string home = folder / "home";
+  std::filesystem::create_directory(home);
+  write_file_atomic(home + "/README.md", "---\nlicense: mit\n---\n");
+  write_file_atomic(home + "/LICENSE", "mine");
+  for (const ExportFormat format : {ExportFormat::gguf, ExportFormat::hugging_face}) {
+    const bool is_file = format == ExportFormat::gguf;
+    const std::string out = folder / (is_file ? "h.gguf" : "h");
+    export_model(load_language_model(model), out, {.format = format, .home = home});
+    if (is_file) {
+      CHECK(GgufFile::open(out).at("general.name").as_string() == "home");
+      CHECK(GgufFile::open(out).at("general.license").as_string() == "mit");
+    } else {
+      CHECK(read_file(out + "/README.md") == "---\nlicense: mit\nbase_model: \"home\"\n---\n");
+      CHECK(read_file(out + "/LICENSE") == "mine");
+    }
+  }
   // Nobody has named tokens of the tokenizer: ids of config.json alone.
   std::filesystem::remove(model + "/tokenizer_config.json");
   const Json config_json =
