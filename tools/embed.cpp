@@ -118,6 +118,7 @@ struct EmbedArguments {
   std::string layers = "all", level = "sentence", pooling = "mean", type = "f32";
   bool pair = false;
   EmbedOptions options;
+  ParseSpecialOption parse_special;
   WeightsOption weights;
   TextFileOptions files;
   CommonOptions common;
@@ -164,6 +165,7 @@ void bind(Args& args, EmbedArguments& a) {
             "SIZE or SIZE:OVERLAP: read texts in parts of so many tokens, each a text of its own");
   args.integer("--batch-tokens", a.options.batch_tokens,
                "most tokens read at once; changes memory and speed, and no bit");
+  a.parse_special.add(args);
   add_tokenizer_option(args, a.tokenizer);
   a.weights.add(args);
   a.files.add(args);
@@ -346,11 +348,13 @@ int run_embed(const Arguments& arguments) {
   if (is_static) {
     check(a.layers == "all" || a.layers == "0" || a.layers == "-1",
           "embed: a static model has layer_0 alone");
+    a.options.parse_special = a.parse_special.value(true);
     fixed.emplace(*sentences, a.options);
   } else {
     loaded.emplace(open_model(model_folder, a.common, needs_tokenizer, a.tokenizer));
     a.options.layers = parse_layers(a.layers, loaded->model.config());
     a.options.add_special = loaded->add_special;
+    a.options.parse_special = a.parse_special.value(loaded->parse_special);
     if (sentences) check_width(*sentences, loaded->model.config().n_embd);
     if (sentences && sentences->lower_case && loaded->has_tokenizer)
       loaded->tokenizer = lower_cased(loaded->tokenizer);

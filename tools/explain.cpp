@@ -28,9 +28,9 @@ void parse_tokens(const std::string& text, RotationOptions& options) {
 }
 
 /// The tokens of a text as the model reads it, with those that the tokenizer adds where it was trained with them.
-std::vector<int32_t> text_ids(const LanguageModel& loaded, std::string_view text) {
-  std::vector<int32_t> ids =
-      loaded.tokenizer.encode(text, {.add_special = loaded.add_special, .whole = true});
+std::vector<int32_t> text_ids(const LanguageModel& loaded, std::string_view text, bool parse_special) {
+  std::vector<int32_t> ids = loaded.tokenizer.encode(
+      text, {.special_tokens = parse_special, .add_special = loaded.add_special, .whole = true});
   const int64_t most = loaded.model.config().block_size;
   check(!ids.empty() && std::ssize(ids) <= most,
         "explain: the text must have 1 to block_size tokens; it has ", ids.size(), ", block_size is ", most,
@@ -193,6 +193,8 @@ int run_explain(const Arguments& arguments) {
   args.text(
       "--tokens", tokens,
       "I,J: the query of the token at position I, the key of that at J; default: the last and the first");
+  ParseSpecialOption parse_special;
+  parse_special.add(args);
   add_tokenizer_option(args, tokenizer_file);
   common.add(args);
   if (!args.parse(arguments)) return 0;
@@ -205,7 +207,7 @@ int run_explain(const Arguments& arguments) {
   args.no_effect(
       {{!rotary, {"--layer", "--head", "--tokens"}, "with a model whose positions are not rotary"}});
   warn_of_unknown(loaded.tokenizer, std::vector<std::string_view>{text}, "the text");
-  const std::vector<int32_t> ids = text_ids(loaded, text);
+  const std::vector<int32_t> ids = text_ids(loaded, text, parse_special.value(loaded.parse_special));
   if (tokens.empty()) options.query = std::ssize(ids) - 1;
   Report report(loaded, ids);
   report.rows(explain_rows(loaded.model, ids));

@@ -113,6 +113,7 @@ int run_generate(const Arguments& arguments) {
   WeightsOption weights;
   std::string cache = "f32";
   GenerateOptions options;
+  ParseSpecialOption parse_special;
   CommonOptions common;
   Args args("generate", "Continues a text with a trained model; the text streams to stdout.");
   args.positional("DIR", folder, "the model's folder, or its .gguf or llama2.c file");
@@ -120,6 +121,7 @@ int run_generate(const Arguments& arguments) {
   args.text(
       "-f,--file", file,
       "instead of -p: a file with the text, or - for standard input; every byte counts, a line end too");
+  parse_special.add(args);
   args.integer("-n,--n-predict", options.max_tokens, "most tokens to generate");
   args.integer("--num-samples", samples,
                "continuations, each with draws of its own; of several, --json prints an object a line");
@@ -169,8 +171,11 @@ int run_generate(const Arguments& arguments) {
   }
   LanguageModel loaded = open_model(folder, common, true, tokenizer);
   const TextItem named{.text = prompt, .file = file.empty() ? nullptr : &source};
-  const std::vector<int32_t> ids =
-      naming(named, [&] { return prompt_ids(loaded.model, loaded.tokenizer, prompt, loaded.add_special); });
+  const std::vector<int32_t> ids = naming(named, [&] {
+    return prompt_ids(
+        loaded.model, loaded.tokenizer, prompt,
+        {.special_tokens = parse_special.value(loaded.parse_special), .add_special = loaded.add_special});
+  });
   warn_of_unknown(loaded.tokenizer, std::vector<std::string_view>{prompt}, source);
   loaded.model.pack(weights.value());
   if (!common.quiet && options.sampler.temperature == 0)

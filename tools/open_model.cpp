@@ -8,6 +8,13 @@ void add_tokenizer_option(Args& args, std::string& tokenizer_file) {
   args.text("--tokenizer", tokenizer_file, "a tokenizer's file, instead of the model's own");
 }
 
+void ParseSpecialOption::add(Args& args) {
+  args.choice("--parse-special", choice, {"auto", "on", "off"},
+              "whether a text like <|endoftext|> or [MASK] is the special token; auto: as in the libraries, "
+              "on, but for "
+              "models trained here");
+}
+
 LanguageModel open_model(const std::string& folder, const CommonOptions& common, bool needs_tokenizer,
                          const std::string& tokenizer_file) {
   LanguageModel loaded = load_language_model(folder, needs_tokenizer, tokenizer_file);

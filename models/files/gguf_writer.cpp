@@ -49,9 +49,12 @@ void check_output(const GgufOutput& output) {
 
 }  // namespace
 
+bool GgufFields::contains(std::string_view key) const {
+  return std::find(keys_.begin(), keys_.end(), key) != keys_.end();
+}
+
 void GgufFields::check_new(std::string_view key) const {
-  check(std::find(keys_.begin(), keys_.end(), key) == keys_.end(), "write_gguf: a key may be set once; '",
-        key, "' is set twice");
+  check(!contains(key), "write_gguf: a key may be set once; '", key, "' is set twice");
 }
 
 void GgufFields::begin(std::string_view key, uint32_t type) {

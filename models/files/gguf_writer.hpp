@@ -24,6 +24,7 @@ class GgufFields {
   void f32s(std::string_view key, std::span<const float> values);
   void add(const GgufFields& others);
 
+  bool contains(std::string_view key) const;
   int64_t size() const { return static_cast<int64_t>(keys_.size()); }
   /// As they stand in a file.
   const std::string& bytes() const { return bytes_; }

@@ -82,8 +82,9 @@ TextEmbedder::TextEmbedder(const Transformer& model, const Tokenizer* tokenizer,
     const AddedAround added = options.add_special ? tokenizer->added_around() : AddedAround{};
     const auto beside = static_cast<int64_t>(added.before.size() + added.after.size());
     if (!options.prompt.empty() && !options.include_prompt) {
-      const std::vector<int32_t> ids =
-          tokenizer->encode(options.prompt, {.add_special = options.add_special, .whole = true});
+      const std::vector<int32_t> ids = tokenizer->encode(
+          options.prompt,
+          {.special_tokens = options.parse_special, .add_special = options.add_special, .whole = true});
       prompt_tokens_ = prompt_length(ids, *tokenizer);
     }
     check(limit_ > beside, "embed: ", limit_name_,
@@ -142,7 +143,8 @@ TokenSequence TextEmbedder::sequence_of_pair(const EmbedText& text, int64_t numb
   check_world(options_.chunks.size == 0, name,
               ": a pair cannot be read in parts; leave out the pair, or the parts");
   check_world(options_.prompt.empty(), name, ": a prompt stands before single texts; this is a pair");
-  EncodeOptions options{.add_special = options_.add_special, .whole = true};
+  EncodeOptions options{
+      .special_tokens = options_.parse_special, .add_special = options_.add_special, .whole = true};
   Encoding found = encoding_of(*tokenizer_, text, text.text, options, name);
   if (std::ssize(found.ids) > limit_) {
     check(options_.truncate, "embed: a text must have at most ", limit_, " tokens; ", name, " has ",
@@ -187,16 +189,15 @@ void TextEmbedder::add_sequences(const EmbedText& text, int64_t number, std::vec
   const AddedAround added = options_.add_special ? tokenizer_->added_around() : AddedAround{};
   const std::string joined =
       options_.prompt.empty() ? std::string() : options_.prompt + std::string(text.text);
-  const Encoding found =
-      encoding_of(*tokenizer_, text, options_.prompt.empty() ? text.text : joined, {.whole = true}, name);
+  const Encoding found = encoding_of(*tokenizer_, text, options_.prompt.empty() ? text.text : joined,
+                                     {.special_tokens = options_.parse_special, .whole = true}, name);
   // Where the text's own tokens begin, behind those of the prompt; one that holds bytes of both is the text's.
   const auto behind = static_cast<int64_t>(options_.prompt.size());
   size_t first = 0;
   while (first < found.ids.size() && behind > 0 && found.offsets[first].end <= behind) ++first;
   const auto own = std::ssize(found.ids) - static_cast<int64_t>(first);
-  check(own >= 1, "embed: a text must have at least one token; ", name, " has none; leave it out");
-
   const auto beside = static_cast<int64_t>(added.before.size() + first + added.after.size());
+  check(own + beside >= 1, "embed: a text must have at least one token; ", name, " has none; leave it out");
   const int64_t room = limit_ - beside;
   int64_t size = own, step = own;
   if (options_.chunks.size > 0) {

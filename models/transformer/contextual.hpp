@@ -47,6 +47,8 @@ struct EmbedOptions {
   /// Whether the special tokens that the tokenizer adds stand around each text. At token level they are rows with start =
   /// end and word -1, of words they are no part, in a sentence's vector they count.
   bool add_special = false;
+  /// Whether the text of a special token, such as `[MASK]`, is that token, as in the libraries; see EncodeOptions.
+  bool parse_special = false;
   /// Put before each text, in one piece with it. Its tokens are rows with start = end = 0 and word -1.
   std::string prompt = {};
   /// Whether the tokens up to the prompt's end count in pooling; see prompt_length() for which these are.
@@ -68,7 +70,7 @@ struct EmbedOptions {
 /// Makes vectors of texts with a model: of each token, or of each word or text by pooling. A row's bits depend on its own
 /// text alone, not on its neighbours in the list or the batch.
 /// note: model and tokenizer must outlive it. `tokenizer` may be nullptr where only ids are given.
-/// note: a text without a token, one of more than max_tokens, and one whose vectors are not finite are errors that name it.
+/// note: a text without a token, those added included, one of more than max_tokens, and one whose vectors are not finite are errors that name it.
 ///       What a tokenizer.json says of truncation and padding is not obeyed.
 /// note: the blocks above the last layer wanted do not run, and no other layer is held.
 class TextEmbedder {

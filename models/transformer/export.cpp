@@ -108,22 +108,25 @@ void check_range(const NamedTensor& named, ExportType type) {
 void compare_exported(const LanguageModel& from, const LanguageModel& to, ExportType type,
                       ExportReport& report) {
   const std::string& path = to.folder;
-  if (from.has_tokenizer) {
-    for (const std::string& text : hostile_texts()) {
-      const auto ids = [&](const LanguageModel& model, bool add) {
-        return model.tokenizer.encode(text, {.add_special = add, .whole = true});
-      };
-      std::vector<int32_t> expected;
-      try {
-        expected = ids(from, from.add_special);
-      } catch (const std::exception&) {
-        continue;  // a text that it cannot take
-      }
-      check_world(ids(to, true) == expected, path,
-                  ": the tokenizer that was written must give the same ids; it does not of ",
-                  Json(text).dump());
-      ++report.texts;
+  const auto compare_ids = [&](const std::string& text, bool special_tokens) {
+    const auto ids = [&](const LanguageModel& model, bool add) {
+      return model.tokenizer.encode(text,
+                                    {.special_tokens = special_tokens, .add_special = add, .whole = true});
+    };
+    std::vector<int32_t> expected;
+    try {
+      expected = ids(from, from.add_special);
+    } catch (const std::exception&) {
+      return;  // a text that it cannot take
     }
+    check_world(ids(to, true) == expected, path,
+                ": the tokenizer that was written must give the same ids; it does not of ",
+                Json(text).dump());
+    ++report.texts;
+  };
+  if (from.has_tokenizer) {
+    for (const std::string& text : hostile_texts()) compare_ids(text, false);
+    for (const std::string& text : texts_with_added_tokens(from.tokenizer)) compare_ids(text, true);
   }
   check_weights_kept(from, to, type);
   const Config& config = from.model.config();

@@ -39,6 +39,10 @@ void write_licence(GgufFields& fields, const ModelAbout& about);
 std::string folder_beside(const std::string& model);
 /// The last part of a model's path: "bert-base".
 std::string model_name(const std::string& model);
+/// Said where a model's tokenizer adds special tokens that it was not trained with.
+inline constexpr const char* kAddsNone =
+    "the model was trained without the special tokens that its tokenizer adds; the tokenizer that is written "
+    "adds none";
 /// Whether a file beside a model goes wherever the model goes.
 bool is_licence(const std::string& name);
 

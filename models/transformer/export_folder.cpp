@@ -172,9 +172,7 @@ void write_tokenizer(const LanguageModel& loaded, const ModelAbout& about, const
   TokenizerParts parts = loaded.tokenizer.parts();
   if (!loaded.add_special && !loaded.tokenizer.added_around().empty()) {
     set_post_processor(parts, {});
-    report.notes.push_back(
-        "the model was trained without the special tokens that its tokenizer adds; the tokenizer "
-        "that is written adds none");
+    report.notes.push_back(kAddsNone);
   }
   const Tokenizer tokenizer(std::move(parts));
   folder.write(kTokenizerFile, tokenizer.to_json());

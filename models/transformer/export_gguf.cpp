@@ -160,6 +160,17 @@ void check_config(const Config& written, const Config& found, const std::string&
        " cannot say what this model is: ", b.find("gradus") ? b.at("gradus").dump() : "its configuration");
 }
 
+void tell_lost_roles(const std::map<std::string, int64_t>& said, const std::map<std::string, int64_t>& kept,
+                     const Tokenizer& tokenizer, ExportReport& report) {
+  for (const auto& [role, id] : said) {
+    const auto found = kept.find(role);
+    if (id >= tokenizer.vocab_size() || (found != kept.end() && found->second == id)) continue;
+    report.notes.push_back("a GGUF file of this tokenizer cannot say that " +
+                           tokenizer.token_text(static_cast<int32_t>(id)) + " is its " + role +
+                           " token; it is left out");
+  }
+}
+
 }  // namespace
 
 ExportReport export_gguf(const LanguageModel& loaded, const std::string& path, const ExportOptions& options) {
@@ -183,6 +194,7 @@ ExportReport export_gguf(const LanguageModel& loaded, const std::string& path, c
     const std::string note = write_gguf_tokenizer(
         fields, loaded.tokenizer, {config.vocab_size, config.end_tokens, loaded.add_special, about.roles});
     if (!note.empty()) report.notes.push_back(note);
+    if (!loaded.add_special && !loaded.tokenizer.added_around().empty()) report.notes.push_back(kAddsNone);
     const TokenizerParts& parts = loaded.tokenizer.parts();
     if (note.empty() && (parts.truncation || parts.padding))
       report.notes.push_back("a GGUF file cannot say that texts are cut or padded; it is left out");
@@ -190,6 +202,8 @@ ExportReport export_gguf(const LanguageModel& loaded, const std::string& path, c
     fields.text("tokenizer.ggml.model", "none");
     write_gguf_end_tokens(fields, config.end_tokens);
   }
+  if (about.padding_side == "left")
+    report.notes.push_back("a GGUF file cannot say that texts are padded on the left; it is left out");
   if (!loaded.chat_template.empty()) fields.text("tokenizer.chat_template", loaded.chat_template);
 
   if (options.on_progress) options.on_progress();
@@ -201,7 +215,10 @@ ExportReport export_gguf(const LanguageModel& loaded, const std::string& path, c
   const std::string& partial = file.partial();
   try {
     check_config(config, config_from_gguf(GgufFile::open(partial)), architecture, report);
-    compare_exported(loaded, load_language_model(partial, loaded.has_tokenizer), options.type, report);
+    const LanguageModel back = load_language_model(partial, loaded.has_tokenizer);
+    compare_exported(loaded, back, options.type, report);
+    if (loaded.has_tokenizer)
+      tell_lost_roles(about.roles, model_about(back, partial).roles, loaded.tokenizer, report);
   } catch (const std::runtime_error& error) {
     // What is wrong with the file is something that it cannot say; it has no name yet.
     std::string reason = error.what();

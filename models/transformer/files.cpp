@@ -234,7 +234,9 @@ LanguageModel load_language_model(const std::string& folder, bool needs_tokenize
   for (const std::string& path : weights_files(folder)) loaded.identities[path] = file_identity(path);
   loaded.model = load_transformer(folder, DType::f32);
   if (config.dtype == DType::f64) add_note(loaded, "weights of 64 bits are rounded to 32");
-  loaded.add_special = config.add_special.value_or(!file_exists(in_folder(folder, kStateFile)));
+  const bool from_elsewhere = !file_exists(in_folder(folder, kStateFile));
+  loaded.add_special = config.add_special.value_or(from_elsewhere);
+  loaded.parse_special = !config.add_special && from_elsewhere;
   if (loaded.has_tokenizer && config.vocab_size > loaded.tokenizer.vocab_size()) {
     add_note(loaded, detail::join("the model has ", config.vocab_size,
                                   " ids, of which the tokenizer has a token for ",

@@ -55,6 +55,9 @@ struct LanguageModel {
   /// Whether the model was trained on texts with the special tokens that the tokenizer adds: what config.json says; where it
   /// does not, not those of a run folder, whose state.safetensors is there, and those of all other models.
   bool add_special = false;
+  /// Whether the text of a special token is that token in what a model is given to read, as in the libraries: of all models but
+  /// those trained here, to which texts are data, see EncodeOptions.
+  bool parse_special = false;
   std::string note;  ///< what somebody should know of the two together, or ""
   std::string
       chat_template;  ///< how the model's makers lay out chats, a template of Jinja's; "": nobody says

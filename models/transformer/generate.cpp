@@ -170,10 +170,10 @@ void DecodingSession::read(std::span<DecodingSession* const> texts) {
 }
 
 std::vector<int32_t> prompt_ids(const Transformer& model, const Tokenizer& tokenizer, std::string_view prompt,
-                                bool add_special) {
+                                const EncodeOptions& options) {
   std::vector<int32_t> ids;
-  if (add_special) ids = tokenizer.added_around().before;
-  const std::vector<int32_t> text = tokenizer.encode(prompt);
+  if (options.add_special) ids = tokenizer.added_around().before;
+  const std::vector<int32_t> text = tokenizer.encode(prompt, {.special_tokens = options.special_tokens});
   ids.insert(ids.end(), text.begin(), text.end());
   if (ids.empty()) {
     const auto start = tokenizer.end_of_text();
@@ -316,7 +316,7 @@ std::vector<Generated> generate_samples(const Transformer& model, const Tokenize
 Generated generate(const Transformer& model, const Tokenizer& tokenizer, std::string_view prompt,
                    const GenerateOptions& options,
                    const std::function<bool(const GeneratedToken&)>& on_token) {
-  const std::vector<int32_t> ids = prompt_ids(model, tokenizer, prompt, options.add_special);
+  const std::vector<int32_t> ids = prompt_ids(model, tokenizer, prompt, {.add_special = options.add_special});
   const auto report = [&](int64_t, const GeneratedToken& token) { return !on_token || on_token(token); };
   return std::move(generate_samples(model, tokenizer, ids, options, 1, report).front());
 }

@@ -98,11 +98,11 @@ struct Generated {
   int64_t refills = 0;  ///< see DecodingSession
 };
 
-/// The tokens that a prompt is read as.
+/// The tokens that a prompt is read as; of those that the tokenizer adds, the ones before a text.
 /// note: an empty prompt starts from `<|endoftext|>` where the tokenizer has it, else it is an error; so is a prompt of
 ///       more than block_size tokens.
 std::vector<int32_t> prompt_ids(const Transformer& model, const Tokenizer& tokenizer, std::string_view prompt,
-                                bool add_special);
+                                const EncodeOptions& options);
 
 /// Continues a prompt `count` times: the continuations numbered options.sample, options.sample + 1 …, in one pass of the
 /// model at a time.

@@ -265,15 +265,19 @@ GgufTokenizer sentencepiece(const Vocabulary& vocabulary) {
 // Words begin with U+2581 there, and their continuations with nothing; here these begin with "##".
 GgufTokenizer word_piece(const Vocabulary& vocabulary) {
   std::vector<std::string> tokens;
+  std::vector<AddedToken> added;
   for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     const std::string& token = vocabulary.tokens[id];
     const bool in_brackets = token.size() > 2 && token.front() == '[' && token.back() == ']';
     const bool special =
         vocabulary.types[id] == TokenType::control || vocabulary.types[id] == TokenType::unknown;
-    if (token.starts_with(kSpaceText)) {
+    const bool found_in_texts = special || vocabulary.types[id] == TokenType::user_defined;
+    if (found_in_texts && !token.empty())
+      added.push_back({static_cast<int32_t>(id), token, false, false, false, false, special});
+    if (token.starts_with(kSpaceText) && !found_in_texts) {
       tokens.push_back(token.substr(kSpaceText.size()));
     } else {
-      tokens.push_back(special || in_brackets ? token : "##" + token);
+      tokens.push_back(found_in_texts || in_brackets ? token : "##" + token);
     }
   }
   const auto check_token = [&](std::string_view key, std::string_view expected) {
@@ -282,12 +286,18 @@ GgufTokenizer word_piece(const Vocabulary& vocabulary) {
                 key, " must be that of ", expected, "; it is that of ",
                 shown_text(id ? tokens[static_cast<size_t>(*id)] : ""), kInstead);
   };
-  check_token("bos_token_id", "[CLS]");
+  const bool before = vocabulary.boolean("add_bos_token", true);
+  if (before) check_token("bos_token_id", "[CLS]");
   check_token("cls_token_id", "[CLS]");
   check_token("seperator_token_id", "[SEP]");
   check_token("unknown_token_id", "[UNK]");
   GgufTokenizer result;
   TokenizerParts parts = parts_of_vocab_txt(std::move(tokens), vocabulary.path());
+  for (AddedToken& token : added) {
+    const bool known = std::any_of(parts.added_tokens.begin(), parts.added_tokens.end(),
+                                   [&](const AddedToken& other) { return other.id == token.id; });
+    if (!known) parts.added_tokens.push_back(std::move(token));
+  }
   const Json guessed = parts.normalizer->to_json();
   Json normalizer = guessed;
   if (const GgufValue* value = vocabulary.find("normalizer.lowercase"))
@@ -295,7 +305,6 @@ GgufTokenizer word_piece(const Vocabulary& vocabulary) {
   if (const GgufValue* value = vocabulary.find("normalizer.strip_accents"))
     normalizer.set("strip_accents", value->as_boolean());
   parts.normalizer = read_normalizer(normalizer);
-  const bool before = vocabulary.boolean("add_bos_token", true);
   check_world(vocabulary.boolean("add_sep_token", true) == before, vocabulary.path(),
               ": tokenizer.ggml.add_sep_token must be that of add_bos_token beside the model bert; it is not",
               kInstead);

@@ -17,6 +17,8 @@
 namespace gradus {
 namespace {
 
+constexpr const char* kWholeTokenizer = "tokenizer.huggingface.json";
+
 using TokenType = GgufTokenType;
 
 std::string key(std::string_view name) { return "tokenizer.ggml." + std::string(name); }
@@ -93,6 +95,18 @@ void write_unknown_and_padding(GgufFields& fields, const Tokenizer& tokenizer, c
   if (const auto said = role(use, "pad")) return write_id(fields, "padding_token_id", said);
   for (const char* name : padding) {
     if (const auto id = tokenizer.id_of(name)) return write_id(fields, "padding_token_id", *id);
+  }
+}
+
+// The roles of tokens that the kind of a tokenizer has not written itself.
+void write_other_roles(GgufFields& fields, const GgufTokenizerUse& use) {
+  for (const auto& [name, id] : {std::pair("bos", "bos_token_id"),
+                                 {"unk", "unknown_token_id"},
+                                 {"sep", "seperator_token_id"},
+                                 {"pad", "padding_token_id"},
+                                 {"cls", "cls_token_id"},
+                                 {"mask", "mask_token_id"}}) {
+    if (!fields.contains(key(id))) write_id(fields, id, role(use, name));
   }
 }
 
@@ -176,14 +190,18 @@ bool write_sentencepiece_bpe(GgufFields& fields, const Tokenizer& tokenizer, con
 
 bool write_word_piece(GgufFields& fields, const Tokenizer& tokenizer, const GgufTokenizerUse& use) {
   if (dynamic_cast<const WordPieceModel*>(tokenizer.parts().model.get()) == nullptr) return false;
+  const std::vector<AddedToken>& added = tokenizer.parts().added_tokens;
   Tokens tokens;
   for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
     const std::string& text = tokenizer.token_text(id);
-    const bool in_brackets = text.size() > 2 && text.front() == '[' && text.back() == ']';
+    const bool is_added =
+        std::any_of(added.begin(), added.end(), [&](const AddedToken& token) { return token.id == id; });
     if (text.empty()) {
       tokens.add_unused();
-    } else if (tokenizer.is_special(id) || in_brackets) {
+    } else if (tokenizer.is_special(id)) {
       tokens.add(text, text == "[UNK]" ? TokenType::unknown : TokenType::control);
+    } else if (is_added) {
+      tokens.add(text, TokenType::user_defined);
     } else if (text.starts_with("##")) {
       tokens.add(text.substr(2), TokenType::normal);
     } else {
@@ -198,7 +216,9 @@ bool write_word_piece(GgufFields& fields, const Tokenizer& tokenizer, const Gguf
   fields.boolean(key("add_bos_token"), texts.before.has_value());
   fields.boolean(key("add_sep_token"), texts.after.has_value());
   const auto id = [&](const char* name) { return tokenizer.id_of(name); };
-  for (const char* name : {"bos_token_id", "cls_token_id"}) write_id(fields, name, id("[CLS]"));
+  // Where texts are surrounded, programs put the token `bos` before them.
+  if (texts.before || !role(use, "bos")) write_id(fields, "bos_token_id", id("[CLS]"));
+  write_id(fields, "cls_token_id", id("[CLS]"));
   write_id(fields, "seperator_token_id", id("[SEP]"));
   write_id(fields, "mask_token_id", id("[MASK]"));
   write_gguf_end_tokens(fields, use.end_tokens);
@@ -224,18 +244,21 @@ Tokenizer read_back(const GgufFields& fields) {
   return std::move(found->tokenizer);
 }
 
-void check_same_ids(const Tokenizer& from, const Tokenizer& to, bool add_special) {
+// The first of some texts that has other ids when it is read by a file's tokenizer.
+std::optional<std::string> first_difference(const Tokenizer& from, const Tokenizer& to, bool add_special,
+                                            const std::vector<std::string>& texts, bool special_tokens) {
   const auto ids = [&](const Tokenizer& tokenizer, const std::string& text, bool add) {
     std::optional<std::vector<int32_t>> found;
     try {
-      found = tokenizer.encode(text, {.add_special = add, .whole = true});
+      found = tokenizer.encode(text, {.special_tokens = special_tokens, .add_special = add, .whole = true});
     } catch (const std::runtime_error&) {  // a text that it cannot take
     }
     return found;
   };
-  for (const std::string& text : hostile_texts())
-    check(ids(from, text, add_special) == ids(to, text, true), "read back, the text ", Json(text).dump(),
-          " has other ids");
+  for (const std::string& text : texts) {
+    if (ids(from, text, add_special) != ids(to, text, true)) return text;
+  }
+  return std::nullopt;
 }
 
 std::string as_tokenizer_json(const Tokenizer& tokenizer, bool add_special) {
@@ -260,16 +283,25 @@ std::string write_gguf_tokenizer(GgufFields& fields, const Tokenizer& tokenizer,
     GgufFields keys;
     try {
       if (!write(keys, tokenizer, use)) continue;
-      check_same_ids(tokenizer, read_back(keys), use.add_special);
+      write_other_roles(keys, use);
+      const Tokenizer found = read_back(keys);
+      if (const auto text = first_difference(tokenizer, found, use.add_special, hostile_texts(), false))
+        fail("read back, the text ", Json(*text).dump(), " has other ids");
       fields.add(keys);
-      return "";
+      const auto text =
+          first_difference(tokenizer, found, use.add_special, texts_with_added_tokens(tokenizer), true);
+      if (!text) return "";
+      fields.text(kWholeTokenizer, as_tokenizer_json(tokenizer, use.add_special));
+      return "llama.cpp finds added tokens in texts otherwise, such as in " + Json(*text).dump() +
+             "; the tokenizer stands in the file as a tokenizer.json, too, which gradus reads";
     } catch (const std::exception& error) {
       reason = std::string(" (") + error.what() + ")";
     }
   }
   fields.text(key("model"), "none");
-  fields.text("tokenizer.huggingface.json", as_tokenizer_json(tokenizer, use.add_special));
+  fields.text(kWholeTokenizer, as_tokenizer_json(tokenizer, use.add_special));
   write_gguf_end_tokens(fields, use.end_tokens);
+  write_other_roles(fields, use);
   return "llama.cpp has no tokenizer like this " + tokenizer.kind() + reason +
          "; it stands in the file as a tokenizer.json, which gradus reads, and llama.cpp takes ids alone";
 }

@@ -16,12 +16,12 @@ struct GgufTokenizerUse {
   std::vector<int64_t> end_tokens;  ///< ids that end a text, three at most
   bool add_special = false;         ///< whether texts begin and end with the tokens that the tokenizer adds
   std::map<std::string, int64_t> roles =
-      {};  ///< ids of tokens that are said to be for something: bos, unk, pad
+      {};  ///< ids of tokens that are said to be for something: bos, unk, sep, pad, cls, mask
 };
 
 /// Sets the keys of a tokenizer, under the kinds that llama.cpp has: `gpt2` (byte-level BPE whose words one of
 /// gguf_word_rules() cuts), `llama` (SentencePiece's BPE), `bert` (WordPiece). All others stand in the file as a whole
-/// tokenizer.json, under `tokenizer.huggingface.json`, beside the model `none`: Gradus reads that, llama.cpp takes ids alone.
+/// tokenizer.json, under `tokenizer.huggingface.json`, beside the model `none`: Gradus reads that, llama.cpp takes ids alone. Where only added tokens in texts differ, both stand there.
 /// y: what somebody should know, or ""
 /// note: a kind of llama.cpp is only taken if it gives the same ids, read back, on texts that are hard to encode.
 std::string write_gguf_tokenizer(GgufFields& fields, const Tokenizer& tokenizer, const GgufTokenizerUse& use);

@@ -1,6 +1,7 @@
 #include "models/transformer/sentence_folder.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "models/files/gguf_source.hpp"
 #include "models/files/tensor_source.hpp"
@@ -142,7 +143,9 @@ void read_pooling(const std::string& path, SentenceFolder& folder) {
   const char* width =
       keys.contains("embedding_dimension") ? "embedding_dimension" : "word_embedding_dimension";
   folder.width = keys.integer(width);
-  check_world(folder.width >= 1, json.at(width).path(), ": must be at least 1; it is ", folder.width);
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();  // so that no product of widths overflows
+  check_world(folder.width >= 1 && folder.width <= kMost, json.at(width).path(), ": must be in [1, ", kMost,
+              "]; it is ", folder.width);
   keys.finish();
 }
 

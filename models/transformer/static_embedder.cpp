@@ -55,7 +55,7 @@ EmbeddingSet StaticEmbedder::embed(std::span<const EmbedText> texts) {
       const auto behind = static_cast<int64_t>(options_.prompt.size());
       StaticTokens read;
       try {
-        read = model.tokens(options_.prompt + std::string(text.text));
+        read = model.tokens(options_.prompt + std::string(text.text), options_.parse_special);
       } catch (const std::exception& error) {
         fail_world(name, ": ", error.what());
       }

@@ -100,9 +100,9 @@ void read_model2vec_config(const std::string& folder, StaticModel& model) {
 
 }  // namespace
 
-StaticTokens StaticModel::tokens(std::string_view text) const {
+StaticTokens StaticModel::tokens(std::string_view text, bool parse_special) const {
   const std::string_view read = max_characters > 0 ? first_characters(text, max_characters) : text;
-  const EncodeOptions options{.whole = true};
+  const EncodeOptions options{.special_tokens = parse_special, .whole = true};
   StaticTokens result;
   result.spans = tokenizer.encode_spans(read, options);
   result.truncated = read.size() < text.size();

@@ -35,8 +35,8 @@ struct StaticModel {
   int64_t max_characters = 0;       ///< of a text; 0: any number
   std::optional<bool> normalize;    ///< whether texts' vectors have length 1; absent: the files do not say
 
-  /// The tokens of a text, cut to what the model reads.
-  StaticTokens tokens(std::string_view text) const;
+  /// The tokens of a text, cut to what the model reads; see EmbedOptions for `parse_special`.
+  StaticTokens tokens(std::string_view text, bool parse_special = false) const;
   /// y_i = table[row[id_i]] · weight[id_i].   shape: N ids -> (N,C).
   Tensor rows(std::span<const int32_t> ids) const;
 };

@@ -159,6 +159,17 @@ printf '{"prompts":{"query":"the "}}' > given/sentences/config_sentence_transfor
 # shellcheck disable=SC2086
 succeeds 'a rotary model' "$GRADUS" train given/text -o given/rotary ${model/--n-layer 1/--n-layer 2} --arch llama --max-iters 3 --warmup 1 -q
 printf 'went' > given/other.prompt
+# A model whose tokenizer has a special token.
+# shellcheck disable=SC2086
+succeeds 'a model of pieces' "$GRADUS" train given/text -o given/pieces ${model/byte/bpe:270} --max-iters 3 --warmup 1 -q
+# Vectors, one of a name that is not UTF-8; and rows without names.
+printf '5 3\nking 1 2 3\nqueen 1 2 2\nsea 3 -1 2\nland -2 1 0\nm\377n 0 1 0\n' > given/words.vec
+printf '1 0.5\n0.25 2\n' > given/two
+succeeds 'rows' "$GRADUS" embed given/model king sea -o given/rows/ -q
+mv given/rows/layer_0.npy given/rows.npy
+printf 'a\nb\n' > given/names
+for i in $(seq 30); do echo the; done > given/lots
+printf 'king sea\n' > given/pairs
 succeeds 'a tokenizer' "$GRADUS" tokenizer train given/text --kind wordpiece --vocab-size 60 -o given/t.json -q
 
 training_rows() {
@@ -227,6 +238,7 @@ training_rows() {
 }
 
 model_rows() {
+  local verb
   base='given/model --prompt the --n-predict 12 --temp 1 --top-k 0 --top-p 1 --min-p 0 --seed 5 --json --show-probs 2'
   changes generate --prompt a
   differ generate --file "$base" "${base/--prompt the/--file given/other.prompt}"
@@ -245,6 +257,8 @@ model_rows() {
   common generate
 
   differ embed --tokenizer 'given/bare theking sea' 'given/bare theking sea --tokenizer given/swapped.json'
+  for verb in embed explain; do differ $verb --parse-special 'given/pieces a<|endoftext|>b' 'given/pieces a<|endoftext|>b --parse-special on'; done
+  differ generate --parse-special 'given/pieces --prompt a<|endoftext|>b --json' 'given/pieces --prompt a<|endoftext|>b --json --parse-special on'
   differ eval --tokenizer 'given/bare --input given/text --quiet' 'given/bare --input given/text --quiet --tokenizer given/swapped.json'
   differ explain --tokenizer 'given/bare king' 'given/bare king --tokenizer given/swapped.json'
   differ generate --tokenizer 'given/bare --prompt king' 'given/bare --prompt king --tokenizer given/swapped.json'
@@ -295,6 +309,41 @@ model_rows() {
   differ doctor --threads '' '--threads 3'
   changes doctor --json
   quiet doctor
+}
+
+vector_rows() {
+  local verb words
+  base='given/words.vec king'
+  changes neighbors --metric manhattan
+  changes neighbors --restrict 3
+  for verb in neighbors similarity analogy odd 'vectors get'; do
+    case $verb in
+      similarity) words=' king sea' ;;
+      analogy | odd) words=' king sea man' ;;
+      *) words=' king' ;;
+    esac
+    differ "$verb" --layer "given/model$words --text given/text --json" "given/model$words --text given/text --layer 0 --json"
+    differ "$verb" --text "given/model$words --text given/text --json" "given/model$words --text given/other --json"
+    differ "$verb" --tokenizer "given/bare$words --text given/text --json" "given/bare$words --text given/text --json --tokenizer given/swapped.json"
+    row "$verb" --names
+    row "$verb" --encoding-errors
+    row "$verb" --level
+    base="given/words.vec${words/man/land}"
+    common "$verb"
+    row "$verb" --text-key
+    allows "$verb" --force-text "given/model${words//[a-z]*([a-z])/the} --text given/zero"
+  done
+  reads_texts neighbors 'given/model the --text FILE'
+  allows 'vectors get' --names 'given/rows.npy a' given/names
+  # shellcheck disable=SC2016
+  (cd "$work" && refuses 1 'words.vec:6: a name must be UTF-8' "$GRADUS" vectors get given/words.vec king --encoding-errors strict) || exit 1
+  differ neighbors --level 'given/model the --text given/lots' 'given/model the --text given/lots --level sentence'
+  base='given/words.vec king sea land'
+  changes analogy --method 3cosmul
+  changes analogy --count 1
+  changes analogy --restrict 2
+  changes analogy --include-inputs
+  differ similarity --pairs 'given/words.vec king queen' 'given/words.vec --pairs given/pairs'
 }
 
 tokenizer_rows() {

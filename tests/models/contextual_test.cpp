@@ -1,5 +1,6 @@
 // What embed's options make of texts: pairs, ids, prompts, parts, what stands beside the layers, and how it is written.
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <string>
@@ -89,6 +90,57 @@ TEST_CASE("a pair is read together, each token told its segment and counted in i
   std::string found;
   for (const RowInfo& row : words.rows) found += row.token + std::to_string(row.segment) + " ";
   CHECK(found == "the-1 queen-1 the0 king0 queens1 and1 ");
+}
+
+TEST_CASE(
+    "the text of a special token is that token where it is asked for, and letters like others where not") {
+  const Tokenizer tokenizer = wordpiece();
+  const Transformer model = small_model(encoder_config(tokenizer));
+  const int32_t mask = tokenizer.id_of("[MASK]").value(), sep = tokenizer.id_of("[SEP]").value();
+  const auto has = [](const EmbeddingSet& set, int32_t id) {
+    const std::vector<int32_t> ids = ids_in(set);
+    return std::count(ids.begin(), ids.end(), id);
+  };
+  const EmbedText single("the [MASK] king");
+  EmbedText pair("the [MASK]");
+  pair.pair = "[SEP] queen";
+  for (const bool parse : {false, true}) {
+    for (const Chunks chunks : {Chunks{}, Chunks{30, 0}}) {
+      const EmbedOptions options{.add_special = true, .parse_special = parse, .chunks = chunks};
+      CHECK(has(embed_texts(model, tokenizer, std::span(&single, 1), options), mask) == parse);
+    }
+    const EmbedOptions options{.add_special = true, .parse_special = parse};
+    const EmbeddingSet both = embed_texts(model, tokenizer, std::span(&pair, 1), options);
+    CHECK(has(both, mask) == parse);
+    CHECK(has(both, sep) == 2 + parse);
+  }
+  SentenceFolder folder;
+  folder.width = 3;
+  folder.static_model = StaticModel{};
+  folder.static_model->tokenizer = tokenizer;
+  folder.static_model->table = random_tensor({tokenizer.vocab_size(), 3}, 5);
+  for (const bool parse : {false, true}) {
+    const EmbedOptions options{.parse_special = parse};
+    CHECK(has(StaticEmbedder(folder, options).embed(std::span(&single, 1)), mask) == parse);
+  }
+}
+
+TEST_CASE("an empty text is read where the tokenizer adds tokens, which are then all it has") {
+  const Tokenizer tokenizer = wordpiece();
+  const Transformer model = small_model(encoder_config(tokenizer));
+  const EmbedText texts[] = {EmbedText(""), EmbedText(" "), EmbedText("the king")};
+  EmbedOptions options{.level = Level::sentence, .add_special = true};
+  const EmbeddingSet set = embed_texts(model, tokenizer, std::span(texts), options);
+  EmbedText ids;
+  ids.ids = {tokenizer.id_of("[CLS]").value(), tokenizer.id_of("[SEP]").value()};
+  const EmbeddingSet expected = embed_texts(model, tokenizer, std::span(&ids, 1), options);
+  for (size_t l = 0; l < set.layers.size(); ++l) {
+    CHECK(same_bits(rows(set.layers[l], 0, 1), expected.layers[l]) == "");
+    CHECK(same_bits(rows(set.layers[l], 1, 2), expected.layers[l]) == "");
+  }
+  options.add_special = false;
+  CHECK_THROWS_WITH(embed_texts(model, tokenizer, std::span(texts), options),
+                    "embed: a text must have at least one token; text 0 has none; leave it out");
 }
 
 TEST_CASE("ids are read as they are, with their segments, and need no tokenizer") {

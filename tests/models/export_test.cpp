@@ -1,5 +1,6 @@
 // What is written for other programs, read back: golden models as GGUF files and folders, and what is refused.
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -22,6 +23,7 @@
 #include "tests/support/small_model.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/support/tensors.hpp"
+#include "tokenizer/training/train.hpp"
 
 using namespace gradus;
 using namespace gradus::testing;
@@ -389,6 +391,84 @@ TEST_CASE("What a model's makers say of it goes with it: its licence, and what i
       Json::parse(read_file(written(model, "c", ExportFormat::hugging_face) + "/config.json"), "config.json");
   CHECK(config_json.at("bos_token_id").as_integer() == 7);
   CHECK(config_json.at("pad_token_id").as_integer() == 5);
+}
+
+TEST_CASE("Special tokens of a WordPiece go through GGUF files, in texts and in what they are for") {
+  const TemporaryFolder folder;
+  const std::vector<std::string_view> documents = {"the king and the queen and the king of queens"};
+  for (const bool bracketed : {true, false}) {
+    TokenizerTraining training;
+    training.kind = "wordpiece";
+    training.vocab_size = 50;
+    if (bracketed) {
+      training.special = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused0]", "<e1>"};
+    } else {
+      training.special = {"<|im_start|>", "[UNK]", "</s>"};
+    }
+    const Tokenizer tokenizer = train_tokenizer(documents, training);
+    const std::string model = folder / (bracketed ? "a" : "b");
+    std::filesystem::create_directory(model);
+    const Config config = small_config("llama", tokenizer.vocab_size());
+    write_file_atomic(model + "/config.json", config_to_json(config).dump());
+    save_safetensors(model + "/model.safetensors", file_weights(small_model(config)));
+    write_file_atomic(model + "/tokenizer.json", tokenizer.to_json());
+    const std::string begin = bracketed ? "[SEP]" : "</s>";
+    write_file_atomic(model + "/tokenizer_config.json",
+                      Json::object().set("bos_token", begin).set("padding_side", "left").dump());
+    const ExportReport report =
+        export_model(load_language_model(model), model + ".gguf", {.format = ExportFormat::gguf});
+    const LanguageModel loaded = load_language_model(model + ".gguf");
+    for (const std::string& token : training.special) {
+      INFO(token);
+      const int32_t id = tokenizer.id_of(token).value();
+      CHECK(loaded.tokenizer.is_special(id));
+      for (const std::string& text : {token, "the " + token + " king", "king" + token + "s"}) {
+        for (const bool parse : {false, true}) {
+          CHECK(loaded.tokenizer.encode(text, {.special_tokens = parse}) ==
+                tokenizer.encode(text, {.special_tokens = parse}));
+        }
+      }
+    }
+    std::string notes;
+    for (const std::string& note : report.notes) notes += note + "\n";
+    INFO(notes);
+    CHECK_THAT(notes, ContainsSubstring("cannot say that texts are padded on the left"));
+    // Where texts are surrounded, the token before them is the one that files can name.
+    const Json tokens = Json::parse(read_file([&] {
+                                      export_model(loaded, folder / (bracketed ? "c" : "d"),
+                                                   {.format = ExportFormat::hugging_face});
+                                      return folder / (bracketed ? "c" : "d");
+                                    }() + "/tokenizer_config.json"),
+                                    "tokenizer_config.json");
+    const bool told = notes.find("cannot say that " + begin + " is its bos token") != std::string::npos;
+    CHECK((tokens.at("bos_token").as_string() == begin) != told);
+    CHECK(told == bracketed);
+  }
+}
+
+TEST_CASE(
+    "A GGUF file of a model that was trained without its tokenizer's special tokens says that it adds none") {
+  const TemporaryFolder folder;
+  TokenizerTraining training;
+  training.kind = "wordpiece";
+  training.vocab_size = 40;
+  const std::vector<std::string_view> documents = {"the king and the queen and the king of queens"};
+  const Tokenizer tokenizer = train_tokenizer(documents, training);
+  Config config = small_config("llama", tokenizer.vocab_size());
+  config.add_special = false;
+  write_file_atomic(folder / "config.json", config_to_json(config).dump());
+  save_safetensors(folder / "model.safetensors", file_weights(small_model(config)));
+  write_file_atomic(folder / "tokenizer.json", tokenizer.to_json());
+  for (const ExportFormat format : {ExportFormat::gguf, ExportFormat::hugging_face}) {
+    const ExportReport report =
+        export_model(load_language_model(folder.path()),
+                     folder / (format == ExportFormat::gguf ? "m.gguf" : "m"), {.format = format});
+    const auto said = [](const std::string& note) {
+      return note.starts_with("the model was trained without the special tokens");
+    };
+    CHECK(std::count_if(report.notes.begin(), report.notes.end(), said) == 1);
+  }
+  CHECK(load_language_model(folder / "m.gguf").tokenizer.added_around().empty());
 }
 
 TEST_CASE("A card goes with a model whatever its front matter looks like, and gains what it does not say") {

@@ -401,7 +401,7 @@ TEST_CASE(
   options.seed = 5;
   options.stop = {"e", "Q", "\xc3"};
   options.show_probs = 2;
-  const std::vector<int32_t> prompt = prompt_ids(model, tokenizer, "and the", false);
+  const std::vector<int32_t> prompt = prompt_ids(model, tokenizer, "and the", {});
   std::vector<Generated> alone;
   std::set<std::vector<int32_t>> texts;
   std::set<size_t> lengths;

@@ -274,7 +274,8 @@ TEST_CASE("what a folder holds beyond what is known is refused with its place") 
             "pooling_mode: pooling: must be one of"},
            {R"({"embedding_dimension": 6, "pooling_mode": []})", "must name a way to pool"},
            {R"({"embedding_dimension": 6, "pooling_mode_median": true})", "'pooling_mode_median' is not"},
-           {R"({"embedding_dimension": 0})", "must be at least 1"},
+           {R"({"embedding_dimension": 0})", "must be in [1, 2147483647]; it is 0"},
+           {R"({"embedding_dimension": 8333333333333333333})", "must be in [1, 2147483647]"},
            {R"({"pooling_mode": "cls"})", "word_embedding_dimension"}})
     check("1_Pooling/config.json", text, expected);
   check("2_Normalize/config.json", R"({"module_input_name": "token_embeddings"})",

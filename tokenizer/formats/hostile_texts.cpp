@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tensor/random.hpp"
+#include "tokenizer/pipeline.hpp"
 
 namespace gradus {
 namespace {
@@ -152,6 +153,15 @@ std::vector<std::string> hostile_texts() {
   }
   std::sort(texts.begin(), texts.end());
   texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+  return texts;
+}
+
+std::vector<std::string> texts_with_added_tokens(const Tokenizer& tokenizer) {
+  std::vector<std::string> texts;
+  for (const AddedToken& token : tokenizer.parts().added_tokens) {
+    for (const auto& [before, after] : {std::pair("", ""), {"the ", " dog"}, {"a", "b"}, {" .", ". "}})
+      texts.push_back(before + token.content + after);
+  }
   return texts;
 }
 
