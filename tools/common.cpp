@@ -250,4 +250,30 @@ void print_json(const Json& json) {
   flush_out();
 }
 
+int run_action(const std::string& verb, const Arguments& arguments, const std::vector<Action>& actions) {
+  if (!arguments.empty() && (arguments[0] == "--help" || arguments[0] == "-h")) {
+    std::string usage = "usage: gradus " + verb + " ACTION ...\n\n";
+    for (const Action& action : actions) {
+      std::string name = action.name;
+      name.resize(8, ' ');
+      usage += "  " + name + " " + action.about + "\n";
+    }
+    print_out(usage + "\ngradus " + verb + " ACTION --help shows an action's options.\n");
+    flush_out();
+    return 0;
+  }
+  std::vector<std::string> names;
+  std::string known;
+  for (const Action& action : actions) {
+    if (!arguments.empty() && arguments[0] == action.name)
+      return action.run({arguments.begin() + 1, arguments.end()});
+    known += (names.empty() ? "" : &action == &actions.back() ? " and " : ", ") + std::string(action.name);
+    names.emplace_back(action.name);
+  }
+  if (arguments.empty()) throw UsageError(verb + ": an action must follow: " + known);
+  const std::string near = nearest_name(arguments[0], names);
+  throw UsageError(verb + ": '" + arguments[0] + "' is not an action; " +
+                   (near.empty() ? "there are " + known : "did you mean " + near + "?"));
+}
+
 }  // namespace gradus::tools

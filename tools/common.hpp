@@ -21,12 +21,25 @@ int run_generate(const Arguments& arguments);
 int run_embed(const Arguments& arguments);
 int run_explain(const Arguments& arguments);
 int run_neighbors(const Arguments& arguments);
+int run_similarity(const Arguments& arguments);
+int run_analogy(const Arguments& arguments);
+int run_odd(const Arguments& arguments);
+int run_vectors(const Arguments& arguments);
 int run_eval(const Arguments& arguments);
 int run_tokenizer(const Arguments& arguments);
 int run_convert(const Arguments& arguments);
 int run_info(const Arguments& arguments);
 int run_bench(const Arguments& arguments);
 int run_doctor(const Arguments& arguments);
+
+/// A verb of a verb, such as `tokenizer train`.
+struct Action {
+  const char* name;
+  int (*run)(const Arguments&);
+  const char* about;
+};
+/// Runs the action that the first argument names, with the others; an error lists them.
+int run_action(const std::string& verb, const Arguments& arguments, const std::vector<Action>& actions);
 
 inline constexpr int kExitFailed = 1;
 inline constexpr int kExitUsage = 2;

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "models/embeddings/embedding_writer.hpp"
-#include "models/embeddings/neighbors.hpp"
+#include "models/embeddings/nearest.hpp"
 #include "models/transformer/contextual.hpp"
 #include "models/transformer/files.hpp"
 #include "models/transformer/sentence_folder.hpp"

@@ -20,8 +20,9 @@ Level parse_level(std::string_view name);
 
 /// What one row stands for.
 struct RowInfo {
-  int64_t text = 0;   ///< number of its text, from 0
-  std::string token;  ///< the token as its vocabulary writes it, or the word; empty for a sentence
+  int64_t text = 0;  ///< number of its text, from 0
+  /// The token as its vocabulary writes it, the word, or the text, of a pair both with a tab between; "" of ids without names.
+  std::string token = {};
   int64_t id = -1;    ///< the token's id; -1 for words and sentences
   int64_t start = 0;  ///< bytes in the text, the end exclusive
   int64_t end = 0;

@@ -58,8 +58,8 @@ Json row_to_json(const RowInfo& row, Level level) {
   Json line = Json::object();
   line.set("text", row.text);
   if (row.chunk >= 0) line.set("chunk", row.chunk);
-  // An id may have no name, where there is no tokenizer.
-  if (level == Level::word || (level == Level::token && !row.token.empty())) line.set("token", row.token);
+  // Ids may have no name, where there is no tokenizer.
+  if (!row.token.empty()) line.set("token", row.token);
   if (level == Level::token) line.set("id", row.id);
   line.set("start", row.start);
   line.set("end", row.end);

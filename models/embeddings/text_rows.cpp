@@ -91,27 +91,34 @@ void add_tokens(const TokenSequence& sequence, const Tokenizer* tokenizer, TextR
   }
 }
 
+// The row of a whole text or pair, or of a part of one; its name is what it stands for.
+RowInfo whole(const TokenSequence& sequence) {
+  RowInfo row{.text = sequence.number, .end = std::ssize(sequence.text), .chunk = sequence.chunk};
+  if (sequence.chunk >= 0) {
+    // The bytes of the part.
+    row.start = row.end;
+    row.end = 0;
+    for (const TokenSpan& token : sequence.tokens) {
+      if (token.begin == token.end) continue;
+      row.start = std::min(row.start, token.begin);
+      row.end = std::max(row.end, token.end);
+    }
+  }
+  if (row.start < row.end) {
+    row.token = replace_invalid_utf8(
+        sequence.text.substr(static_cast<size_t>(row.start), static_cast<size_t>(row.end - row.start)));
+  }
+  if (!sequence.texts.empty()) row.token += "\t" + replace_invalid_utf8(sequence.pair_text);
+  return row;
+}
+
 }  // namespace
 
 TextRows lay_out_rows(const TokenSequence& sequence, Level level, const Tokenizer* tokenizer) {
   TextRows result;
   switch (level) {
     case Level::sentence:
-      result.rows.push_back({.text = sequence.number,
-                             .token = "",
-                             .end = static_cast<int64_t>(sequence.text.size()),
-                             .chunk = sequence.chunk});
-      if (sequence.chunk >= 0) {
-        // The bytes of the part.
-        RowInfo& row = result.rows.back();
-        row.start = row.end;
-        row.end = 0;
-        for (const TokenSpan& token : sequence.tokens) {
-          if (token.begin == token.end) continue;
-          row.start = std::min(row.start, token.begin);
-          row.end = std::max(row.end, token.end);
-        }
-      }
+      result.rows.push_back(whole(sequence));
       result.tokens.push_back({sequence.prompt, std::ssize(sequence.tokens), sequence.prompt});
       break;
     case Level::word:

@@ -3,7 +3,7 @@
 #include <limits>
 #include <utility>
 
-#include "models/embeddings/neighbors.hpp"
+#include "models/embeddings/nearest.hpp"
 #include "tensor/autodiff.hpp"
 #include "tensor/math.hpp"
 

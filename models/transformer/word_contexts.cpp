@@ -108,8 +108,10 @@ std::string_view bytes_of(std::string_view text, const WordSpan& word) {
   return text.substr(static_cast<size_t>(word.begin), static_cast<size_t>(word.end - word.begin));
 }
 
-// Words and counts of the table, the frequent ones first.
-void choose_words(std::span<const std::string_view> documents, int64_t min_count, WordTable& table) {
+}  // namespace
+
+std::vector<std::pair<std::string_view, int64_t>> frequent_words(std::span<const std::string_view> documents,
+                                                                 int64_t min_count) {
   std::unordered_map<std::string_view, int64_t> counts;
   for (const std::string_view text : documents) {
     for (const WordSpan& word : find_words(text)) ++counts[bytes_of(text, word)];
@@ -121,29 +123,25 @@ void choose_words(std::span<const std::string_view> documents, int64_t min_count
   std::sort(chosen.begin(), chosen.end(), [](const auto& a, const auto& b) {
     return a.second != b.second ? a.second > b.second : a.first < b.first;
   });
-  for (const auto& [word, count] : chosen) {
-    table.words.emplace_back(word);
-    table.counts.push_back(count);
-  }
+  return chosen;
 }
 
-}  // namespace
-
-WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
-                          std::span<const std::string_view> documents, const WordTableOptions& options,
-                          const ProgressFn& progress) {
+Vectors make_word_table(const Transformer& model, const Tokenizer& tokenizer,
+                        std::span<const std::string_view> documents, const WordTableOptions& options,
+                        const ProgressFn& progress) {
   check_model(model, tokenizer, options.batch_tokens);
   check(options.min_count >= 1 && options.occurrences >= 1,
         "word table: min_count and occurrences must be at least 1; they are ", options.min_count, " and ",
         options.occurrences);
   const int64_t block_size = model.config().block_size;
-  WordTable table;
-  choose_words(documents, options.min_count, table);
+  const std::vector<std::pair<std::string_view, int64_t>> words_of_table =
+      frequent_words(documents, options.min_count);
 
   // Which occurrences count, and in which windows they stand.
   std::unordered_map<std::string_view, int64_t> row_of;
-  for (size_t w = 0; w < table.words.size(); ++w) row_of.emplace(table.words[w], static_cast<int64_t>(w));
-  std::vector<int64_t> used(table.words.size(), 0);
+  for (size_t w = 0; w < words_of_table.size(); ++w)
+    row_of.emplace(words_of_table[w].first, static_cast<int64_t>(w));
+  std::vector<int64_t> used(words_of_table.size(), 0);
   std::vector<Document> read(documents.size());
   std::vector<Window> windows;
   const std::vector<int32_t> before =
@@ -175,7 +173,7 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
   }
 
   const int64_t width = model.config().n_embd;
-  const auto rows = static_cast<int64_t>(table.words.size());
+  const auto rows = std::ssize(words_of_table);
   std::vector<int64_t> layers = options.layers;
   if (layers.empty()) layers = parse_layers("all", model.config());
   std::vector<std::vector<double>> sums(layers.size(),
@@ -212,13 +210,17 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
   }
 
   // Words that no token stands for have no vector, and no row.
+  Vectors table;
   std::vector<int64_t> kept;
   for (int64_t w = 0; w < rows; ++w) {
-    if (used[static_cast<size_t>(w)] > 0) kept.push_back(w);
+    if (used[static_cast<size_t>(w)] == 0) continue;
+    kept.push_back(w);
+    table.names.add(words_of_table[static_cast<size_t>(w)].first);
+    table.counts.push_back(words_of_table[static_cast<size_t>(w)].second);
   }
   for (size_t l = 0; l < layers.size(); ++l) {
     table.layer_names.push_back(layer_name(layers[l], model.config().n_layer));
-    Tensor layer = Tensor::empty({static_cast<int64_t>(kept.size()), width});
+    Tensor layer = Tensor::empty({std::ssize(kept), width});
     float* y = layer.mutable_data<float>();
     for (const int64_t w : kept) {
       const double* sum = sums[l].data() + w * width;
@@ -227,17 +229,15 @@ WordTable make_word_table(const Transformer& model, const Tokenizer& tokenizer,
     }
     const int64_t bad = first_non_finite(layer);
     check_world(bad < 0, "word table: vectors must be finite; at ", table.layer_names.back(), " that of '",
-                bad < 0 ? "" : table.words[static_cast<size_t>(kept[static_cast<size_t>(bad / width)])],
+                bad < 0 ? std::string_view() : table.names[bad / width],
                 "' is not; the model's weights are damaged, or its training diverged");
     table.layers.push_back(layer);
   }
-  for (size_t i = 0; i < kept.size(); ++i) {
-    table.words[i] = table.words[static_cast<size_t>(kept[i])];
-    table.counts[i] = table.counts[static_cast<size_t>(kept[i])];
+  if (const int64_t dropped = rows - std::ssize(kept); dropped > 0) {
+    table.notes.push_back(std::to_string(dropped) +
+                          " frequent words have no row: no token stands for them, as of characters that the "
+                          "tokenizer leaves out");
   }
-  table.dropped_words = rows - static_cast<int64_t>(kept.size());
-  table.words.resize(kept.size());
-  table.counts.resize(kept.size());
   return table;
 }
 

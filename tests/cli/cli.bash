@@ -12,6 +12,7 @@ clean_up() {
 }
 trap clean_up EXIT
 cd "$work" || exit 1
+export XDG_CACHE_HOME=$work/cache
 
 ok() { echo "ok: $*"; }
 # fail WHAT EXPECTED FOUND

@@ -144,7 +144,7 @@ succeeds 'embed --level token' "$GRADUS" embed run the --level token -o out.npz 
 ok 'options without effect: refused on the command line, said and counted of a config file; defaults do not count'
 
 # Names of files and folders: not empty, and no - where no stream is read or written.
-for name in 'info' 'generate -p the' 'tokenizer show' 'convert -o new.json' 'embed --compare x' 'eval --input text' resume neighbors \
+for name in 'info' 'generate -p the' 'tokenizer show' 'convert -o new.json' 'embed --compare x' 'eval --input text' resume \
   'tokenizer decode' 'tokenizer encode' 'tokenizer compare --input text' 'bench tokenizer --input text'; do
   # shellcheck disable=SC2086
   {
@@ -249,7 +249,7 @@ ok 'outputs: a folder that holds a run, a path under a file, a wrong name, a ful
 # Models.
 refuses 2 "'99' was given; the model has 2 layers" "$GRADUS" embed run the --layers 99 -o out.npz
 refuses 2 "'-4' was given" "$GRADUS" embed run the --layers -4 -o out.npz
-refuses 2 "'king' was given" "$GRADUS" neighbors run king --layer king
+refuses 2 "the layer must be one of layer_0, layer_1, layer_2, final; it is 'king'" "$GRADUS" neighbors run king --layer king
 refuses 1 "'Q' (U+0051) at byte 2" "$GRADUS" generate run -p 'a Q' -n 1 -q --json
 refuses 2 "'zebra' is not" "$GRADUS" neighbors run zebra -q
 refuses 2 'temp must be in' "$GRADUS" generate run -p the --temp -1 --json
@@ -352,7 +352,7 @@ printf '{"model_type":"model2vec","normalize":false}' > static/config.json
 printf '%s\0\0\0\0\0\0\0%-80s' P '{"embeddings":{"dtype":"F32","shape":[256,2],"data_offsets":[0,2048]}}' > static/model.safetensors
 head -c 2048 /dev/zero >> static/model.safetensors
 succeeds 'a static model' "$GRADUS" embed static the
-equal 'a static model' '{"text":0,"start":0,"end":3,"layer_0":[0.0,0.0]}' "$(cat out)"
+equal 'a static model' '{"text":0,"token":"the","start":0,"end":3,"layer_0":[0.0,0.0]}' "$(cat out)"
 succeeds 'info of a static model' "$GRADUS" info static
 grep -q '^kind     static model, a vector for each token: 256 × 2$' out && grep -q '^vectors  2 values a text, the mean of its tokens' out ||
   fail 'info of a static model' 'its rows' "$(cat out)"

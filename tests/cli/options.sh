@@ -482,7 +482,7 @@ bench_rows() {
 }
 
 # The groups at once: each waits mostly for the start of programs.
-groups='training_rows model_rows tokenizer_rows bench_rows'
+groups='training_rows model_rows vector_rows tokenizer_rows bench_rows'
 for group in $groups; do
   (
     place=$work/place.$group
@@ -499,8 +499,8 @@ for pid in $pids; do wait "$pid" || failed=1; done
 # The rows against what --help lists.
 names_in() { sed -n 's/^  \([a-z]\{1,\}\) .*/\1/p' out; }
 succeeds help "$GRADUS" --help
-verbs=$(names_in | grep -v -x -e tokenizer -e bench)
-for family in tokenizer bench; do
+verbs=$(names_in | grep -v -x -e tokenizer -e bench -e vectors)
+for family in tokenizer bench vectors; do
   succeeds "$family --help" "$GRADUS" $family --help
   verbs="$verbs $(names_in | sed "s/^/$family./" | xargs)"
 done

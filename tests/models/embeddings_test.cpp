@@ -4,7 +4,7 @@
 #include <map>
 
 #include "models/embeddings/files.hpp"
-#include "models/embeddings/neighbors.hpp"
+#include "models/embeddings/nearest.hpp"
 #include "models/embeddings/text_rows.hpp"
 #include "models/files/tensor_source.hpp"
 #include "models/transformer/contextual.hpp"
@@ -241,7 +241,7 @@ TEST_CASE("what a tokenizer.json says of truncation and padding is not obeyed wh
   WordTableOptions often;
   often.min_count = 1;
   const std::vector<std::string_view> documents = {text};
-  const WordTable table = make_word_table(model, cutting, documents, often);
+  const Vectors table = make_word_table(model, cutting, documents, often);
   CHECK(same_bits(table.layers[2], make_word_table(model, plain, documents, often).layers[2]) == "");
 }
 
@@ -311,11 +311,13 @@ TEST_CASE("a word that no token stands for has no row, and is counted") {
   CHECK(same_bits(set.layers[2], embed_texts(model, tokenizer, bare, options).layers[2]) == "");
   WordTableOptions often;
   often.min_count = 1;
-  const WordTable table = make_word_table(model, tokenizer, texts, often);
-  CHECK(table.words == std::vector<std::string>{"king", "the"});
+  const Vectors table = make_word_table(model, tokenizer, texts, often);
+  CHECK(table.names == Names{"king", "the"});
   CHECK(table.counts.size() == 2);
   CHECK(table.layers[0].size(0) == 2);
-  CHECK(table.dropped_words == 1);
+  CHECK(table.notes ==
+        std::vector<std::string>{"1 frequent words have no row: no token stands for them, as of characters "
+                                 "that the tokenizer leaves out"});
 }
 
 TEST_CASE("weights and vectors that are not finite are errors that name them") {
@@ -344,12 +346,6 @@ TEST_CASE("weights and vectors that are not finite are errors that name them") {
       CHECK_THROWS_WITH(read_weights(other, *open_tensors(folder / kWeightsFile)),
                         ContainsSubstring("weights must be finite"));
     }
-    const Tensor table = Tensor::from(std::vector<float>{1, 0, value, 1}, {2, 2});
-    CHECK_THROWS_WITH(nearest(table, std::vector<float>{1, 1}, 1),
-                      ContainsSubstring("with row 1 the cosine"));
-    const TemporaryFolder folder;
-    save_word_table(folder / "t", {{"a", "b"}, {1, 1}, {"final"}, {table}});
-    CHECK_THROWS_WITH(load_word_table(folder / "t"), ContainsSubstring("'final' must be finite"));
   }
   CHECK(first_non_finite(Tensor::from(std::vector<float>{1, -3e38f, 1e-40f}, {3})) == -1);
   CHECK(first_non_finite(Tensor::from(std::vector<double>{1, 1e300, -INFINITY}, {3})) == 2);
@@ -434,7 +430,8 @@ TEST_CASE("embeddings are written with their rows and metadata in both formats")
   CHECK(pooled.metadata().at("level") == "word");
   words.level = Level::sentence;
   save_embeddings(npz_path, embed_texts(model, Tokenizer::bytes(), texts, words));
-  CHECK(lines_of(read_file(npz_path + ".tokens.jsonl"))[0] == R"({"text":0,"start":0,"end":8})");
+  CHECK(lines_of(read_file(npz_path + ".tokens.jsonl"))[0] ==
+        R"({"text":0,"token":"the king","start":0,"end":8})");
   CHECK_THROWS_WITH(
       save_embeddings(folder / "out.csv", set),
       "embeddings: the file must be named .npz or .safetensors, or be a folder, NAME/; it is '" +
@@ -451,8 +448,8 @@ TEST_CASE("a word's vector is the mean over its first occurrences of the mean of
   WordTableOptions options;
   options.min_count = 2;
   options.occurrences = 3;
-  const WordTable table = make_word_table(model, tokenizer, documents, options);
-  CHECK(table.words == std::vector<std::string>{"and", "king", "queen"});
+  const Vectors table = make_word_table(model, tokenizer, documents, options);
+  CHECK(table.names == Names{"and", "king", "queen"});
   CHECK(table.counts == std::vector<int64_t>{7, 5, 2});
   REQUIRE(table.layers.size() == 4);
 
@@ -479,16 +476,16 @@ TEST_CASE("a word's vector is the mean over its first occurrences of the mean of
   // A window of the second document is another than the first's at the same place.
   const std::vector<std::string_view> apart = {"king king", "queen queen"};
   const std::vector<std::string_view> only_second = {"queen queen"};
-  const WordTable both = make_word_table(model, tokenizer, apart, options);
-  const WordTable one = make_word_table(model, tokenizer, only_second, options);
+  const Vectors both = make_word_table(model, tokenizer, apart, options);
+  const Vectors one = make_word_table(model, tokenizer, only_second, options);
   for (size_t l = 0; l < 4; ++l) CHECK(same_bits(slice(both.layers[l], 0, 1, 2), one.layers[l]) == "");
 
   options.batch_tokens = 1;
-  const WordTable again = make_word_table(model, tokenizer, documents, options);
+  const Vectors again = make_word_table(model, tokenizer, documents, options);
   for (size_t l = 0; l < 4; ++l) CHECK(same_bits(table.layers[l], again.layers[l]) == "");
 
   options.layers = {1, 3};
-  const WordTable two = make_word_table(model, tokenizer, documents, options);
+  const Vectors two = make_word_table(model, tokenizer, documents, options);
   CHECK(two.layer_names == std::vector<std::string>{"layer_1", "final"});
   REQUIRE(two.layers.size() == 2);
   CHECK(same_bits(two.layers[0], table.layers[1]) == "");
@@ -501,92 +498,9 @@ TEST_CASE("a word's vector is the mean over its first occurrences of the mean of
   CHECK(windows == std::vector<int64_t>{1});
 
   options.min_count = 100;
-  const WordTable empty = make_word_table(model, tokenizer, documents, options);
-  CHECK(empty.words.empty());
+  const Vectors empty = make_word_table(model, tokenizer, documents, options);
+  CHECK(empty.rows() == 0);
   CHECK(empty.layers[0].shape() == Shape{0, 24});
-}
-
-TEST_CASE("a table of words comes back from its file, and a file of another kind is refused") {
-  const TemporaryFolder folder;
-  const std::string path = folder / "words.safetensors";
-  WordTable table;
-  table.words = {"king", "\xC3\xA9t\xC3\xA9", "left"};
-  table.counts = {30, 25, 20};
-  for (const char* name : {"layer_0", "layer_1", "final"}) {
-    table.layer_names.push_back(name);
-    table.layers.push_back(Tensor::empty({3, 5}));
-    fill_normal(name, table.layers.back(), 1);
-  }
-  save_word_table(path, table, {{"model_sha256", "abc"}});
-  std::map<std::string, std::string> metadata;
-  const WordTable loaded = load_word_table(path, &metadata);
-  CHECK(loaded.words == table.words);
-  CHECK(loaded.counts == table.counts);
-  CHECK(loaded.layer_names == table.layer_names);
-  CHECK(metadata.at("model_sha256") == "abc");
-  for (size_t l = 0; l < 3; ++l) CHECK(same_bits(loaded.layers[l], table.layers[l]) == "");
-  CHECK(same_bits(loaded.layer("final"), table.layers[2]) == "");
-  CHECK_THROWS_WITH(loaded.layer("layer_9"),
-                    "neighbors: the layer must be one of layer_0, layer_1, final; it is 'layer_9'");
-  CHECK(loaded.row("left") == 2);
-  CHECK_THROWS_WITH(
-      loaded.row("kings"),
-      "neighbors: a word must be among the 3 of the table, which are the frequent ones of its text; 'kings' "
-      "is not; did you mean king?");
-  CHECK_THROWS_WITH(loaded.row("q"), ContainsSubstring("'q' is not"));
-
-  // Those that fewer edits make of it come first, then the more frequent ones; three are enough.
-  table.words = {"ring", "thing", "kings", "sing", "king", "wing"};
-  CHECK_THROWS_WITH(table.row("kin"), ContainsSubstring("'kin' is not; did you mean king, ring, kings?"));
-  table.words = loaded.words;
-
-  save_word_table(path, WordTable{{}, {}, {"final"}, {Tensor::zeros({0, 5})}});
-  CHECK(load_word_table(path).layers[0].shape() == Shape{0, 5});
-
-  save_safetensors(path, std::vector<NamedTensor>{{"final", Tensor::zeros({3, 5})}});
-  CHECK_THROWS_WITH(load_word_table(path), ContainsSubstring("must hold the array 'words'; it does not"));
-  for (const size_t count : {1, 3}) {
-    const std::vector<int64_t> counts(count, 20);
-    const RawTensor two_words = {"words", "U8", {3}, "a\nb", 3};
-    save_safetensors(
-        path, std::vector<RawTensor>{
-                  two_words, {"counts", "I64", {static_cast<int64_t>(count)}, counts.data(), 8 * count}});
-    CHECK_THROWS_WITH(load_word_table(path),
-                      ContainsSubstring("'counts' must have a number for each of 2 words"));
-  }
-  table.layers[1] = Tensor::zeros({2, 5});
-  save_word_table(path, table);
-  CHECK_THROWS_WITH(load_word_table(path),
-                    ContainsSubstring("'layer_1' must be F32 with a row for each of 3 words"));
-  table.words[0] = "two\nlines";
-  CHECK_THROWS_AS(save_word_table(path, table), std::invalid_argument);
-}
-
-TEST_CASE("neighbours are the rows with the largest cosine, of equals the lower row first") {
-  const Tensor table = Tensor::from(std::vector<float>{1, 0, 2, 0, 0, 3, 1, 1, -1, 0, 0, 0}, {6, 2});
-  const std::vector<float> query = {5, 0};
-  const std::vector<Neighbor> all = nearest(table, query, 10);
-  std::vector<int64_t> rows;
-  for (const Neighbor& n : all) rows.push_back(n.row);
-  CHECK(rows == std::vector<int64_t>{0, 1, 3, 2, 5, 4});
-  CHECK(all[0].similarity == 1);
-  CHECK(all[2].similarity == Approx(std::sqrt(0.5)));
-  CHECK(all[4].similarity == 0);  // a zero row
-  CHECK(all[5].similarity == -1);
-  const std::vector<Neighbor> others = nearest(table, query, 2, 0);
-  REQUIRE(others.size() == 2);
-  CHECK(others[0].row == 1);
-  CHECK(others[1].row == 3);
-  // A row is left out by its own number, wherever it would come.
-  for (int64_t out = 0; out < 6; ++out) {
-    std::vector<int64_t> expected = rows;
-    std::erase(expected, out);
-    std::vector<int64_t> found;
-    for (const Neighbor& n : nearest(table, query, 6, out)) found.push_back(n.row);
-    CHECK(found == expected);
-  }
-  CHECK_THROWS_AS(nearest(table, std::vector<float>{1}, 2), std::invalid_argument);
-  CHECK_THROWS_AS(nearest(table, query, 0), std::invalid_argument);
 }
 
 TEST_CASE("a vector's cosine with itself is never above 1, whatever is rounded") {

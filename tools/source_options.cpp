@@ -1,0 +1,103 @@
+#include "tools/source_options.hpp"
+
+#include <algorithm>
+
+#include "tensor/error.hpp"
+#include "tools/training.hpp"
+
+namespace gradus::tools {
+
+void SourceArguments::add(Args& args, bool many) {
+  args.heading("Vectors");
+  args.text(many ? "--layers" : "--layer", layer,
+            many ? "all, or layers with commas: numbers (-1 is the last block's output), final, or names"
+                 : "a number (-1 is the last block's output), final, or a name; else the last or only one");
+  args.text("--names", names, "of arrays: a file with a row's name a line");
+  args.choice("--encoding-errors", encoding_errors, {"keep", "strict"},
+              "names that are not UTF-8: kept and counted, or refused");
+  args.heading("Vectors of a model");
+  args.text("--text", text,
+            "what to make the vectors of: a file, a folder of them, or - for standard input; of a .jsonl "
+            "each line is a "
+            "document; a run's own text where it is left out");
+  args.choice("--level", level, {"word", "sentence"},
+              "a row is a frequent word, the mean over its first 100 occurrences, or a line of the text");
+  args.text("--tokenizer", tokenizer, "a tokenizer's file, instead of the model's own");
+  files.add(args);
+  common.add(args);
+}
+
+Vectors SourceArguments::open(const Args& args, const std::string& source) const {
+  const bool is_model = kind_of_source(source) == SourceKind::model;
+  args.no_effect(
+      {{!is_model,
+        {"--text", "--level", "--tokenizer", "--text-key", "--force-text"},
+        "with a file of vectors, which are made already"},
+       {is_model, {"--names", "--encoding-errors"}, "with a model"},
+       {is_model && text.empty(), {"--tokenizer", "--text-key", "--force-text"}, "without --text"}});
+  SourceOptions options;
+  options.files = {.names_file = names,
+                   .strict_encoding = encoding_errors == "strict",
+                   .on_interrupt = stop_where_interrupted};
+  if (!text.empty()) options.texts = {text};
+  options.reading = files.options();
+  options.level = parse_level(level);
+  options.layers = layer;
+  options.tokenizer_file = tokenizer;
+  SourceEvents events;
+  events.on_progress = [this](int64_t done, int64_t total) {
+    if (interrupted()) throw Interrupted{};
+    if (!common.quiet) status("vectors  " + std::to_string(done) + "/" + std::to_string(total));
+  };
+  if (!common.quiet) events.on_note = [](const std::string& note) { say("note   " + note); };
+  Vectors vectors = open_source(source, options, events);
+  if (vectors.unknown_rate > 0)
+    warn_of_unknown(vectors.unknown_rate, text.empty() ? "the training text" : text);
+  return vectors;
+}
+
+Rows::Rows(Vectors vectors, const std::string& layer)
+    : vectors_(std::move(vectors)),
+      layer_(choose_layer(vectors_, layer)),
+      table_(vectors_.layer(layer_).to_contiguous()) {
+  check_world(vectors_.rows() > 0, "vectors: there must be at least one row; there is none");
+}
+
+std::span<const float> Rows::row(int64_t r) const {
+  return {table_.data<float>() + r * width(), static_cast<std::size_t>(width())};
+}
+
+bool Rows::knows(const std::string& name) const {
+  return names().find(name) || (vectors_.unseen && !vectors_.unseen(name).empty());
+}
+
+std::vector<float> Rows::vector(const std::string& name) const {
+  if (const auto found = names().find(name)) {
+    const std::span<const float> values = row(*found);
+    return {values.begin(), values.end()};
+  }
+  if (vectors_.unseen) {
+    std::vector<float> made = vectors_.unseen(name);
+    if (!made.empty()) return made;
+  }
+  static_cast<void>(vectors_.row(name));  // the error
+  return {};
+}
+
+Tensor Rows::vectors(std::span<const std::string> names) const {
+  Tensor all = Tensor::empty({std::ssize(names), width()});
+  float* y = all.mutable_data<float>();
+  for (const std::string& name : names) {
+    const std::vector<float> values = vector(name);
+    y = std::copy(values.begin(), values.end(), y);
+  }
+  return all;
+}
+
+void tell_skipped(int64_t skipped, const CommonOptions& common) {
+  if (skipped == 0 || common.quiet) return;
+  say("note   " + std::to_string(skipped) + (skipped == 1 ? " row holds" : " rows hold") +
+      " a NaN or an infinity, and are nobody's neighbours");
+}
+
+}  // namespace gradus::tools

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/embeddings/vectors.hpp"
+#include "models/sources/source.hpp"
+#include "tools/common.hpp"
+#include "tools/text_options.hpp"
+
+namespace gradus::tools {
+
+/// What a SOURCE is, for the helps.
+inline constexpr const char* kSourceHelp =
+    "vectors: a file of them, what embed wrote, or a model's folder, .gguf or llama2.c file with --text";
+
+/// The options of all verbs that look at vectors.
+struct SourceArguments {
+  std::string layer;  ///< one, or several for verbs that compare them
+  std::string text, names, level = "word", encoding_errors = "keep", tokenizer;
+  TextFileOptions files;
+  CommonOptions common;
+
+  /// `many`: the option is --layers.
+  void add(Args& args, bool many = false);
+  /// Opens a source and says what there is to say of it.
+  Vectors open(const Args& args, const std::string& source) const;
+};
+
+/// One layer of a source, and its names.
+class Rows {
+ public:
+  Rows(Vectors vectors, const std::string& layer);
+
+  const Tensor& table() const { return table_; }
+  const Names& names() const { return vectors_.names; }
+  const std::string& layer() const { return layer_; }
+  int64_t width() const { return table_.size(1); }
+  std::span<const float> row(int64_t r) const;
+  /// Whether a name has a vector.
+  bool knows(const std::string& name) const;
+  /// The vector of a name, of one that was never seen where the source can make it; an error tells names like it.
+  std::vector<float> vector(const std::string& name) const;
+  /// Those of several names, one below the other.
+  Tensor vectors(std::span<const std::string> names) const;
+
+ private:
+  Vectors vectors_;
+  std::string layer_;
+  Tensor table_;
+};
+
+/// Says how many rows hold a NaN or an infinity.
+void tell_skipped(int64_t skipped, const CommonOptions& common);
+
+}  // namespace gradus::tools
