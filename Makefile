@@ -144,7 +144,7 @@ test-interop: build
 # FUZZ_SECONDS for each target; what is found is left in $(BUILD)/fuzz.
 FUZZ_SECONDS ?= 60
 fuzz_targets = tokenizer_json sentencepiece tiktoken vocab_txt gpt2_files detect encode components gguf gguf_model \
-  safetensors index npy llama2c config sentences
+  safetensors index npy llama2c config sentences vectors
 fuzz: deps-dev
 	$(call configure,$(BUILD)/fuzz,$(clang) -DGRADUS_TESTS=ON -DGRADUS_TOOLS=OFF -DGRADUS_FUZZ=ON -DCMAKE_BUILD_TYPE=Debug \
 	  -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DGRADUS_SANITIZE=address$(comma)undefined$(comma)fuzzer-no-link)
