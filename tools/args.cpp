@@ -295,6 +295,13 @@ void Args::texts(const std::string& names, std::vector<std::string>& values, con
   impl_->remember(names, option, false);
 }
 
+void Args::files(const std::string& names, std::vector<std::string>& values, const std::string& help) {
+  auto* option = impl_->app.add_option(names, values, help);
+  option->expected(1, -1)->take_all()->type_name("FILE ...");
+  impl_->text_lists[option] = &values;
+  impl_->remember(names, option, false);
+}
+
 void Args::integer(const std::string& names, int64_t& value, const std::string& help) {
   auto* option = impl_->app.add_option(names, value, help)->capture_default_str();
   impl_->remember(names, option->type_name("INT")->check(whole_number<int64_t>), false);

@@ -45,6 +45,8 @@ class Args {
   /// A file or folder; `-` is refused, for nothing here reads or writes a stream by that name.
   void path(const std::string& names, std::string& value, const std::string& help);
   void texts(const std::string& names, std::vector<std::string>& values, const std::string& help);
+  /// One or more values, up to the next option.
+  void files(const std::string& names, std::vector<std::string>& values, const std::string& help);
   void integer(const std::string& names, int64_t& value, const std::string& help);
   /// Without a default of its own: empty unless given.
   void integer(const std::string& names, std::optional<int64_t>& value, const std::string& help);

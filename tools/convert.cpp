@@ -1,5 +1,9 @@
 // gradus convert: a tokenizer in another format, or a model in the layout of another program.
 
+#include <algorithm>
+#include <bit>
+
+#include "models/embeddings/formats/vector_file.hpp"
 #include "models/transformer/export.hpp"
 #include "models/transformer/files.hpp"
 #include "models/transformer/sentence_folder.hpp"
@@ -94,16 +98,63 @@ int convert_model(const std::string& path, std::string out, const std::string& t
   return 0;
 }
 
+/// Whether a path holds vectors, a file of them or what embed wrote.
+bool are_vectors(const std::string& path) {
+  if (is_directory(path)) return file_exists(path + "/meta.json") && !file_exists(path + "/" + kConfigFile);
+  return detect_vectors_at(path).has_value();
+}
+
+/// Whether two tables hold the same bits, of the layer `chosen` or of all; a NaN is any other.
+bool same_numbers(const Vectors& written, const Vectors& from, const std::string& chosen) {
+  for (std::size_t l = 0; l < written.layers.size(); ++l) {
+    const std::vector<float> a = written.layers[l].to_vector<float>();
+    const std::vector<float> b = from.layer(chosen.empty() ? from.layer_names[l] : chosen).to_vector<float>();
+    const bool same = std::equal(a.begin(), a.end(), b.begin(), b.end(), [](float x, float y) {
+      return std::bit_cast<uint32_t>(x) == std::bit_cast<uint32_t>(y) || (x != x && y != y);
+    });
+    if (!same) return false;
+  }
+  return true;
+}
+
+int convert_vectors(const std::string& path, const std::string& out, const std::string& layer,
+                    const VectorReadOptions& options, const CommonOptions& common) {
+  format_of_vectors(out);  // before the work
+  check_not_input(out, {path});
+  check_can_write(out);
+  const Vectors vectors = load_vectors(path, options);
+  const std::string chosen =
+      layer.empty() && out.ends_with(".safetensors") ? "" : choose_layer(vectors, layer);
+  save_vectors(out, vectors, chosen);
+  const Vectors again = load_vectors(out);
+  check_world(again.names == vectors.names && same_numbers(again, vectors, chosen), out,
+              ": read back, it must hold the same names and numbers; it does not; is the disk in order?");
+  if (common.json)
+    print_json(Json::object()
+                   .set("file", replace_invalid_utf8(out))
+                   .set("rows", vectors.rows())
+                   .set("width", vectors.layers[0].size(1)));
+  if (common.quiet) return 0;
+  for (const std::string& note : vectors.notes) say("note   " + note);
+  say("wrote  " + out + ": " + std::to_string(vectors.rows()) + " vectors of " +
+      std::to_string(vectors.layers[0].size(1)) + " numbers, " +
+      bytes_text(static_cast<double>(file_bytes(out))));
+  if (vectors.unseen)
+    say("note   the pieces of words are left out: words that were never seen have no vectors there");
+  return 0;
+}
+
 }  // namespace
 
 int run_convert(const Arguments& arguments) {
   std::string path;
   std::string out;
-  std::string to = "tokenizer", dtype = "f32", tokenizer_file;
+  std::string to = "tokenizer", dtype = "f32", tokenizer_file, layer, names, encoding_errors = "keep";
   CommonOptions common;
   Args args(
       "convert",
-      "Writes a tokenizer in another format: tokenizer.json, a SentencePiece model (.model), tiktoken ranks "
+      "Writes word vectors in another format: .vec, .txt, .bin (word2vec's), .npy or .safetensors; a "
+      "tokenizer: tokenizer.json, a SentencePiece model (.model), tiktoken ranks "
       "(.tiktoken), vocab.txt, or vocab.json with merges.txt; or, with --to, a model as a folder of the "
       "Hugging Face library or of sentence-transformers, or as a GGUF file. The result is read back, and "
       "unless it gives the same ids on texts that are hard to encode, and of a model the same numbers but "
@@ -120,11 +171,26 @@ int run_convert(const Arguments& arguments) {
   args.choice("--dtype", dtype, {"f32", "f16", "bf16", "q8_0"},
               "type of the weights; q8_0, of GGUF files alone, is blocks of 32 that share a scale");
   add_tokenizer_option(args, tokenizer_file);
+  args.heading("Word vectors");
+  args.text("--layer", layer, "of several layers, the one to write; .safetensors holds all of them");
+  args.text("--names", names, "of arrays: a file with a row's name a line");
+  args.choice("--encoding-errors", encoding_errors, {"keep", "strict"},
+              "names that are not UTF-8: kept and counted, or refused");
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();
   check(!out.empty(), "convert: -o FILE must be given");
-  args.no_effect({{to == "tokenizer", {"--dtype", "--tokenizer"}, "without --to"}});
+  const bool vectors = to == "tokenizer" && are_vectors(path);
+  args.no_effect({{to == "tokenizer", {"--dtype", "--tokenizer"}, "without --to"},
+                  {!vectors, {"--layer", "--names", "--encoding-errors"}, "but with files of vectors"}});
+  if (vectors) {
+    watch_interrupts();
+    return convert_vectors(path, out, layer,
+                           {.names_file = names,
+                            .strict_encoding = encoding_errors == "strict",
+                            .on_interrupt = stop_where_interrupted},
+                           common);
+  }
   if (to != "tokenizer") {
     watch_interrupts();
     return convert_model(path, out, to, dtype, tokenizer_file, common);
@@ -143,9 +209,9 @@ int run_convert(const Arguments& arguments) {
   const Tokenizer tokenizer = open_tokenizer(path);
   const std::vector<std::string> files = save_tokenizer_as(tokenizer, out, format);
   if (common.json) {
-    Json names = Json::array();
-    for (const std::string& file : files) names.push(replace_invalid_utf8(file));
-    print_json(Json::object().set("files", names).set("kind", tokenizer.kind()));
+    Json list = Json::array();
+    for (const std::string& file : files) list.push(replace_invalid_utf8(file));
+    print_json(Json::object().set("files", list).set("kind", tokenizer.kind()));
   }
   if (!common.quiet) {
     for (const std::string& file : files) {

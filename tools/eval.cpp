@@ -1,4 +1,4 @@
-// gradus eval: how well a model predicts a file.
+// gradus eval: how well a model predicts a file, or how well vectors agree with what people say of words.
 
 #include <cmath>
 
@@ -7,34 +7,18 @@
 #include "models/transformer/files.hpp"
 #include "tensor/error.hpp"
 #include "tools/common.hpp"
+#include "tools/eval_vectors.hpp"
 #include "tools/open_model.hpp"
-#include "tools/text_options.hpp"
 #include "tools/training.hpp"
 
 namespace gradus::tools {
+namespace {
 
-int run_eval(const Arguments& arguments) {
-  std::string folder, tokenizer;
-  std::string input;
-  WeightsOption weights;
-  TextFileOptions files;
-  CommonOptions common;
-  Args args(
-      "eval",
-      "Prints loss, perplexity and bits per byte of a model over a whole text: consecutive windows, every "
-      "token but the first predicted once.");
-  args.positional("DIR", folder, "the model's folder, or its .gguf or llama2.c file");
-  args.text(
-      "--input", input,
-      "the text: a file, a folder of them, or - for standard input; of a .jsonl each line is a document");
-  add_tokenizer_option(args, tokenizer);
-  weights.add(args);
-  files.add(args);
-  common.add(args);
-  if (!args.parse(arguments)) return 0;
-  common.apply();
-  watch_interrupts();
-  check(!input.empty(), "eval: --input FILE must be given");
+int eval_model(const Args& args, const std::string& folder, const std::string& input,
+               const WeightsOption& weights, const SourceArguments& given) {
+  const CommonOptions& common = given.common;
+  const std::string& tokenizer = given.tokenizer;
+  const TextFileOptions& files = given.files;
   const Corpus corpus = load_corpus({input}, 0, files.options());
   files.check_effect(args, corpus.files);
   if (!common.quiet && !corpus.passed_over.empty()) say("note   " + corpus.passed_over);
@@ -68,6 +52,50 @@ int run_eval(const Arguments& arguments) {
     flush_out();
   }
   return 0;
+}
+
+}  // namespace
+
+int run_eval(const Arguments& arguments) {
+  std::vector<std::string> sources;
+  std::string input;
+  WeightsOption weights;
+  SourceArguments given;
+  VectorJudging judging;
+  Args args("eval",
+            "With --input, prints loss, perplexity and bits per byte of a model over a whole text: "
+            "consecutive windows, "
+            "every token but the first predicted once. With --similarity or --analogy, says how well vectors "
+            "agree with "
+            "what people say of words; several SOURCEs are set side by side.");
+  args.positionals("SOURCE", sources,
+                   "a model's folder, or its .gguf or llama2.c file; or vectors, see below");
+  args.text(
+      "--input", input,
+      "the text: a file, a folder of them, or - for standard input; of a .jsonl each line is a document");
+  weights.add(args);
+  judging.add(args);
+  given.add(args);
+  if (!args.parse(arguments)) return 0;
+  given.common.apply();
+  watch_interrupts();
+  for (const std::string& source : sources) check(!source.empty(), "SOURCE must not be empty; it is");
+  const bool vectors = judging.wanted();
+  check(vectors != !input.empty(),
+        vectors ? "eval: --input is of a model; leave it out, or --similarity and --analogy"
+                : "eval: --input FILE must be given, or --similarity or --analogy FILE");
+  if (vectors) {
+    args.no_effect({{true, {"--weights"}, "with vectors"}});
+    return eval_vectors(args, sources, judging, given);
+  }
+  args.no_effect({{true,
+                   {"--text", "--level", "--layer", "--names", "--encoding-errors", "--method", "--restrict",
+                    "--oov", "--dims", "--include-inputs"},
+                   "with --input"}});
+  check(sources.size() == 1, "eval: --input is of one model; there are ", sources.size());
+  check(sources[0] != "-",
+        "SOURCE must name a file or folder; '-', a stream, is not taken here; a file of that name is ./-");
+  return eval_model(args, sources[0], input, weights, given);
 }
 
 }  // namespace gradus::tools

@@ -6,6 +6,8 @@
 #include <regex>
 
 #include "models/embeddings/files.hpp"
+#include "models/embeddings/formats/table.hpp"
+#include "models/embeddings/formats/vector_file.hpp"
 #include "models/files/gguf_file.hpp"
 #include "models/files/gguf_source.hpp"
 #include "models/files/llama2c_source.hpp"
@@ -22,15 +24,10 @@
 #include "tokenizer/formats/detect.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tools/common.hpp"
+#include "tools/info.hpp"
 
 namespace gradus::tools {
 namespace {
-
-struct Description {
-  Json json = Json::object();
-  std::string text;
-  bool damaged = false;  // what is there was told, but something is missing or wrong
-};
 
 /// A list of arrays, whatever file they stand in.
 struct Tensors {
@@ -125,6 +122,11 @@ Description describe_safetensors(const std::string& path) {
     found.text += ", part " + shard[1].str() + " of " + shard[2].str() + " of a model";
   }
   found.json.set("tensors", tensors.list);
+  if (is_vector_table(file)) {
+    const int64_t rows = read_vector_table(file).rows();
+    found.json.set("rows", rows);
+    found.text += ", a table of " + std::to_string(rows) + " vectors with names";
+  }
   found.text += "\n" + tensors.text;
   for (const auto& [key, value] : file.metadata())
     found.text += "  " + key + ": " + one_line(value, 80) + "\n";
@@ -502,13 +504,18 @@ Description describe_file(const std::string& path) {
   if (bytes.starts_with("PK\x03\x04")) return describe_arrays(path, true);
   if (bytes.starts_with("\x93NUMPY")) return describe_arrays(path, false);
   if (is_gguf(bytes)) return describe_gguf(path);
+  if (const auto format = detect_vectors_at(path);
+      format == VectorFormat::text || format == VectorFormat::binary || format == VectorFormat::fasttext)
+    return describe_vectors(path);
   if (is_llama2c(bytes)) return describe_llama2c(path);
   if (path.ends_with(".safetensors") || begins_safetensors(bytes)) return describe_safetensors(path);
   if (path.ends_with(".safetensors.index.json")) return describe_parts(path);
   try {
     detect_tokenizer_format(bytes, path);
   } catch (const std::runtime_error& error) {
-    fail_world(path, ": must be a .safetensors, .gguf, .npz or .npy file, or a tokenizer's; it is none: ",
+    fail_world(path,
+               ": must be a .safetensors, .gguf, .npz or .npy file, one of word vectors, or a tokenizer's; "
+               "it is none: ",
                error.what());
   }
   return describe_tokenizer(path);
@@ -520,10 +527,12 @@ int run_info(const Arguments& arguments) {
   std::string path;
   CommonOptions common;
   Args args("info",
-            "Shows what a run folder, a model folder (also one in several parts), a file of arrays or a "
-            "tokenizer holds.");
-  args.positional("DIR|FILE", path,
-                  "folder, or a .safetensors, .gguf, llama2.c, .npz, .npy or tokenizer's file");
+            "Shows what a run folder, a model folder (also one in several parts), a file of arrays or of "
+            "word vectors, "
+            "or a tokenizer holds.");
+  args.positional(
+      "DIR|FILE", path,
+      "folder, or a .safetensors, .gguf, llama2.c, .npz, .npy, word vectors' or tokenizer's file");
   common.add(args);
   if (!args.parse(arguments)) return 0;
   common.apply();

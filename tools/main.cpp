@@ -31,7 +31,7 @@ constexpr Verb kVerbs[] = {
     {"vectors", run_vectors, "print vectors of words and texts"},
     {"eval", run_eval, "loss, perplexity and bits per byte over a file"},
     {"tokenizer", run_tokenizer, "train, encode, decode, show, compare tokenizers"},
-    {"convert", run_convert, "write a tokenizer in another format"},
+    {"convert", run_convert, "write vectors, a tokenizer or a model in another format"},
     {"info", run_info, "what a run folder or model file holds"},
     {"bench", run_bench,
      "fractions of the machine's limit: peak, gemm, train, growth, generate, embed, tokenizer"},

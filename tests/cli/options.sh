@@ -170,6 +170,10 @@ mv given/rows/layer_0.npy given/rows.npy
 printf 'a\nb\n' > given/names
 for i in $(seq 30); do echo the; done > given/lots
 printf 'king sea\n' > given/pairs
+printf 'king sea 1\nqueen land 2\nking land 3\nking zebra 0\n' > given/rated
+printf ': a\nking queen sea sea\n: gram\nking queen land sea\n' > given/analogies
+printf '%s\n' 'king man 1' 'left right 2' 'hand house 3' 'day night 4' 'great small 5' 'sea land 6' 'word said 7' 'went was 8' > given/rated.text
+succeeds 'layers' "$GRADUS" embed given/rotary king sea -o given/layers.npz -q
 succeeds 'a tokenizer' "$GRADUS" tokenizer train given/text --kind wordpiece --vocab-size 60 -o given/t.json -q
 
 training_rows() {
@@ -343,6 +347,24 @@ vector_rows() {
   changes analogy --count 1
   changes analogy --restrict 2
   changes analogy --include-inputs
+  base='given/words.vec --similarity given/rated --json'
+  differ eval --similarity "$base" 'given/words.vec --similarity given/rated given/rated --json'
+  changes eval --oov zero
+  changes eval --dims 2,3
+  differ eval --layer "given/model --text given/text --similarity given/rated.text --json" "given/model --text given/text --similarity given/rated.text --json --layer 0"
+  differ eval --text "given/model --text given/text --similarity given/rated.text --json" "given/model --text given/other --similarity given/rated.text --json"
+  base='given/words.vec --analogy given/analogies --json'
+  differ eval --analogy "$base" "$base --similarity given/rated"
+  changes eval --method 3cosmul
+  changes eval --restrict 3
+  differ eval --include-inputs "given/words.vec --analogy given/analogies" "given/words.vec --analogy given/analogies --include-inputs"
+  for verb in --names --encoding-errors --level; do row eval $verb; done
+  base='given/rows.npy --names given/names --out w.vec --quiet'
+  changes convert --out w.npy
+  allows convert --names 'given/rows.npy --out w.vec' given/names
+  differ convert --layer 'given/layers.npz --out w.safetensors --quiet' 'given/layers.npz --out w.safetensors --quiet --layer 0'
+  (cd "$work" && refuses 1 'words.vec:6: a name must be UTF-8' "$GRADUS" convert given/words.vec -o w.txt --encoding-errors strict) || exit 1
+  row convert --encoding-errors
   differ similarity --pairs 'given/words.vec king queen' 'given/words.vec --pairs given/pairs'
 }
 

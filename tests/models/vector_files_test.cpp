@@ -248,6 +248,11 @@ TEST_CASE("what is written in a format is what is read back, to the last bit") {
   save_vectors(folder / "c.safetensors", vectors);
   CHECK(load_vectors(folder / "c.safetensors").names == vectors.names);
   CHECK(!file_exists(folder / "c.vec"));
+  vectors.names = {"a", "b", "a", "c"};
+  for (const char* name : {"c.vec", "c.bin", "c.txt"})
+    CHECK_THROWS_WITH(save_vectors(folder / name, vectors), ContainsSubstring("'a' stands in rows 1 and 3"));
+  save_vectors(folder / "e.npy", vectors);
+  CHECK(load_vectors(folder / "e.npy").names == vectors.names);
   vectors.layer_names = {"layer_0", "layer_1"};
   vectors.layers.push_back(vectors.layers[0]);
   CHECK_THROWS_WITH(save_vectors(folder / "d.vec", vectors),

@@ -144,6 +144,12 @@ void save_vectors(const std::string& path, const Vectors& vectors, const std::st
     array.commit();
     return;
   }
+  for (int64_t row = 0; row < names.size(); ++row) {
+    const int64_t first = names.find(names[row]).value_or(row);
+    check(first == row, "vectors: in ", path, " a name can stand once; '",
+          std::string(names[row].substr(0, 60)), "' stands in rows ", first + 1, " and ", row + 1,
+          "; write .safetensors or .npy");
+  }
   AtomicFile file(path);
   if (format == VectorFormat::text) {
     check_names(names, "\n", "a row of text is a line");

@@ -51,7 +51,8 @@ VectorFormat format_of_vectors(const std::string& path);
 /// Writes vectors whole or not at all, see AtomicFile. `layer` is the one written; "": all of them, which only
 /// .safetensors can hold where they are several.
 /// note: text has the shortest decimals that read back as the same f32.
-/// note: a name that the format cannot hold is an error: line ends in .vec, .txt, .bin and .npy, spaces in .bin.
+/// note: a name that the format cannot hold is an error: line ends in .vec, .txt, .bin and .npy, spaces in .bin, one
+///       that stands twice in .vec, .txt and .bin.
 void save_vectors(const std::string& path, const Vectors& vectors, const std::string& layer = {});
 
 /// Appends each number behind a space, as the shortest decimals that read back as the same f32.

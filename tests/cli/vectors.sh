@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# The verbs that look at vectors, with every kind of source: files of vectors in each format, pipes, outputs of embed, models.
+. "$(dirname "$0")/cli.bash"
+
+printf '5 3\nking 1 2 3\nqueen 1 2 2.5\nman 2 1 0.5\nwoman 2 1 0.1\napple -1 0.25 3\n' > words.vec
+expected=$(printf 'king   queen 1.00  apple 0.71 \nman   woman 0.98  king 0.64 ')
+
+# One table in every format, and each in every other.
+for name in words.txt words.bin words.npy words.safetensors; do
+  succeeds "convert to $name" "$GRADUS" convert words.vec -o "$name"
+done
+for from in words.vec words.txt words.bin words.npy words.safetensors; do
+  succeeds "neighbors of $from" "$GRADUS" neighbors "$from" king man -k 2 -q
+  [ "$from" = words.vec ] && cp out first
+  same_file "neighbors of $from" first out
+  succeeds "info $from" "$GRADUS" info "$from" --json
+  for to in again.vec again.txt again.bin again.npy again.safetensors; do
+    succeeds "convert $from to $to" "$GRADUS" convert "$from" -o "$to" -q
+    succeeds "neighbors of $to" "$GRADUS" neighbors "$to" king man -k 2 -q
+    same_file "neighbors of $from as $to" first out
+  done
+done
+ok 'word vectors: text with and without sizes, binary, npy with names, safetensors, each from each, with the same neighbours'
+
+mkfifo pipe
+for name in words.vec words.bin; do
+  cat $name > pipe &
+  succeeds "a pipe of $name" "$GRADUS" neighbors pipe king man -k 2 -q
+  same_file "a pipe of $name" first out
+  succeeds "$name on standard input" sh -c '"$0" neighbors - king man -k 2 -q < "$1"' "$GRADUS" $name
+  same_file "$name on standard input" first out
+done
+refuses 2 'is a pipe; arrays are read from files' sh -c 'cat words.npy > pipe & exec "$0" neighbors pipe king' "$GRADUS"
+ok 'vectors from pipes and standard input'
+
+# What each verb says.
+succeeds 'vectors get' "$GRADUS" vectors get words.vec queen 'king man' -q
+equal 'vectors get' "$(printf 'queen 1 2 2.5\nking man 1.5 1.5 1.75')" "$(cat out)"
+succeeds 'vectors get -' sh -c 'printf "queen\r\n\nking\n" | "$0" vectors get words.vec -' "$GRADUS"
+equal 'vectors get -' "$(printf 'queen 1 2 2.5\nking 1 2 3')" "$(cat out)"
+refuses 2 "'quen' is not; did you mean queen?" "$GRADUS" vectors get words.vec quen
+refuses 2 'standard input can be the source or the words' "$GRADUS" vectors get - -
+for query in 'king - man + woman' 'king man woman'; do
+  # shellcheck disable=SC2086
+  succeeds "analogy $query" "$GRADUS" analogy words.vec $query -k 1
+  equal "analogy $query" "$(printf 'king - man + woman\n  0.8790  queen')" "$(cat out)"
+done
+succeeds 'analogy in one argument' "$GRADUS" analogy words.vec 'king - man + woman' -k 1 --json
+equal 'analogy in one argument' 'king - man + woman' "$(json out query)"
+succeeds 'analogy --include-inputs' "$GRADUS" analogy words.vec king - man + woman -k 5 --include-inputs
+grep -q '  king$' out || fail 'analogy --include-inputs' king "$(cat out)"
+refuses 2 'there are 2 words and no sign' "$GRADUS" analogy words.vec king man
+refuses 2 'none behind the last' "$GRADUS" analogy words.vec king +
+refuses 2 "none before 'woman'" "$GRADUS" analogy words.vec king - man woman
+refuses 2 'at least one word must be added' "$GRADUS" analogy words.vec - king
+succeeds odd "$GRADUS" odd words.vec king queen apple man woman
+equal odd apple "$(head -n 1 out)"
+refuses 2 'three words must be given or more; there are 2' "$GRADUS" odd words.vec king queen
+succeeds similarity "$GRADUS" similarity words.vec king king --json
+equal 'similarity with itself' 1.0 "$(json out cosine)"
+printf 'king\tqueen\tmore\nman woman\n' > pairs
+succeeds 'similarity --pairs' "$GRADUS" similarity words.vec --pairs pairs
+equal 'similarity --pairs: a line each' 2 "$(wc -l < out)"
+printf 'king\tzebra\n' > pairs
+refuses 1 "pairs:1: |'zebra' is not" "$GRADUS" similarity words.vec --pairs pairs
+refuses 2 'give two names or --pairs' "$GRADUS" similarity words.vec
+refuses 2 'two names must be given; there are 3' "$GRADUS" similarity words.vec a b c
+printf 'king queen 9\nking apple 1\nman woman 8\nman zebra 5\n' > rated
+printf ': family\nman king woman queen\nMan King Woman Queen\n: gram1\nking queen man zebra\n' > questions
+succeeds eval "$GRADUS" eval words.vec words.bin --similarity rated --analogy questions --json
+has_keys eval out results compared spearman low high covered accuracy accuracy_all sections
+succeeds 'eval of one source' "$GRADUS" eval words.vec --analogy questions --json
+equal 'eval: small letters are tried' 2 "$(sed 's/.*"total":{"accuracy":1.0,"accuracy_all":0.66*7*,"right":\([0-9]*\),.*/\1/' out)"
+refuses 2 '--input FILE must be given, or --similarity or --analogy' "$GRADUS" eval words.vec
+refuses 2 'leave it out' "$GRADUS" eval words.vec --input rated --similarity rated
+refuses 2 'has no pieces of words' "$GRADUS" eval words.vec --similarity rated --oov subword
+refuses 1 'words.vec:1: a line must hold two words and a rating' "$GRADUS" eval words.vec --similarity words.vec
+refuses 2 "at most the vectors' 3 numbers; one is 4" "$GRADUS" eval words.vec --similarity rated --dims 4
+ok 'get, analogy, odd, similarity, eval: results, and what is refused'
+
+head -c 40 words.vec > cut.vec
+refuses 1 'cut.vec' "$GRADUS" neighbors cut.vec king
+head -c 40 words.bin > cut.bin
+refuses 1 'it is cut off' "$GRADUS" neighbors cut.bin king
+: > empty
+refuses 1 'empty: a file of vectors must have rows; it is empty' "$GRADUS" neighbors empty king
+refuses 1 'none: must be a file or folder with vectors, or a model; there is nothing' "$GRADUS" neighbors none king
+mkdir nothing
+refuses 1 'nothing: must be a folder of a model' "$GRADUS" neighbors nothing king
+printf '0 3\n' > zero.vec
+refuses 1 'there must be at least one row' "$GRADUS" neighbors zero.vec king
+printf 'a nan 1\nb 1 1\nc 1 0.5\n' > nan.txt
+succeeds 'a row with a NaN' "$GRADUS" neighbors nan.txt b
+grep -q '1 row holds a NaN' err || fail 'a row with a NaN' 'a note' "$(cat err)"
+refuses 2 'queries must be finite' "$GRADUS" neighbors nan.txt a
+refuses 2 'must end in .vec, .txt, .bin, .npy or .safetensors' "$GRADUS" convert words.vec -o words.csv
+refuses 2 'must not name a file that is read' "$GRADUS" convert words.vec -o words.vec
+refuses 2 'no effect with a file of vectors' "$GRADUS" neighbors words.vec king --text rated
+ok 'damaged, empty and missing sources are refused by name; rows that are no numbers are told'
+
+# Models: a run with its own text and with another; a folder, a GGUF file; what embed wrote of it.
+make_text 200 > text
+make_text 200 7 > other
+# shellcheck disable=SC2086
+succeeds train "$GRADUS" train text -o run --n-layer 2 --n-head 2 --n-embd 16 --block-size 32 --batch-size 4 --tokenizer bpe:300 --max-iters 10 --warmup 2 -q
+succeeds 'convert the model' "$GRADUS" convert run -o model.gguf --to gguf -q
+succeeds 'neighbors of a run' "$GRADUS" neighbors run king -k 3 -q
+succeeds 'neighbors of a text' "$GRADUS" neighbors run king -k 3 --text other -q
+cp out of_run
+succeeds 'neighbors of a GGUF file' "$GRADUS" neighbors model.gguf king -k 3 --text other
+same_file 'neighbors of a GGUF file' of_run out
+grep -q 'the vectors are kept in' err || fail 'neighbors of a GGUF file' 'a note of the cache' "$(cat err)"
+succeeds 'the same from the cache' "$GRADUS" neighbors model.gguf king -k 3 --text other
+same_file 'the same from the cache' of_run out
+grep -q 'were made before' err || fail 'the same from the cache' 'a note of the cache' "$(cat err)"
+echo 'more of it' >> other
+succeeds 'another text' "$GRADUS" neighbors model.gguf king -k 3 --text other
+grep -q 'the vectors are kept in' err || fail 'another text' 'vectors made anew' "$(cat err)"
+succeeds 'a text from standard input' sh -c '"$0" neighbors run king -k 3 --text - -q < other' "$GRADUS"
+cp out piped
+succeeds 'the same from its file' "$GRADUS" neighbors run king -k 3 --text other -q
+same_file 'a text from standard input' piped out
+printf 'the king went\nthe sea is great\nthe king said\n' > lines
+succeeds 'sentences' "$GRADUS" neighbors run 'the king went' -k 1 --text lines --level sentence -q
+grep -q '^the king went   the king said' out || fail 'sentences' 'the other king' "$(cat out)"
+for out in e.npz e.safetensors e/; do
+  succeeds "embed -o $out" "$GRADUS" embed run --input lines -o "$out" -q
+  succeeds "neighbors of $out" "$GRADUS" neighbors "$out" 'the king went' -k 1 -q
+  grep -q '^the king went   the king said' out || fail "neighbors of $out" 'the other king' "$(cat out)"
+done
+succeeds 'embed --level word' "$GRADUS" embed run --input lines -o w.npz --level word -q
+succeeds 'neighbors of words' "$GRADUS" neighbors w.npz king --layer 0 -k 2 -q
+grep -q '^king   king 1.00' out || fail 'neighbors of words' 'the other one' "$(cat out)"
+refuses 2 'sentences are made of a text; give --text FILE' "$GRADUS" neighbors run king --level sentence
+refuses 2 'the layer must be one of layer_0, layer_1, layer_2, final' "$GRADUS" neighbors run king --layer 7
+refuses 2 'no effect with a model' "$GRADUS" neighbors run king --names lines
+ok 'models: a run, a GGUF file, texts and lines; kept by hashes; what embed wrote'

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/embeddings/evaluation.hpp"
+#include "tools/source_options.hpp"
+
+namespace gradus::tools {
+
+/// What vectors are held against, of `eval`.
+struct VectorJudging {
+  std::vector<std::string> similarity;
+  std::string analogy, method = "3cosadd", oov = "drop", dims;
+  int64_t restrict = 300000;
+  bool include_inputs = false;
+
+  void add(Args& args);
+  bool wanted() const { return !similarity.empty() || !analogy.empty(); }
+};
+
+int eval_vectors(const Args& args, const std::vector<std::string>& sources, const VectorJudging& judging,
+                 const SourceArguments& given);
+
+}  // namespace gradus::tools
