@@ -65,9 +65,9 @@ int run_eval(const Arguments& arguments) {
   Args args("eval",
             "With --input, prints loss, perplexity and bits per byte of a model over a whole text: "
             "consecutive windows, "
-            "every token but the first predicted once. With --similarity or --analogy, says how well vectors "
-            "agree with "
-            "what people say of words; several SOURCEs are set side by side.");
+            "every token but the first predicted once. With --similarity, --analogy or --dictionary, says "
+            "how well vectors "
+            "agree with what people say of words; several SOURCEs are set side by side.");
   args.positionals("SOURCE", sources,
                    "a model's folder, or its .gguf or llama2.c file; or vectors, see below");
   args.text(
@@ -82,8 +82,8 @@ int run_eval(const Arguments& arguments) {
   for (const std::string& source : sources) check(!source.empty(), "SOURCE must not be empty; it is");
   const bool vectors = judging.wanted();
   check(vectors != !input.empty(),
-        vectors ? "eval: --input is of a model; leave it out, or --similarity and --analogy"
-                : "eval: --input FILE must be given, or --similarity or --analogy FILE");
+        vectors ? "eval: --input is of a model; leave it out, or the others"
+                : "eval: --input FILE must be given, or --similarity, --analogy or --dictionary FILE");
   if (vectors) {
     args.no_effect({{true, {"--weights"}, "with vectors"}});
     return eval_vectors(args, sources, judging, given);

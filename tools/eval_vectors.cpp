@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "models/embeddings/dictionary.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
 #include "tokenizer/text/unicode.hpp"
@@ -77,6 +78,9 @@ void VectorJudging::add(Args& args) {
              "Spearman's rho with cosines");
   args.text("--analogy", analogy,
             "a list of four words a line under \": section\" lines, as Google's: the share answered right");
+  args.text("--dictionary", dictionary,
+            "a word and a translation a line: how often the nearest row of the second SOURCE translates one "
+            "of the first");
   args.choice(
       "--oov", oov, {"drop", "zero", "subword"},
       "pairs of which a word has no vector: left out, taken for not alike, or by the pieces of the word");
@@ -89,9 +93,13 @@ void VectorJudging::add(Args& args) {
 int eval_vectors(const Args& args, const std::vector<std::string>& sources, const VectorJudging& judging,
                  const SourceArguments& given) {
   check(judging.restrict >= 0, "--restrict must be at least 0; it is ", judging.restrict);
-  args.no_effect(
-      {{judging.similarity.empty(), {"--oov"}, "without --similarity"},
-       {judging.analogy.empty(), {"--method", "--restrict", "--include-inputs"}, "without --analogy"}});
+  args.no_effect({{judging.similarity.empty(), {"--oov"}, "without --similarity"},
+                  {judging.analogy.empty(), {"--method", "--include-inputs"}, "without --analogy"},
+                  {judging.analogy.empty() && judging.dictionary.empty(),
+                   {"--restrict"},
+                   "without --analogy or --dictionary"}});
+  check(judging.dictionary.empty() || sources.size() >= 2,
+        "eval: --dictionary is of two SOURCEs, source and target; there is one");
   const UnseenPolicy policy = parse_unseen_policy(judging.oov);
   std::vector<List> lists;
   for (const std::string& path : judging.similarity)
@@ -189,11 +197,28 @@ int eval_vectors(const Args& args, const std::vector<std::string>& sources, cons
               fixed(found.difference.low, 3) + ", " + fixed(found.difference.high, 3) + "]\n";
     }
   }
+  Json translated;
+  if (!judging.dictionary.empty()) {
+    const Dictionary pairs =
+        read_dictionary(read_file(judging.dictionary, stop_where_interrupted), judging.dictionary);
+    const DictionaryScore score =
+        judge_dictionary(pairs, {opened[0].vectors.names, opened[0].rows},
+                         {opened[1].vectors.names, opened[1].rows}, judging.restrict);
+    translated = Json::object()
+                     .set("p_at_1", score.p_at_1())
+                     .set("p_at_1_csls", score.p_at_1_csls())
+                     .set("covered", score.covered)
+                     .set("words", score.words);
+    text += "words  " + name_of_file(judging.dictionary) + ": of " + std::to_string(score.covered) +
+            " covered of " + std::to_string(score.words) + " the nearest row is a translation for " +
+            percent(score.p_at_1()) + ", by CSLS " + percent(score.p_at_1_csls()) + "\n";
+  }
   if (given.common.json) {
     // Of one SOURCE at one width the figures stand by themselves.
     Json json =
         results.as_array().size() == 1 ? results.as_array()[0] : Json::object().set("results", results);
     if (!compared.as_array().empty()) json.set("compared", compared);
+    if (!translated.is_null()) json.set("dictionary", translated);
     print_json(json);
   } else {
     print_out(text);

@@ -28,7 +28,7 @@ constexpr Verb kVerbs[] = {
     {"similarity", run_similarity, "how alike two words or texts are, by every metric"},
     {"analogy", run_analogy, "what stands to one word as another does to a third"},
     {"odd", run_odd, "the word that belongs to the others the least"},
-    {"vectors", run_vectors, "print vectors of words and texts"},
+    {"vectors", run_vectors, "print vectors; trim, merge, reduce and align tables of them"},
     {"eval", run_eval, "loss, perplexity and bits per byte over a file"},
     {"tokenizer", run_tokenizer, "train, encode, decode, show, compare tokenizers"},
     {"convert", run_convert, "write vectors, a tokenizer or a model in another format"},

@@ -170,6 +170,7 @@ mv given/rows/layer_0.npy given/rows.npy
 printf 'a\nb\n' > given/names
 for i in $(seq 30); do echo the; done > given/lots
 printf 'king sea\n' > given/pairs
+printf 'queen land\nking land\n' > given/other.pairs
 printf 'king sea 1\nqueen land 2\nking land 3\nking zebra 0\n' > given/rated
 printf ': a\nking queen sea sea\n: gram\nking queen land sea\n' > given/analogies
 printf '%s\n' 'king man 1' 'left right 2' 'hand house 3' 'day night 4' 'great small 5' 'sea land 6' 'word said 7' 'went was 8' > given/rated.text
@@ -316,7 +317,7 @@ model_rows() {
 }
 
 vector_rows() {
-  local verb words
+  local verb words action
   base='given/words.vec king'
   changes neighbors --metric manhattan
   changes neighbors --restrict 3
@@ -365,6 +366,24 @@ vector_rows() {
   differ convert --layer 'given/layers.npz --out w.safetensors --quiet' 'given/layers.npz --out w.safetensors --quiet --layer 0'
   (cd "$work" && refuses 1 'words.vec:6: a name must be UTF-8' "$GRADUS" convert given/words.vec -o w.txt --encoding-errors strict) || exit 1
   row convert --encoding-errors
+  differ 'vectors trim' --top 'given/words.vec --top 1 --out w.vec' 'given/words.vec --top 2 --out w.vec'
+  differ 'vectors trim' --words 'given/words.vec --top 1 --out w.vec' 'given/words.vec --words given/list --out w.vec'
+  differ 'vectors merge' --concat 'given/words.vec given/words.vec --out w.vec' 'given/words.vec given/words.vec --out w.vec --concat'
+  differ 'vectors reduce' --to 'given/words.vec --to 1 --out w.vec' 'given/words.vec --to 2 --out w.vec'
+  differ 'vectors reduce' --method 'given/words.vec --to 2 --out w.vec' 'given/words.vec --to 2 --out w.vec --method truncate'
+  differ 'vectors align' --dictionary 'given/words.vec given/words.vec --dictionary given/pairs --out w.vec' 'given/words.vec given/words.vec --dictionary given/other.pairs --out w.vec'
+  differ 'vectors align' --test 'given/words.vec given/words.vec --dictionary given/pairs --out w.vec --json' 'given/words.vec given/words.vec --dictionary given/pairs --test given/other.pairs --out w.vec --json'
+  differ 'vectors align' --restrict 'given/words.vec given/words.vec --dictionary given/pairs --out w.vec --json' 'given/words.vec given/words.vec --dictionary given/pairs --out w.vec --json --restrict 1'
+  differ eval --dictionary 'given/words.vec given/words.vec --similarity given/rated' 'given/words.vec given/words.vec --similarity given/rated --dictionary given/pairs'
+  for action in 'trim --top 2' 'merge given/words.vec' 'reduce --to 2' 'align given/words.vec --dictionary given/pairs'; do
+    verb="vectors ${action%% *}"
+    base="given/words.vec ${action#* } --out w.vec"
+    changes "$verb" --out w.bin
+    keeps "$verb" --threads 1
+    quiet "$verb"
+    changes "$verb" --json
+    for words in --layer --text --level --names --encoding-errors --tokenizer --text-key --force-text; do row "$verb" $words; done
+  done
   differ similarity --pairs 'given/words.vec king queen' 'given/words.vec --pairs given/pairs'
 }
 

@@ -40,6 +40,47 @@ succeeds 'vectors get -' sh -c 'printf "queen\r\n\nking\n" | "$0" vectors get wo
 equal 'vectors get -' "$(printf 'queen 1 2 2.5\nking 1 2 3')" "$(cat out)"
 refuses 2 "'quen' is not; did you mean queen?" "$GRADUS" vectors get words.vec quen
 refuses 2 'standard input can be the source or the words' "$GRADUS" vectors get - -
+refuses 2 'give --top N or --words FILE' "$GRADUS" vectors trim words.vec -o trimmed.vec
+succeeds 'vectors trim' "$GRADUS" vectors trim words.vec --top 2 -o trimmed.vec
+equal 'vectors trim' "$(printf '2 3\nking 1 2 3\nqueen 1 2 2.5')" "$(cat trimmed.vec)"
+printf 'apple\nzebra\nking\napple\n' > list
+succeeds 'vectors trim --words' "$GRADUS" vectors trim words.vec --words list -o trimmed.txt
+equal 'vectors trim --words' "$(printf 'apple -1 0.25 3\nking 1 2 3')" "$(cat trimmed.txt)"
+grep -q '1 words of list have no row' err || fail 'vectors trim --words' 'a count' "$(cat err)"
+printf 'king 9 9 9\npear 1 0 0\n' > more.txt
+succeeds 'vectors merge' "$GRADUS" vectors merge trimmed.txt more.txt -o merged.txt
+equal 'vectors merge: the first wins' "$(printf 'apple -1 0.25 3\nking 1 2 3\npear 1 0 0')" "$(cat merged.txt)"
+succeeds 'vectors merge --concat' "$GRADUS" vectors merge trimmed.txt more.txt --concat -o merged.txt
+equal 'vectors merge --concat' 'king 1 2 3 9 9 9' "$(cat merged.txt)"
+printf 'pear 1 0\nplum 0 1\n' > narrow.txt
+refuses 2 'they are 3 and 2 wide' "$GRADUS" vectors merge words.vec narrow.txt -o merged.txt
+succeeds 'vectors reduce' "$GRADUS" vectors reduce words.vec --to 2 -o reduced.vec
+equal 'vectors reduce' '5 2' "$(head -n 1 reduced.vec)"
+succeeds 'vectors reduce --method truncate' "$GRADUS" vectors reduce words.vec --to 2 --method truncate -o reduced.vec
+equal 'vectors reduce --method truncate' 'king 1 2' "$(sed -n 2p reduced.vec)"
+refuses 2 'must be left with 1 to 3 numbers; 9 are asked for' "$GRADUS" vectors reduce words.vec --to 9 -o reduced.vec
+refuses 2 '--to N must be given' "$GRADUS" vectors reduce words.vec -o reduced.vec
+# The same words in a space that is turned by a quarter, under other names.
+awk 'NR > 1 { print "x" $1, -$3, $2, $4 }' words.vec > turned.txt
+for word in king queen man woman; do printf '%s\tx%s\n' $word $word; done > dictionary
+printf 'apple xapple\n' > held_out
+succeeds 'vectors align' "$GRADUS" vectors align words.vec turned.txt --dictionary dictionary --test held_out -o aligned.vec --json
+equal 'vectors align' 1.0 "$(json out p_at_1)"
+succeeds 'eval --dictionary' "$GRADUS" eval aligned.vec turned.txt --dictionary dictionary --json
+equal 'eval --dictionary' 1.0 "$(json out p_at_1)"
+refuses 2 'is of two SOURCEs' "$GRADUS" eval words.vec --dictionary dictionary
+printf 'a b\n' > strange
+refuses 1 'strange: must hold a pair of words that both sources have' "$GRADUS" vectors align words.vec turned.txt --dictionary strange -o aligned.vec
+refuses 2 '--dictionary FILE must be given' "$GRADUS" vectors align words.vec turned.txt -o aligned.vec
+for action in 'trim words.vec --top 1' 'merge words.vec more.txt' 'reduce words.vec --to 1' 'align words.vec turned.txt --dictionary dictionary'; do
+  # shellcheck disable=SC2086
+  {
+    refuses 2 '-o FILE must be given' "$GRADUS" vectors $action
+    refuses 2 'must not name a file that is read' "$GRADUS" vectors $action -o words.vec
+    refuses 2 'must end in .vec, .txt, .bin, .npy or .safetensors' "$GRADUS" vectors $action -o out.csv
+  }
+done
+ok 'vectors trim, merge, reduce, align'
 for query in 'king - man + woman' 'king man woman'; do
   # shellcheck disable=SC2086
   succeeds "analogy $query" "$GRADUS" analogy words.vec $query -k 1
@@ -71,7 +112,7 @@ succeeds eval "$GRADUS" eval words.vec words.bin --similarity rated --analogy qu
 has_keys eval out results compared spearman low high covered accuracy accuracy_all sections
 succeeds 'eval of one source' "$GRADUS" eval words.vec --analogy questions --json
 equal 'eval: small letters are tried' 2 "$(sed 's/.*"total":{"accuracy":1.0,"accuracy_all":0.66*7*,"right":\([0-9]*\),.*/\1/' out)"
-refuses 2 '--input FILE must be given, or --similarity or --analogy' "$GRADUS" eval words.vec
+refuses 2 '--input FILE must be given, or --similarity, --analogy or --dictionary' "$GRADUS" eval words.vec
 refuses 2 'leave it out' "$GRADUS" eval words.vec --input rated --similarity rated
 refuses 2 'has no pieces of words' "$GRADUS" eval words.vec --similarity rated --oov subword
 refuses 1 'words.vec:1: a line must hold two words and a rating' "$GRADUS" eval words.vec --similarity words.vec

@@ -1,0 +1,125 @@
+#include "models/embeddings/dictionary.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "models/embeddings/evaluation.hpp"
+#include "models/embeddings/nearest.hpp"
+#include "models/embeddings/pooling.hpp"
+#include "tensor/error.hpp"
+#include "tokenizer/text/strings.hpp"
+
+namespace gradus {
+namespace {
+
+Tensor first_rows(const Tensor& x, int64_t count) {
+  const Tensor dense = x.to_contiguous();
+  return count >= x.size(0) ? dense : dense.view({count, x.size(1)}, {x.size(1), 1}, 0);
+}
+
+Tensor rows_at(const Tensor& x, const std::vector<int64_t>& rows) {
+  Tensor y = Tensor::empty({std::ssize(rows), x.size(1)});
+  float* to = y.mutable_data<float>();
+  for (const int64_t row : rows) to = std::copy_n(x.data<float>() + row * x.size(1), x.size(1), to);
+  return y;
+}
+
+// Of each row of x, its mean cosine with the ten nearest rows of y.
+std::vector<double> nearness(const Tensor& x, const Tensor& y) {
+  constexpr int64_t kNearest = 10;
+  std::vector<double> means;
+  for (const std::vector<Neighbor>& neighbors : nearest(y, x, {.k = kNearest}).of) {
+    double sum = 0;
+    for (const Neighbor& neighbor : neighbors) sum += neighbor.value;
+    means.push_back(neighbors.empty() ? 0 : sum / static_cast<double>(neighbors.size()));
+  }
+  return means;
+}
+
+// x times `scale`, with a number more at the end of each row.
+Tensor with_column(const Tensor& x, float scale, const std::vector<double>& last) {
+  Tensor y = Tensor::empty({x.size(0), x.size(1) + 1});
+  float* to = y.mutable_data<float>();
+  const float* from = x.data<float>();
+  for (int64_t r = 0; r < x.size(0); ++r) {
+    for (int64_t c = 0; c < x.size(1); ++c) *to++ = scale * *from++;
+    *to++ = static_cast<float>(last[static_cast<std::size_t>(r)]);
+  }
+  return y;
+}
+
+}  // namespace
+
+Dictionary read_dictionary(std::string_view text, const std::string& source) {
+  Dictionary dictionary;
+  int64_t number = 0;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    std::string_view line = text.substr(begin, end - begin);
+    begin = end + 1;
+    ++number;
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
+    if (line.empty()) continue;
+    const char separator = line.find('\t') != line.npos ? '\t' : ' ';
+    const std::size_t between = line.find(separator);
+    const std::size_t second = between == line.npos ? line.npos : line.find_first_not_of(separator, between);
+    check_world(second != line.npos && between > 0 && line.find(separator, second) == line.npos, source, ":",
+                number, ": a line must hold a word and a translation, with a tab or a space between; it is ",
+                shown_text(line));
+    dictionary.emplace_back(line.substr(0, between), line.substr(second));
+  }
+  check_world(!dictionary.empty(), source, ": must hold a word and a translation a line; it has none");
+  return dictionary;
+}
+
+DictionaryRows find_pairs(const Dictionary& dictionary, const Names& source, const Names& target) {
+  DictionaryRows rows;
+  for (const auto& [word, translation] : dictionary) {
+    const auto from = find_word(source, word), to = find_word(target, translation);
+    if (!from || !to) continue;
+    rows.source.push_back(*from);
+    rows.target.push_back(*to);
+  }
+  return rows;
+}
+
+DictionaryScore judge_dictionary(const Dictionary& dictionary, const WordRows& source, const WordRows& target,
+                                 int64_t restrict) {
+  check(source.rows.size(1) == target.rows.size(1),
+        "dictionary: both tables must be as wide as each other; they are ", source.rows.size(1), " and ",
+        target.rows.size(1), " wide; reduce one of them");
+  const auto known = [&](const Tensor& rows) {
+    return restrict > 0 ? std::min(restrict, rows.size(0)) : rows.size(0);
+  };
+  const int64_t sources = known(source.rows), targets = known(target.rows);
+  DictionaryScore score;
+  std::set<std::string> words;
+  std::map<int64_t, std::set<int64_t>> translations;  // by source row
+  for (const auto& [word, translation] : dictionary) {
+    words.insert(word);
+    const auto from = find_word(source.names, word), to = find_word(target.names, translation);
+    if (from && to && *from < sources && *to < targets) translations[*from].insert(*to);
+  }
+  score.words = std::ssize(words);
+  score.covered = std::ssize(translations);
+  if (translations.empty()) return score;
+  std::vector<int64_t> asked;
+  for (const auto& [row, ways] : translations) asked.push_back(row);
+  const Tensor from = normalize_rows(first_rows(source.rows, sources)).to_contiguous();
+  const Tensor to = normalize_rows(first_rows(target.rows, targets)).to_contiguous();
+  const Tensor queries = rows_at(from, asked);
+  const Nearest by_cosine = nearest(to, queries, {.k = 1});
+  // 2 cos(x, y) − r(y) is a product with a number more; r(x) is the same for all.
+  const std::vector<double> minus_one(asked.size(), -1);
+  const Nearest by_csls = nearest(with_column(to, 1, nearness(to, from)), with_column(queries, 2, minus_one),
+                                  {.k = 1, .metric = Metric::dot});
+  for (std::size_t q = 0; q < asked.size(); ++q) {
+    const std::set<int64_t>& ways = translations[asked[q]];
+    score.right += !by_cosine.of[q].empty() && ways.contains(by_cosine.of[q][0].row) ? 1 : 0;
+    score.right_csls += !by_csls.of[q].empty() && ways.contains(by_csls.of[q][0].row) ? 1 : 0;
+  }
+  return score;
+}
+
+}  // namespace gradus
