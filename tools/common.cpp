@@ -253,9 +253,11 @@ void print_json(const Json& json) {
 int run_action(const std::string& verb, const Arguments& arguments, const std::vector<Action>& actions) {
   if (!arguments.empty() && (arguments[0] == "--help" || arguments[0] == "-h")) {
     std::string usage = "usage: gradus " + verb + " ACTION ...\n\n";
+    std::size_t longest = 8;
+    for (const Action& action : actions) longest = std::max(longest, std::string(action.name).size());
     for (const Action& action : actions) {
       std::string name = action.name;
-      name.resize(8, ' ');
+      name.resize(longest, ' ');
       usage += "  " + name + " " + action.about + "\n";
     }
     print_out(usage + "\ngradus " + verb + " ACTION --help shows an action's options.\n");

@@ -15,29 +15,6 @@
 namespace gradus::tools {
 namespace {
 
-// "512MB", "2GB", "64m": bytes.
-int64_t parse_size(const std::string& text) {
-  if (text.empty()) return 0;
-  size_t end = 0;
-  double value = -1;
-  try {
-    value = std::stod(text, &end);
-  } catch (const std::exception&) {
-  }
-  std::string unit = text.substr(std::min(end, text.size()));
-  if (unit.ends_with('B') || unit.ends_with('b')) unit.pop_back();
-  const std::string units = "kmgt";
-  double factor = 1;
-  const size_t place =
-      unit.empty() ? 0 : units.find(static_cast<char>(std::tolower(static_cast<unsigned char>(unit[0]))));
-  if (!unit.empty())
-    factor =
-        place == std::string::npos || unit.size() > 1 ? -1 : std::pow(1000.0, static_cast<double>(place + 1));
-  check(value > 0 && factor > 0 && value * factor >= 1 && value * factor < 1e18,
-        "--memory: a size such as 512MB or 2GB must be given; it is '", text, "'");
-  return static_cast<int64_t>(value * factor);
-}
-
 // An error naming the first byte that is not UTF-8.
 void check_utf8(const std::string& file, std::string_view text, const std::string& kind) {
   const size_t utf8 = utf8_prefix(text);
@@ -106,7 +83,7 @@ int run_tokenizer_train(const Arguments& arguments) {
         "with --kind " + training.kind + ", whose spaces are always exact or left out"}});
   if (spaces == "sentencepiece") training.spaces = TokenizerTraining::Spaces::sentencepiece;
   training.special = parse_special(special);
-  training.memory_bytes = parse_size(memory);
+  training.memory_bytes = memory.empty() ? 0 : parse_bytes(memory, "--memory");
   TextReader reader(paths, text_files.options());
   const std::vector<std::string>& files = reader.files();
   text_files.check_effect(args, files);

@@ -171,6 +171,8 @@ printf 'a\nb\n' > given/names
 for i in $(seq 30); do echo the; done > given/lots
 printf 'king sea\n' > given/pairs
 printf 'queen land\nking land\n' > given/other.pairs
+awk 'BEGIN { seed = 7; for (i = 0; i < 40; ++i) { line = "w" i; for (j = 0; j < 6; ++j) { seed = (seed * 16807) % 2147483647; line = line " " seed / 2147483647 - 0.5 }; print line } }' > given/more.vec
+for i in $(seq 0 19); do printf 'w%s\t%s\n' "$i" $((i % 3)); done > given/labels
 printf 'king sea 1\nqueen land 2\nking land 3\nking zebra 0\n' > given/rated
 printf ': a\nking queen sea sea\n: gram\nking queen land sea\n' > given/analogies
 printf '%s\n' 'king man 1' 'left right 2' 'hand house 3' 'day night 4' 'great small 5' 'sea land 6' 'word said 7' 'went was 8' > given/rated.text
@@ -384,6 +386,35 @@ vector_rows() {
     changes "$verb" --json
     for words in --layer --text --level --names --encoding-errors --tokenizer --text-key --force-text; do row "$verb" $words; done
   done
+  base='given/more.vec --json'
+  changes cluster --groups 2
+  changes cluster --restrict 20
+  changes cluster --typical 2
+  changes cluster --rows
+  differ cluster --labels "$base" "$base --labels given/labels"
+  differ cluster --seed 'given/more.vec -k 12 --restarts 1 --rows' 'given/more.vec -k 12 --restarts 1 --rows --seed 9'
+  differ cluster --restarts 'given/more.vec -k 12 --restarts 1 --rows' 'given/more.vec -k 12 --restarts 20 --rows'
+  keeps cluster --threads 1
+  quiet cluster
+  differ cluster --json 'given/more.vec' 'given/more.vec --json'
+  for words in --layer --text --level --names --encoding-errors --tokenizer --text-key --force-text; do row cluster $words; done
+  base='given/rotary king --input given/text --truncate'
+  differ polysemy --input "$base" 'given/rotary king --input given/other --truncate'
+  changes polysemy --layers 0
+  differ polysemy --groups "$base --groups 2" "$base --groups 3"
+  changes polysemy --weights q8
+  changes polysemy --json
+  keeps polysemy --threads 1
+  quiet polysemy
+  differ polysemy --tokenizer 'given/bare king --input given/text --truncate' 'given/bare king --input given/text --truncate --tokenizer given/swapped.json'
+  row polysemy --truncate
+  base='--size 3kB --out world'
+  changes 'corpus microworld' --size 5kB
+  changes 'corpus microworld' --seed 2
+  changes 'corpus microworld' --out other
+  changes 'corpus microworld' --json
+  keeps 'corpus microworld' --threads 1
+  quiet 'corpus microworld'
   differ similarity --pairs 'given/words.vec king queen' 'given/words.vec --pairs given/pairs'
 }
 
@@ -540,8 +571,8 @@ for pid in $pids; do wait "$pid" || failed=1; done
 # The rows against what --help lists.
 names_in() { sed -n 's/^  \([a-z]\{1,\}\) .*/\1/p' out; }
 succeeds help "$GRADUS" --help
-verbs=$(names_in | grep -v -x -e tokenizer -e bench -e vectors)
-for family in tokenizer bench vectors; do
+verbs=$(names_in | grep -v -x -e tokenizer -e bench -e vectors -e corpus)
+for family in tokenizer bench vectors corpus; do
   succeeds "$family --help" "$GRADUS" $family --help
   verbs="$verbs $(names_in | sed "s/^/$family./" | xargs)"
 done

@@ -81,6 +81,29 @@ for action in 'trim words.vec --top 1' 'merge words.vec more.txt' 'reduce words.
   }
 done
 ok 'vectors trim, merge, reduce, align'
+# Two groups that point apart, and what people call them.
+printf 'a1 1 0 0\na2 2 0.1 0\na3 3 0 0.2\nb1 0 1 0\nb2 0.1 4 0\nb3 0 1 0.1\n' > groups.txt
+printf 'a1\tA\na2\tA\na3\tA\nb1\tB\nb2\tB\nzzz\tB\n' > labels
+succeeds cluster "$GRADUS" cluster groups.txt -k 2 --json
+equal 'cluster' '{"k":2,"rows":6,' "$(cut -c -16 out)"
+succeeds 'cluster --labels' "$GRADUS" cluster groups.txt --labels labels --json
+equal 'cluster --labels: purity' 1.0 "$(json out purity)"
+equal 'cluster --labels: rows' 5 "$(json out rows)"
+grep -q '1 names of labels have no row' err || fail 'cluster --labels' 'a count' "$(cat err)"
+refuses 2 '1 to 6 clusters, as many as rows at most; 7 are asked for' "$GRADUS" cluster groups.txt -k 7
+refuses 2 "-k must be a number or auto; it is 'x'" "$GRADUS" cluster groups.txt -k x
+refuses 1 'labels.bad:1: a line must hold a name and a label' sh -c 'echo a1 > labels.bad; exec "$0" cluster groups.txt --labels labels.bad' "$GRADUS"
+ok cluster
+
+succeeds 'corpus microworld' "$GRADUS" corpus microworld --size 20kB --seed 3 -o world
+equal 'corpus microworld' 'README.md analogies.txt baskets.test.txt baskets.train.txt dictionary.tsv families.tsv similarity.tsv text.txt text2.txt tokens.tsv' \
+  "$(ls world | xargs)"
+refuses 2 'world must be new or empty' "$GRADUS" corpus microworld --size 20kB -o world
+refuses 2 'a size such as 512MB or 2GB must be given' "$GRADUS" corpus microworld --size much -o other
+refuses 2 '-o DIR must be given' "$GRADUS" corpus microworld
+[ ! -e other ] || fail 'a refused corpus' 'no folder' "$(ls other)"
+ok 'corpus microworld'
+
 for query in 'king - man + woman' 'king man woman'; do
   # shellcheck disable=SC2086
   succeeds "analogy $query" "$GRADUS" analogy words.vec $query -k 1
@@ -169,6 +192,21 @@ for out in e.npz e.safetensors e/; do
   succeeds "neighbors of $out" "$GRADUS" neighbors "$out" 'the king went' -k 1 -q
   grep -q '^the king went   the king said' out || fail "neighbors of $out" 'the other king' "$(cat out)"
 done
+printf '1\t1\tthe king went\n1\t1\ta king said\n2\t2\tthe great king\n2\t0\tking of the sea\n' > senses
+for model in run model.gguf; do
+  succeeds "polysemy $model" "$GRADUS" polysemy $model king --input senses --json
+  has_keys "polysemy $model" out layers within between self_similarity anisotropy silhouette nearest_accuracy
+  equal "polysemy $model: what it sees" false "$(json out sees_right_context)"
+  cp out "polysemy.$model"
+done
+same_file 'polysemy of a GGUF file' polysemy.run polysemy.model.gguf
+succeeds 'polysemy of texts' "$GRADUS" polysemy run king --input lines -k 1
+grep -q '2 occurrences' out || fail 'polysemy of texts' '2 occurrences' "$(cat out)"
+refuses 1 'lines: must hold the word' "$GRADUS" polysemy run zebra --input lines
+printf 'a\tb\n' > senses.bad
+refuses 1 'senses.bad:1: a line must be a text, or a sense' "$GRADUS" polysemy run king --input senses.bad
+printf '1\t9\tthe king\n' > senses.bad
+refuses 1 'senses.bad:1: the sentence has no word number 9' "$GRADUS" polysemy run king --input senses.bad
 succeeds 'embed --level word' "$GRADUS" embed run --input lines -o w.npz --level word -q
 succeeds 'neighbors of words' "$GRADUS" neighbors w.npz king --layer 0 -k 2 -q
 grep -q '^king   king 1.00' out || fail 'neighbors of words' 'the other one' "$(cat out)"
