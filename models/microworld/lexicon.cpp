@@ -207,10 +207,10 @@ constexpr std::size_t kAlikePlaces[] = {1, 3, 5, 7};
 template <std::size_t N>
 WordClass people(const char* name, const std::pair<const char*, const char*> (&pairs)[N], Maker& maker) {
   WordClass result{name, "person", "", {}, {}};
-  for (const auto& [man, woman] : pairs) {
+  for (const auto& pair : pairs) {
     for (Lemma& word : maker.draw(1, 2, [&](const std::string&, const std::string& other) {
-           return std::vector<Lemma>{noun(man, other, Gender::male),
-                                     noun(woman, other + "na", Gender::female)};
+           return std::vector<Lemma>{noun(pair.first, other, Gender::male),
+                                     noun(pair.second, other + "na", Gender::female)};
          }))
       result.words.push_back(std::move(word));
   }
