@@ -8,6 +8,7 @@
 #include "models/embeddings/nearest.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
+#include "tokenizer/text/lines.hpp"
 #include "tokenizer/text/strings.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tools/source_options.hpp"
@@ -26,13 +27,9 @@ Labelled read_labels(const std::string& path, const Names& names) {
   const std::string text = read_file(path, stop_where_interrupted);
   Labelled result;
   std::map<std::string, int64_t> number_of;
-  int64_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string line = text.substr(begin, end - begin);
-    begin = end + 1;
-    ++number;
-    if (line.ends_with('\r')) line.pop_back();
+  for (LineReader lines(text); lines.next();) {
+    const std::string line(lines.line());
+    const int64_t number = lines.number();
     if (line.empty()) continue;
     const std::size_t tab = line.find('\t');
     check_world(tab != std::string::npos && tab + 1 < line.size(), path, ":", number,

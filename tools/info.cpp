@@ -514,7 +514,7 @@ Description describe_file(const std::string& path) {
     detect_tokenizer_format(bytes, path);
   } catch (const std::runtime_error& error) {
     fail_world(path,
-               ": must be a .safetensors, .gguf, .npz or .npy file, one of word vectors, or a tokenizer's; "
+               ": must be a .safetensors, .gguf, .npz or .npy file, or a tokenizer's, or hold word vectors; "
                "it is none: ",
                error.what());
   }

@@ -12,6 +12,7 @@
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/random.hpp"
+#include "tokenizer/text/lines.hpp"
 #include "tokenizer/text/strings.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tokenizer/text/words.hpp"
@@ -55,13 +56,9 @@ Input read_uses(const std::string& path, const std::string& word) {
   const std::string text = path == "-" ? read_descriptor(0, "standard input", stop_where_interrupted)
                                        : read_file(path, stop_where_interrupted);
   Input input;
-  int64_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string line = text.substr(begin, end - begin);
-    begin = end + 1;
-    ++number;
-    if (line.ends_with('\r')) line.pop_back();
+  for (LineReader lines(text); lines.next();) {
+    const std::string line(lines.line());
+    const int64_t number = lines.number();
     if (line.empty()) continue;
     const std::size_t first = line.find('\t');
     if (first == std::string::npos) {

@@ -6,6 +6,7 @@
 #include "models/embeddings/nearest.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
+#include "tokenizer/text/lines.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tools/source_options.hpp"
 
@@ -24,13 +25,9 @@ std::vector<Pair> read_pairs(const std::string& path) {
   const std::string text = path == "-" ? read_descriptor(0, "standard input", stop_where_interrupted)
                                        : read_file(path, stop_where_interrupted);
   std::vector<Pair> pairs;
-  int64_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string line = text.substr(begin, end - begin);
-    begin = end + 1;
-    ++number;
-    if (line.ends_with('\r')) line.pop_back();
+  for (LineReader lines(text); lines.next();) {
+    const std::string line(lines.line());
+    const int64_t number = lines.number();
     if (line.empty()) continue;
     const std::string where = path + ":" + std::to_string(number);
     const char separator = line.find('\t') != std::string::npos ? '\t' : ' ';

@@ -6,6 +6,7 @@
 #include "models/embeddings/transform.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
+#include "tokenizer/text/lines.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tools/source_options.hpp"
 #include "tools/vectors.hpp"
@@ -107,11 +108,8 @@ int run_vectors_trim(const Arguments& arguments) {
   } else {
     const std::string text = read_file(words, stop_where_interrupted);
     Names seen;
-    for (std::size_t begin = 0; begin < text.size();) {
-      const std::size_t end = std::min(text.find('\n', begin), text.size());
-      std::string word = text.substr(begin, end - begin);
-      begin = end + 1;
-      if (word.ends_with('\r')) word.pop_back();
+    for (LineReader lines(text); lines.next();) {
+      const std::string word(lines.line());
       if (word.empty() || seen.find(word)) continue;
       seen.add(word);
       const auto row = layer.vectors.names.find(word);

@@ -7,6 +7,7 @@
 #include "models/embeddings/pooling.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
+#include "tokenizer/text/lines.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tools/source_options.hpp"
 #include "tools/vectors.hpp"
@@ -56,12 +57,8 @@ int run_vectors_get(const Arguments& arguments) {
   if (from_input) {
     words.clear();
     const std::string text = read_descriptor(STDIN_FILENO, "standard input", stop_where_interrupted);
-    for (std::size_t begin = 0; begin < text.size();) {
-      const std::size_t end = std::min(text.find('\n', begin), text.size());
-      words.push_back(text.substr(begin, end - begin));
-      if (words.back().ends_with('\r')) words.back().pop_back();
-      if (words.back().empty()) words.pop_back();
-      begin = end + 1;
+    for (LineReader lines(text); lines.next();) {
+      if (!lines.line().empty()) words.emplace_back(lines.line());
     }
   }
   int64_t missing = 0;

@@ -8,6 +8,7 @@
 #include "models/embeddings/nearest.hpp"
 #include "models/embeddings/pooling.hpp"
 #include "tensor/error.hpp"
+#include "tokenizer/text/lines.hpp"
 #include "tokenizer/text/strings.hpp"
 
 namespace gradus {
@@ -53,19 +54,16 @@ Tensor with_column(const Tensor& x, float scale, const std::vector<double>& last
 
 Dictionary read_dictionary(std::string_view text, const std::string& source) {
   Dictionary dictionary;
-  int64_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string_view line = text.substr(begin, end - begin);
-    begin = end + 1;
-    ++number;
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
+  for (LineReader lines(text); lines.next();) {
+    std::string_view line = lines.line();
+    while (line.ends_with(' ')) line.remove_suffix(1);
     if (line.empty()) continue;
     const char separator = line.find('\t') != line.npos ? '\t' : ' ';
     const std::size_t between = line.find(separator);
     const std::size_t second = between == line.npos ? line.npos : line.find_first_not_of(separator, between);
     check_world(second != line.npos && between > 0 && line.find(separator, second) == line.npos, source, ":",
-                number, ": a line must hold a word and a translation, with a tab or a space between; it is ",
+                lines.number(),
+                ": a line must hold a word and a translation, with a tab or a space between; it is ",
                 shown_text(line));
     dictionary.emplace_back(line.substr(0, between), line.substr(second));
   }

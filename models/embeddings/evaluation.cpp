@@ -9,6 +9,7 @@
 #include "tensor/error.hpp"
 #include "tensor/math.hpp"
 #include "tensor/random.hpp"
+#include "tokenizer/text/lines.hpp"
 #include "tokenizer/text/strings.hpp"
 #include "tokenizer/text/unicode.hpp"
 
@@ -45,16 +46,10 @@ char separator_of(std::string_view line) {
 // Calls take(line, number) for each line that is not empty.
 template <class Take>
 void for_lines(std::string_view text, const Take& take) {
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  int64_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string_view line = text.substr(begin, end - begin);
-    begin = end + 1;
-    ++number;
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
-    if (!line.empty()) take(line, number);
+  for (LineReader lines(text); lines.next();) {
+    std::string_view line = lines.line();
+    while (line.ends_with(' ')) line.remove_suffix(1);
+    if (!line.empty()) take(line, lines.number());
   }
 }
 

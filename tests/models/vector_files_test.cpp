@@ -399,6 +399,11 @@ TEST_CASE("anybody's arrays are read with a file of names") {
                     ContainsSubstring("must have a name for each of 3 rows, one a line; it has 2"));
   write_quickly(folder / "names", "a\nb\n\n");
   CHECK(load_vectors(folder / "a.npy", {.names_file = folder / "names"}).names == Names{"a", "b", ""});
+  write_quickly(folder / "latin", "a\n\xff\nc\n");
+  CHECK(load_vectors(folder / "a.npy", {.names_file = folder / "latin"}).notes ==
+        std::vector<std::string>{"1 name is not UTF-8, and kept as they are"});
+  CHECK_THROWS_WITH(load_vectors(folder / "a.npy", {.names_file = folder / "latin", .strict_encoding = true}),
+                    ContainsSubstring("latin:2: a name must be UTF-8"));
   const std::vector<double> wide = {1, 2, 3, 4, 5, 6};
   const std::vector<int64_t> whole(6);
   save_npz(folder / "a.npz",

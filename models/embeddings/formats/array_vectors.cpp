@@ -14,6 +14,7 @@
 #include "tensor/io/npy.hpp"
 #include "tensor/io/safetensors.hpp"
 #include "tensor/ops.hpp"
+#include "tokenizer/text/lines.hpp"
 #include "tokenizer/text/strings.hpp"
 #include "tokenizer/text/unicode.hpp"
 
@@ -36,22 +37,14 @@ struct Source {
 };
 
 // A name a line; the last line may end or not.
-Names read_names(const std::string& path, const VectorReadOptions& options, int64_t rows) {
+Names read_names(const std::string& path, const VectorReadOptions& options, int64_t rows, int64_t& invalid) {
   const FileBytes bytes(path, options.on_interrupt);
-  const std::string_view text = bytes.text();
   Names names;
-  int64_t invalid = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string_view name = text.substr(begin, end - begin);
-    if (name.ends_with('\r')) name.remove_suffix(1);
-    if (!all_utf8(name)) {
-      check_world(!options.strict_encoding, path, ":", names.size() + 1, ": a name must be UTF-8; it is ",
-                  shown_text(name));
-      ++invalid;
-    }
-    names.add(name);
-    begin = end + 1;
+  for (LineReader lines(bytes.text()); lines.next();) {
+    check_world(!options.strict_encoding || all_utf8(lines.line()), path, ":", lines.number(),
+                ": a name must be UTF-8; it is ", shown_text(lines.line()));
+    invalid += all_utf8(lines.line()) ? 0 : 1;
+    names.add(lines.line());
   }
   check_world(names.size() == rows, path, ": must have a name for each of ", rows,
               " rows, one a line; it has ", names.size());
@@ -61,15 +54,11 @@ Names read_names(const std::string& path, const VectorReadOptions& options, int6
 // The `token` of each line of embed's tokens.jsonl.
 Names read_row_names(const std::string& path, int64_t rows) {
   const FileBytes bytes(path, {});
-  const std::string_view text = bytes.text();
   Names names;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string where = path + ":" + std::to_string(names.size() + 1);
-    const Json row = Json::parse(text.substr(begin, end - begin), where);
+  for (LineReader lines(bytes.text()); lines.next();) {
+    const Json row = Json::parse(lines.line(), path + ":" + std::to_string(lines.number()));
     const Json* token = row.find("token");
     names.add(token == nullptr ? "" : token->as_string());
-    begin = end + 1;
   }
   check_world(names.size() == rows, path, ": must have a line for each of ", rows, " rows; it has ",
               names.size());
@@ -137,15 +126,20 @@ Vectors from_arrays(const Source& source, const std::string& rows_file, const Ve
       others.empty() ? "none" : others);
   if (!others.empty())
     vectors.notes.push_back("not read, as no layers of " + std::to_string(rows) + " rows: " + others);
+  int64_t invalid = 0;
   if (!options.names_file.empty()) {
-    vectors.names = read_names(options.names_file, options, rows);
+    vectors.names = read_names(options.names_file, options, rows, invalid);
   } else if (!rows_file.empty() && file_exists(rows_file)) {
     vectors.names = read_row_names(rows_file, rows);
   } else if (file_exists(source.path + ".names")) {
-    vectors.names = read_names(source.path + ".names", options, rows);
+    vectors.names = read_names(source.path + ".names", options, rows, invalid);
   } else {
     fail("vectors: ", source.path,
          " has rows without names; give --names FILE, a name a line for each of its ", rows, " rows");
+  }
+  if (invalid > 0) {
+    vectors.notes.push_back(std::to_string(invalid) + (invalid == 1 ? " name is" : " names are") +
+                            " not UTF-8, and kept as they are");
   }
   return vectors;
 }
