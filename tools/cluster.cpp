@@ -2,53 +2,15 @@
 
 #include <algorithm>
 #include <charconv>
-#include <map>
 
 #include "models/embeddings/cluster.hpp"
 #include "models/embeddings/nearest.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
-#include "tokenizer/text/lines.hpp"
-#include "tokenizer/text/strings.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tools/source_options.hpp"
 
 namespace gradus::tools {
-namespace {
-
-// A name and a label a line, with a tab between: rows and labels of those that the source has.
-struct Labelled {
-  std::vector<int64_t> rows, labels;
-  std::vector<std::string> names;  // of the labels
-  int64_t missing = 0;
-};
-
-Labelled read_labels(const std::string& path, const Names& names) {
-  const std::string text = read_file(path, stop_where_interrupted);
-  Labelled result;
-  std::map<std::string, int64_t> number_of;
-  for (LineReader lines(text); lines.next();) {
-    const std::string line(lines.line());
-    const int64_t number = lines.number();
-    if (line.empty()) continue;
-    const std::size_t tab = line.find('\t');
-    check_world(tab != std::string::npos && tab + 1 < line.size(), path, ":", number,
-                ": a line must hold a name and a label with a tab between; it is ", shown_text(line));
-    const auto row = names.find(line.substr(0, tab));
-    if (!row) {
-      ++result.missing;
-      continue;
-    }
-    const auto [label, is_new] = number_of.emplace(line.substr(tab + 1), std::ssize(result.names));
-    if (is_new) result.names.push_back(line.substr(tab + 1));
-    result.rows.push_back(*row);
-    result.labels.push_back(label->second);
-  }
-  check_world(!result.rows.empty(), path, ": must hold a name that the source has; it has none");
-  return result;
-}
-
-}  // namespace
 
 int run_cluster(const Arguments& arguments) {
   std::string source, labels_file, k_text = "auto";
@@ -85,10 +47,10 @@ int run_cluster(const Arguments& arguments) {
           "-k must be a number or auto; it is '", k_text, "'");
   }
   const Rows rows(given.open(args, source), given.layer);
-  Labelled labelled;
+  LabelledRows labelled;
   std::vector<int64_t> chosen;
   if (!labels_file.empty()) {
-    labelled = read_labels(labels_file, rows.names());
+    labelled = read_labels(read_file(labels_file, stop_where_interrupted), labels_file, rows.names());
     chosen = labelled.rows;
     if (k == 0) k = std::ssize(labelled.names);
     if (labelled.missing > 0 && !given.common.quiet)

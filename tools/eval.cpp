@@ -82,8 +82,9 @@ int run_eval(const Arguments& arguments) {
   for (const std::string& source : sources) check(!source.empty(), "SOURCE must not be empty; it is");
   const bool vectors = judging.wanted();
   check(vectors != !input.empty(),
-        vectors ? "eval: --input is of a model; leave it out, or the others"
-                : "eval: --input FILE must be given, or --similarity, --analogy or --dictionary FILE");
+        vectors
+            ? "eval: --input is of a model; leave it out, or the others"
+            : "eval: --input FILE must be given, or --similarity, --analogy, --cluster or --dictionary FILE");
   if (vectors) {
     args.no_effect({{true, {"--weights"}, "with vectors"}});
     return eval_vectors(args, sources, judging, given);

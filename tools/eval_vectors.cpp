@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "models/embeddings/cluster.hpp"
 #include "models/embeddings/dictionary.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
@@ -78,6 +79,9 @@ void VectorJudging::add(Args& args) {
              "Spearman's rho with cosines");
   args.text("--analogy", analogy,
             "a list of four words a line under \": section\" lines, as Google's: the share answered right");
+  args.text("--cluster", cluster,
+            "a name and its label a line, a tab between: how groups of these rows, as many as labels, agree "
+            "with them");
   args.text("--dictionary", dictionary,
             "a word and a translation a line: how often the nearest row of the second SOURCE translates one "
             "of the first");
@@ -174,6 +178,29 @@ int eval_vectors(const Args& args, const std::vector<std::string>& sources, cons
                                   .set("sections", sections)
                                   .set("method", judging.method)
                                   .set("restrict", judging.restrict));
+      }
+      if (!judging.cluster.empty()) {
+        const LabelledRows labelled = read_labels(read_file(judging.cluster, stop_where_interrupted),
+                                                  judging.cluster, one.vectors.names);
+        Tensor rows = Tensor::empty({std::ssize(labelled.rows), width});
+        float* to = rows.mutable_data<float>();
+        for (const int64_t r : labelled.rows)
+          to = std::copy_n(judged.rows.data<float>() + r * width, width, to);
+        const Clustering groups = cluster_rows(rows, {.k = std::ssize(labelled.names)});
+        const Agreement agrees = agreement(groups.of, labelled.labels);
+        result.set("cluster", Json::object()
+                                  .set("purity", agrees.purity)
+                                  .set("v_measure", agrees.v_measure)
+                                  .set("homogeneity", agrees.homogeneity)
+                                  .set("completeness", agrees.completeness)
+                                  .set("ari", agrees.ari)
+                                  .set("labels", static_cast<int64_t>(labelled.names.size()))
+                                  .set("covered", static_cast<int64_t>(labelled.rows.size()))
+                                  .set("missing", labelled.missing));
+        text += "  " + name_of_file(judging.cluster) + ": " + std::to_string(labelled.rows.size()) +
+                " rows of " + std::to_string(labelled.names.size()) + " labels, " +
+                std::to_string(labelled.missing) + " without a row; purity " + fixed(agrees.purity, 4) +
+                ", V-measure " + fixed(agrees.v_measure, 4) + ", ARI " + fixed(agrees.ari, 4) + "\n";
       }
       results.push(result);
     }

@@ -11,12 +11,14 @@ namespace gradus::tools {
 /// What vectors are held against, of `eval`.
 struct VectorJudging {
   std::vector<std::string> similarity;
-  std::string analogy, dictionary, method = "3cosadd", oov = "drop", dims;
+  std::string analogy, cluster, dictionary, method = "3cosadd", oov = "drop", dims;
   int64_t restrict = 300000;
   bool include_inputs = false;
 
   void add(Args& args);
-  bool wanted() const { return !similarity.empty() || !analogy.empty() || !dictionary.empty(); }
+  bool wanted() const {
+    return !similarity.empty() || !analogy.empty() || !cluster.empty() || !dictionary.empty();
+  }
 };
 
 int eval_vectors(const Args& args, const std::vector<std::string>& sources, const VectorJudging& judging,

@@ -11,6 +11,8 @@
 #include "tensor/math.hpp"
 #include "tensor/parallel.hpp"
 #include "tensor/random.hpp"
+#include "tokenizer/text/lines.hpp"
+#include "tokenizer/text/strings.hpp"
 
 namespace gradus {
 namespace {
@@ -312,6 +314,29 @@ Agreement agreement(std::span<const int64_t> clusters, std::span<const int64_t> 
   const double expected = total < 2 ? 0 : in_clusters * in_labels / pairs(total);
   const double most = (in_clusters + in_labels) / 2;
   result.ari = most == expected ? 1 : (in_cells - expected) / (most - expected);
+  return result;
+}
+
+LabelledRows read_labels(std::string_view text, const std::string& source, const Names& names) {
+  LabelledRows result;
+  std::map<std::string, int64_t> number_of;
+  for (LineReader lines(text); lines.next();) {
+    const std::string_view line = lines.line();
+    if (line.empty()) continue;
+    const std::size_t tab = line.find('\t');
+    check_world(tab != std::string_view::npos && tab + 1 < line.size(), source, ":", lines.number(),
+                ": a line must hold a name and a label with a tab between; it is ", shown_text(line));
+    const auto row = names.find(line.substr(0, tab));
+    if (!row) {
+      ++result.missing;
+      continue;
+    }
+    const auto [label, is_new] = number_of.emplace(line.substr(tab + 1), std::ssize(result.names));
+    if (is_new) result.names.emplace_back(line.substr(tab + 1));
+    result.rows.push_back(*row);
+    result.labels.push_back(label->second);
+  }
+  check_world(!result.rows.empty(), source, ": must hold a name that the source has; it has none");
   return result;
 }
 

@@ -3,8 +3,11 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "models/embeddings/names.hpp"
 #include "tensor/tensor.hpp"
 
 namespace gradus {
@@ -46,5 +49,14 @@ struct Agreement {
   double ari = 0;           ///< the adjusted Rand index   ref: Hubert and Arabie (1985)
 };
 Agreement agreement(std::span<const int64_t> clusters, std::span<const int64_t> labels);
+
+/// Rows that people have labelled, of those that a table has.
+struct LabelledRows {
+  std::vector<int64_t> rows, labels;  ///< a row and the number of its label
+  std::vector<std::string> names;     ///< of the labels
+  int64_t missing = 0;                ///< names that have no row
+};
+/// A name and a label a line, with a tab between. note: a line of another form is an error that names it.
+LabelledRows read_labels(std::string_view text, const std::string& source, const Names& names);
 
 }  // namespace gradus

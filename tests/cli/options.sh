@@ -173,6 +173,7 @@ printf 'king sea\n' > given/pairs
 printf 'queen land\nking land\n' > given/other.pairs
 awk 'BEGIN { seed = 7; for (i = 0; i < 40; ++i) { line = "w" i; for (j = 0; j < 6; ++j) { seed = (seed * 16807) % 2147483647; line = line " " seed / 2147483647 - 0.5 }; print line } }' > given/more.vec
 for i in $(seq 0 19); do printf 'w%s\t%s\n' "$i" $((i % 3)); done > given/labels
+for i in $(seq 0 15); do printf 'w%s\t%s\n' "$i" $((i % 4)); done > given/other.labels
 printf 'king sea 1\nqueen land 2\nking land 3\nking zebra 0\n' > given/rated
 printf ': a\nking queen sea sea\n: gram\nking queen land sea\n' > given/analogies
 printf '%s\n' 'king man 1' 'left right 2' 'hand house 3' 'day night 4' 'great small 5' 'sea land 6' 'word said 7' 'went was 8' > given/rated.text
@@ -362,6 +363,7 @@ vector_rows() {
   changes eval --restrict 3
   differ eval --include-inputs "given/words.vec --analogy given/analogies" "given/words.vec --analogy given/analogies --include-inputs"
   for verb in --names --encoding-errors --level; do row eval $verb; done
+  differ eval --cluster 'given/more.vec --cluster given/labels --json' 'given/more.vec --cluster given/other.labels --json'
   base='given/rows.npy --names given/names --out w.vec --quiet'
   changes convert --out w.npy
   allows convert --names 'given/rows.npy --out w.vec' given/names

@@ -66,6 +66,9 @@ for word in king queen man woman; do printf '%s\tx%s\n' $word $word; done > dict
 printf 'apple xapple\n' > held_out
 succeeds 'vectors align' "$GRADUS" vectors align words.vec turned.txt --dictionary dictionary --test held_out -o aligned.vec --json
 equal 'vectors align' 1.0 "$(json out p_at_1)"
+printf 'king\tA\nqueen\tA\napple\tB\nman\tC\nwoman\tC\n' > kinds
+succeeds 'eval --cluster' "$GRADUS" eval words.vec --cluster kinds --json
+equal 'eval --cluster' 1.0 "$(json out purity)"
 succeeds 'eval --dictionary' "$GRADUS" eval aligned.vec turned.txt --dictionary dictionary --json
 equal 'eval --dictionary' 1.0 "$(json out p_at_1)"
 refuses 2 'is of two SOURCEs' "$GRADUS" eval words.vec --dictionary dictionary
@@ -135,7 +138,7 @@ succeeds eval "$GRADUS" eval words.vec words.bin --similarity rated --analogy qu
 has_keys eval out results compared spearman low high covered accuracy accuracy_all sections
 succeeds 'eval of one source' "$GRADUS" eval words.vec --analogy questions --json
 equal 'eval: small letters are tried' 2 "$(sed 's/.*"total":{"accuracy":1.0,"accuracy_all":0.66*7*,"right":\([0-9]*\),.*/\1/' out)"
-refuses 2 '--input FILE must be given, or --similarity, --analogy or --dictionary' "$GRADUS" eval words.vec
+refuses 2 '--input FILE must be given, or --similarity, --analogy, --cluster or --dictionary' "$GRADUS" eval words.vec
 refuses 2 'leave it out' "$GRADUS" eval words.vec --input rated --similarity rated
 refuses 2 'has no pieces of words' "$GRADUS" eval words.vec --similarity rated --oov subword
 refuses 1 'words.vec:1: a line must hold two words and a rating' "$GRADUS" eval words.vec --similarity words.vec
