@@ -78,8 +78,10 @@ int run_cluster(const Arguments& arguments) {
     members[static_cast<std::size_t>(group)].push_back({chosen[i], cosine(rows.row(chosen[i]), center)});
   }
   Json groups = Json::array();
-  std::string text = std::to_string(members.size()) + " groups of " + std::to_string(chosen.size()) +
-                     " rows, silhouette " + fixed(width, 4) + "\n";
+  std::string text =
+      std::to_string(members.size()) + " groups of " + std::to_string(chosen.size()) + " rows, " +
+      (members.size() > 1 ? "silhouette " + fixed(width, 4) : std::string("no silhouette of one group")) +
+      "\n";
   for (std::size_t g = 0; g < members.size(); ++g) {
     std::stable_sort(members[g].begin(), members[g].end(),
                      [](const Neighbor& a, const Neighbor& b) { return a.value > b.value; });
@@ -96,7 +98,7 @@ int run_cluster(const Arguments& arguments) {
   Json json = Json::object()
                   .set("k", std::ssize(members))
                   .set("rows", std::ssize(chosen))
-                  .set("silhouette", width)
+                  .set("silhouette", members.size() > 1 ? Json(width) : Json())
                   .set("groups", groups);
   if (!labels_file.empty()) {
     const Agreement agrees = agreement(found.of, labelled.labels);

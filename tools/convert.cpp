@@ -13,6 +13,7 @@
 #include "tokenizer/pipeline.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tools/open_model.hpp"
+#include "tools/source_options.hpp"
 #include "tools/text_options.hpp"
 #include "tools/tokenizer.hpp"
 
@@ -104,6 +105,14 @@ bool are_vectors(const std::string& path) {
   return detect_vectors_at(path).has_value();
 }
 
+/// Whether a name is one of vectors alone.
+bool is_vector_name(const std::string& out) {
+  for (const char* ending : {".vec", ".bin", ".npy", ".safetensors"}) {
+    if (out.ends_with(ending)) return true;
+  }
+  return false;
+}
+
 /// Whether two tables hold the same bits, of the layer `chosen` or of all; a NaN is any other.
 bool same_numbers(const Vectors& written, const Vectors& from, const std::string& chosen) {
   for (std::size_t l = 0; l < written.layers.size(); ++l) {
@@ -119,9 +128,7 @@ bool same_numbers(const Vectors& written, const Vectors& from, const std::string
 
 int convert_vectors(const std::string& path, const std::string& out, const std::string& layer,
                     const VectorReadOptions& options, const CommonOptions& common) {
-  format_of_vectors(out);  // before the work
-  check_not_input(out, {path});
-  check_can_write(out);
+  check_vectors_out(out, {path, options.names_file});
   const Vectors vectors = load_vectors(path, options);
   const std::string chosen =
       layer.empty() && out.ends_with(".safetensors") ? "" : choose_layer(vectors, layer);
@@ -180,7 +187,7 @@ int run_convert(const Arguments& arguments) {
   if (!args.parse(arguments)) return 0;
   common.apply();
   check(!out.empty(), "convert: -o FILE must be given");
-  const bool vectors = to == "tokenizer" && are_vectors(path);
+  const bool vectors = to == "tokenizer" && (are_vectors(path) || is_vector_name(out));
   args.no_effect({{to == "tokenizer", {"--dtype", "--tokenizer"}, "without --to"},
                   {!vectors, {"--layer", "--names", "--encoding-errors"}, "but with files of vectors"}});
   if (vectors) {

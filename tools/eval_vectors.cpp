@@ -46,10 +46,14 @@ struct Opened {
   }
 };
 
+// A figure, or null where nothing was measured.
+Json figure(double value, bool measured) { return measured ? Json(value) : Json(); }
+std::string shown(double value, int digits, bool measured) { return measured ? fixed(value, digits) : "-"; }
+
 Json to_json(const AnalogyScore& score) {
   return Json::object()
-      .set("accuracy", score.accuracy())
-      .set("accuracy_all", score.accuracy_all())
+      .set("accuracy", figure(score.accuracy(), score.covered > 0))
+      .set("accuracy_all", figure(score.accuracy_all(), score.questions > 0))
       .set("right", score.right)
       .set("covered", score.covered)
       .set("questions", score.questions);
@@ -138,21 +142,23 @@ int eval_vectors(const Args& args, const std::vector<std::string>& sources, cons
       by_source[s].clear();
       for (const List& list : lists) {
         const SimilarityResult found = judge_similarity(judged, list.pairs, policy);
+        const bool measured = (policy == UnseenPolicy::zero ? found.pairs : found.covered) > 1;
         similarity.push(Json::object()
                             .set("name", replace_invalid_utf8(list.name))
-                            .set("spearman", found.spearman)
-                            .set("low", found.interval.low)
-                            .set("high", found.interval.high)
+                            .set("spearman", figure(found.spearman, measured))
+                            .set("low", figure(found.interval.low, measured))
+                            .set("high", figure(found.interval.high, measured))
                             .set("pairs", found.pairs)
                             .set("covered", found.covered)
                             .set("spearman_drop", found.spearman_drop)
                             .set("spearman_zero", found.spearman_zero));
         std::string padded = list.name;
         padded.resize(std::max<std::size_t>(padded.size(), 30), ' ');
-        text += "  " + padded + "  rho " + fixed(found.spearman, 4) + "  [" + fixed(found.interval.low, 3) +
-                ", " + fixed(found.interval.high, 3) + "]  " + std::to_string(found.covered) + " of " +
-                std::to_string(found.pairs) + " pairs; unseen left out " + fixed(found.spearman_drop, 4) +
-                ", as 0 " + fixed(found.spearman_zero, 4) + "\n";
+        text += "  " + padded + "  rho " + shown(found.spearman, 4, measured) + "  [" +
+                fixed(found.interval.low, 3) + ", " + fixed(found.interval.high, 3) + "]  " +
+                std::to_string(found.covered) + " of " + std::to_string(found.pairs) +
+                " pairs; unseen left out " + fixed(found.spearman_drop, 4) + ", as 0 " +
+                fixed(found.spearman_zero, 4) + "\n";
         by_source[s].push_back(found);
       }
       if (!lists.empty()) result.set("similarity", similarity);
@@ -232,8 +238,8 @@ int eval_vectors(const Args& args, const std::vector<std::string>& sources, cons
         judge_dictionary(pairs, {opened[0].vectors.names, opened[0].rows},
                          {opened[1].vectors.names, opened[1].rows}, judging.restrict);
     translated = Json::object()
-                     .set("p_at_1", score.p_at_1())
-                     .set("p_at_1_csls", score.p_at_1_csls())
+                     .set("p_at_1", figure(score.p_at_1(), score.covered > 0))
+                     .set("p_at_1_csls", figure(score.p_at_1_csls(), score.covered > 0))
                      .set("covered", score.covered)
                      .set("words", score.words);
     text += "words  " + name_of_file(judging.dictionary) + ": of " + std::to_string(score.covered) +

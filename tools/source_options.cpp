@@ -59,9 +59,7 @@ Vectors SourceArguments::open(const Args& args, const std::string& source) const
 Rows::Rows(Vectors vectors, const std::string& layer)
     : vectors_(std::move(vectors)),
       layer_(choose_layer(vectors_, layer)),
-      table_(vectors_.layer(layer_).to_contiguous()) {
-  check_world(vectors_.rows() > 0, "vectors: there must be at least one row; there is none");
-}
+      table_(vectors_.layer(layer_).to_contiguous()) {}
 
 std::span<const float> Rows::row(int64_t r) const {
   return {table_.data<float>() + r * width(), static_cast<std::size_t>(width())};
@@ -92,6 +90,18 @@ Tensor Rows::vectors(std::span<const std::string> names) const {
     y = std::copy(values.begin(), values.end(), y);
   }
   return all;
+}
+
+void check_vectors_out(const std::string& out, const std::vector<std::string>& inputs) {
+  const bool names_beside = format_of_vectors(out) == VectorFormat::npy;
+  check_not_input(out, inputs);
+  if (names_beside) {
+    std::vector<std::string> all = inputs;
+    // What stands beside an input is read with it.
+    for (const std::string& input : inputs) all.push_back(input + ".names");
+    check_not_input(out + ".names", all);
+  }
+  check_can_write(out);
 }
 
 void tell_skipped(int64_t skipped, const CommonOptions& common) {

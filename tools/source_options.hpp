@@ -51,6 +51,9 @@ class Rows {
   Tensor table_;
 };
 
+/// An error unless a file of vectors could be written there, with the names beside a .npy, and none of the inputs is replaced.
+void check_vectors_out(const std::string& out, const std::vector<std::string>& inputs);
+
 /// Says how many rows hold a NaN or an infinity.
 void tell_skipped(int64_t skipped, const CommonOptions& common);
 

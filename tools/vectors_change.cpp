@@ -18,11 +18,10 @@ constexpr const char* kOutHelp =
     "file to write: .vec or .txt (text, with and without a line of sizes), .bin (word2vec's), .npy or "
     ".safetensors";
 
-void check_out(const std::string& out, const std::vector<std::string>& sources) {
+void check_out(const std::string& out, const SourceArguments& given, std::vector<std::string> inputs) {
   check(!out.empty(), "-o FILE must be given");
-  format_of_vectors(out);
-  check_not_input(out, sources);
-  check_can_write(out);
+  for (const std::string& file : {given.names, given.text, given.tokenizer}) inputs.push_back(file);
+  check_vectors_out(out, inputs);
 }
 
 void write(const std::string& out, const Vectors& vectors, const CommonOptions& common,
@@ -96,7 +95,7 @@ int run_vectors_trim(const Arguments& arguments) {
   watch_interrupts();
   check((top != 0) != !words.empty(), "vectors trim: give --top N or --words FILE");
   check(top >= 0, "--top must be at least 1; it is ", top);
-  check_out(out, {source, words});
+  check_out(out, given, {source, words});
   const Layer layer = open_layer(args, given, source);
   Picked picked(layer.width());
   int64_t missing = 0;
@@ -146,7 +145,7 @@ int run_vectors_merge(const Arguments& arguments) {
   if (!args.parse(arguments)) return 0;
   given.common.apply();
   watch_interrupts();
-  check_out(out, {first, second});
+  check_out(out, given, {first, second});
   const Layer a = open_layer(args, given, first), b = open_layer(args, given, second);
   check(concat || a.width() == b.width(), "vectors merge: both must be as wide as each other; they are ",
         a.width(), " and ", b.width(), " wide; give --concat, or reduce one of them");
@@ -190,7 +189,7 @@ int run_vectors_reduce(const Arguments& arguments) {
   given.common.apply();
   watch_interrupts();
   check(args.given("--to"), "vectors reduce: --to N must be given");
-  check_out(out, {source});
+  check_out(out, given, {source});
   Layer layer = open_layer(args, given, source);
   Vectors result;
   result.layer_names = {"vectors"};
@@ -222,7 +221,7 @@ int run_vectors_align(const Arguments& arguments) {
   watch_interrupts();
   check(!dictionary.empty(), "vectors align: --dictionary FILE must be given");
   check(restrict >= 0, "--restrict must be at least 0; it is ", restrict);
-  check_out(out, {source, target, dictionary, test});
+  check_out(out, given, {source, target, dictionary, test});
   const Dictionary pairs = read_dictionary(read_file(dictionary, stop_where_interrupted), dictionary);
   const Dictionary held_out =
       test.empty() ? pairs : read_dictionary(read_file(test, stop_where_interrupted), test);

@@ -233,6 +233,7 @@ double silhouette(const Tensor& x, std::span<const int64_t> cluster_of) {
     for (int64_t c = 0; c < width; ++c)
       sums[size(cluster_of[size(r)] * width + c)] += static_cast<double>(unit.data<float>()[r * width + c]);
   }
+  if (std::count_if(sizes.begin(), sizes.end(), [](int64_t n) { return n > 0; }) < 2) return 0;
   std::vector<double> of_rows(size(rows), 0.0);
   parallel_ranges(rows, 64, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
@@ -331,6 +332,9 @@ LabelledRows read_labels(std::string_view text, const std::string& source, const
       ++result.missing;
       continue;
     }
+    check_world(std::find(result.rows.begin(), result.rows.end(), *row) == result.rows.end(), source, ":",
+                lines.number(), ": a name can have one label; ", shown_text(line.substr(0, tab)),
+                " has one on an earlier line");
     const auto [label, is_new] = number_of.emplace(line.substr(tab + 1), std::ssize(result.names));
     if (is_new) result.names.emplace_back(line.substr(tab + 1));
     result.rows.push_back(*row);

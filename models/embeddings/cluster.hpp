@@ -32,7 +32,7 @@ struct Clustering {
 Clustering cluster_rows(const Tensor& x, const ClusterOptions& options);
 
 /// The mean over rows of (b − a) / max(a, b): a the mean cosine distance to the other rows of its cluster, b that to the rows
-/// of the nearest other cluster; 0 of rows alone in theirs.   ref: Rousseeuw (1987)
+/// of the nearest other cluster; 0 of rows alone in theirs, and where all are in one.   ref: Rousseeuw (1987)
 /// note: of cosine distances the means follow from each cluster's sum, so that it takes rows · k steps.
 double silhouette(const Tensor& x, std::span<const int64_t> cluster_of);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <map>
 #include <numeric>
 
@@ -20,7 +21,7 @@ std::optional<double> number_in(std::string_view text) {
   double number = 0;
   const char* const end = text.data() + text.size();
   const auto read = std::from_chars(text.data(), end, number);
-  if (read.ec != std::errc() || read.ptr != end) return std::nullopt;
+  if (read.ec != std::errc() || read.ptr != end || !std::isfinite(number)) return std::nullopt;
   return number;
 }
 
@@ -145,7 +146,7 @@ std::vector<double> ranks_of(std::span<const double> values) {
                    [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
   std::vector<double> ranks(values.size());
   for (std::size_t begin = 0; begin < order.size();) {
-    std::size_t end = begin;
+    std::size_t end = begin + 1;  // of a NaN, too, which equals nothing
     while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
     const double rank = (static_cast<double>(begin + 1) + static_cast<double>(end)) / 2;
     for (std::size_t i = begin; i < end; ++i) ranks[order[i]] = rank;

@@ -110,17 +110,16 @@ Vectors vectors_of_model(const std::string& path, const SourceOptions& options, 
   const std::vector<int64_t> layers = parse_layers(options.layers.empty() ? "-1" : options.layers, config);
   Vectors vectors;
   if (options.level == Level::word) {
-    int64_t unknown = 0, tokens = 0;
-    if (loaded.tokenizer.unknown_id()) {
-      for (const std::string_view text : corpus.training) {
-        const std::vector<int32_t> ids = loaded.tokenizer.encode(text);
-        unknown += count_unknown(loaded.tokenizer, ids);
-        tokens += std::ssize(ids);
-      }
-    }
+    // First, as it names the document of what cannot be read.
     vectors = make_word_table(loaded.model, loaded.tokenizer, corpus.training,
                               {.layers = layers, .add_special = loaded.add_special, .names = corpus.names},
                               events.on_progress);
+    int64_t unknown = 0, tokens = 0;
+    for (std::size_t i = 0; loaded.tokenizer.unknown_id() && i < corpus.training.size(); ++i) {
+      const std::vector<int32_t> ids = loaded.tokenizer.encode(corpus.training[i]);
+      unknown += count_unknown(loaded.tokenizer, ids);
+      tokens += std::ssize(ids);
+    }
     vectors.unknown_rate = rate_of(unknown, tokens);
   } else {
     EmbedOptions reading{.layers = layers,

@@ -90,10 +90,12 @@ Vectors open_model_source(const std::string& path, const SourceOptions& options,
     check(options.tokenizer_file.empty(),
           "vectors: the text that a run learned from is read with its own tokenizer; leave out --tokenizer, "
           "or give --text FILE");
+    check(is_directory(path) && file_exists(path + "/" + kStateFile), "vectors: ", path,
+          " is no run, which alone has a text of its own; give --text FILE");
     const std::string kept = path + "/" + kKeptWords;
     SourceOptions all = options;
     all.layers = "all";  // what is kept serves every layer
-    const std::string key = is_directory(path) ? key_of(path, all, "of the run") : "";
+    const std::string key = key_of(path, all, "of the run");
     if (auto vectors = read_kept(kept, key)) return *vectors;
     const Corpus corpus = load_run_corpus(path, "name a text with --text", options.reading.on_interrupt);
     if (!corpus.passed_over.empty()) tell(events, corpus.passed_over);
@@ -113,6 +115,10 @@ Vectors open_model_source(const std::string& path, const SourceOptions& options,
     return *vectors;
   }
   const Vectors vectors = vectors_of_model(path, options, corpus, events);
+  if (vectors.rows() == 0) {
+    tell(events, "no word of the text is seen 20 times or more; take a longer text, or --level sentence");
+    return vectors;
+  }
   try {
     create_directories(options.cache);
   } catch (const std::runtime_error& error) {

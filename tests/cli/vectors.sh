@@ -98,6 +98,32 @@ refuses 2 "-k must be a number or auto; it is 'x'" "$GRADUS" cluster groups.txt 
 refuses 1 'labels.bad:1: a line must hold a name and a label' sh -c 'echo a1 > labels.bad; exec "$0" cluster groups.txt --labels labels.bad' "$GRADUS"
 ok cluster
 
+printf 'a1\tA\nb1\tB\na1\tB\n' > labels.twice
+refuses 1 'labels.twice:3: a name can have one label; "a1" has one' "$GRADUS" cluster groups.txt --labels labels.twice
+succeeds 'one group' "$GRADUS" cluster groups.txt -k 1 --json
+grep -q '"silhouette":null' out || fail 'one group' 'no silhouette' "$(cat out)"
+# No input is replaced, and nothing is written that could not be read.
+cp words.npy.names names && cp names other.npy.names
+for action in 'convert words.npy --names names.vec -o names.vec' 'vectors trim words.npy --names names.vec --top 2 -o names.vec' \
+  'vectors trim words.npy --names other.npy.names --top 2 -o other.npy'; do
+  cp names names.vec
+  # shellcheck disable=SC2086
+  refuses 2 'must not name a file that is read' "$GRADUS" $action
+  same_file "$action" names names.vec
+  same_file "$action" names other.npy.names
+done
+echo precious > kept.txt
+refuses 2 'write .vec' "$GRADUS" vectors reduce words.vec --to 1 -o kept.txt
+equal 'a refused output' precious "$(cat kept.txt)"
+: > none.vec
+refuses 1 'none.vec: a file of vectors must have rows; it is empty' "$GRADUS" convert none.vec -o new.bin
+refuses 1 'nowhere: ' "$GRADUS" convert nowhere -o new.vec
+printf 'king\tqueen\tnan\n' > rated.nan
+refuses 1 'rated.nan' "$GRADUS" eval words.vec --similarity rated.nan
+printf 'zz\tyy\t1\n' > rated.none
+succeeds 'eval of nothing' "$GRADUS" eval words.vec --similarity rated.none --json
+grep -q '"spearman":null' out || fail 'eval of nothing' 'null' "$(cat out)"
+
 succeeds 'corpus microworld' "$GRADUS" corpus microworld --size 20kB --seed 3 -o world
 equal 'corpus microworld' 'README.md analogies.txt baskets.test.txt baskets.train.txt dictionary.tsv families.tsv similarity.tsv text.txt text2.txt tokens.tsv' \
   "$(ls world | xargs)"
@@ -155,7 +181,8 @@ refuses 1 'none: must be a file or folder with vectors, or a model; there is not
 mkdir nothing
 refuses 1 'nothing: must be a folder of a model' "$GRADUS" neighbors nothing king
 printf '0 3\n' > zero.vec
-refuses 1 'there must be at least one row' "$GRADUS" neighbors zero.vec king
+refuses 2 "a name must be one of the 0 there are; 'king' is not" "$GRADUS" neighbors zero.vec king
+refuses 2 'there must be four rows or more; there are 0' "$GRADUS" cluster zero.vec
 printf 'a nan 1\nb 1 1\nc 1 0.5\n' > nan.txt
 succeeds 'a row with a NaN' "$GRADUS" neighbors nan.txt b
 grep -q '1 row holds a NaN' err || fail 'a row with a NaN' 'a note' "$(cat err)"
@@ -215,5 +242,8 @@ succeeds 'neighbors of words' "$GRADUS" neighbors w.npz king --layer 0 -k 2 -q
 grep -q '^king   king 1.00' out || fail 'neighbors of words' 'the other one' "$(cat out)"
 refuses 2 'sentences are made of a text; give --text FILE' "$GRADUS" neighbors run king --level sentence
 refuses 2 'the layer must be one of layer_0, layer_1, layer_2, final' "$GRADUS" neighbors run king --layer 7
+refuses 2 'model.gguf is no run, which alone has a text of its own; give --text FILE' "$GRADUS" neighbors model.gguf king
+refuses 2 "a name must be one of the 0 there are" "$GRADUS" neighbors run king --text lines
+grep -q 'no word of the text is seen 20 times' err || fail 'a short text' 'why there is no row' "$(cat err)"
 refuses 2 'no effect with a model' "$GRADUS" neighbors run king --names lines
 ok 'models: a run, a GGUF file, texts and lines; kept by hashes; what embed wrote'

@@ -54,6 +54,10 @@ TEST_CASE("lists of rated pairs are read in each form that they are published in
   CHECK(read_rated_pairs("# a comment\na\tb\t1\n\nc\td\t2\n", "list").size() == 2);
   CHECK_THROWS_WITH(read_rated_pairs("a\tb\t1\na\tb\n", "list"),
                     "list:2: a line must hold two words and a rating; it is \"a\\x09b\"");
+  for (const char* rating : {"nan", "inf", "-inf", "1e999"})
+    CHECK_THROWS_WITH(read_rated_pairs("a\tb\t1\na\tb\t" + std::string(rating) + "\n", "list"),
+                      ContainsSubstring("list:2: a line must hold two words and a rating"));
+  CHECK(ranks_of(std::vector<double>{NAN, 1, NAN}).size() == 3);
   CHECK_THROWS_WITH(read_rated_pairs("x\ty\tz\n", "list"),
                     "list: must hold rated pairs of words, one a line; it has none");
 }

@@ -150,6 +150,9 @@ void save_vectors(const std::string& path, const Vectors& vectors, const std::st
           std::string(names[row].substr(0, 60)), "' stands in rows ", first + 1, " and ", row + 1,
           "; write .safetensors or .npy");
   }
+  check(!ends_in(path, ".txt") || (names.size() > 0 && rows.size(1) > 1), "vectors: ", path,
+        " would have no line of sizes, without which one row of two numbers is the least that can be told; "
+        "write .vec");
   AtomicFile file(path);
   if (format == VectorFormat::text) {
     check_names(names, "\n", "a row of text is a line");
