@@ -63,6 +63,7 @@ int run_cluster(const Arguments& arguments) {
   float* to = x.mutable_data<float>();
   for (const int64_t r : chosen) to = std::copy_n(rows.row(r).data(), rows.width(), to);
   options.k = k;
+  options.on_step = stop_where_interrupted;
   const Clustering found =
       k > 0 ? cluster_rows(x, options) : cluster_rows_auto(x, options, [&](int64_t tried, double value) {
         stop_where_interrupted();

@@ -9,6 +9,7 @@
 #include "models/transformer/sentence_folder.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
+#include "tokenizer/formats/detect.hpp"
 #include "tokenizer/formats/save.hpp"
 #include "tokenizer/pipeline.hpp"
 #include "tokenizer/text/unicode.hpp"
@@ -105,6 +106,15 @@ bool are_vectors(const std::string& path) {
   return detect_vectors_at(path).has_value();
 }
 
+bool holds_tokenizer(const std::string& path) {
+  try {
+    detect_tokenizer(path);
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
 /// Whether a name is one of vectors alone.
 bool is_vector_name(const std::string& out) {
   for (const char* ending : {".vec", ".bin", ".npy", ".safetensors"}) {
@@ -132,6 +142,7 @@ int convert_vectors(const std::string& path, const std::string& out, const std::
   const Vectors vectors = load_vectors(path, options);
   const std::string chosen =
       layer.empty() && out.ends_with(".safetensors") ? "" : choose_layer(vectors, layer);
+  stop_where_interrupted();
   save_vectors(out, vectors, chosen);
   const Vectors again = load_vectors(out);
   check_world(again.names == vectors.names && same_numbers(again, vectors, chosen), out,
@@ -187,7 +198,8 @@ int run_convert(const Arguments& arguments) {
   if (!args.parse(arguments)) return 0;
   common.apply();
   check(!out.empty(), "convert: -o FILE must be given");
-  const bool vectors = to == "tokenizer" && (are_vectors(path) || is_vector_name(out));
+  const bool vectors =
+      to == "tokenizer" && (are_vectors(path) || (is_vector_name(out) && !holds_tokenizer(path)));
   args.no_effect({{to == "tokenizer", {"--dtype", "--tokenizer"}, "without --to"},
                   {!vectors, {"--layer", "--names", "--encoding-errors"}, "but with files of vectors"}});
   if (vectors) {

@@ -46,6 +46,7 @@ class Start {
         cosine_(size(unit.size(0)), 0) {
     choose_centers();
     for (int64_t i = 0; i < options.iterations; ++i) {
+      if (options.on_step) options.on_step();
       if (!assign()) break;
       move_centers();
     }

@@ -17,6 +17,7 @@ struct ClusterOptions {
   int64_t restarts = 10;
   int64_t iterations = 100;  ///< at most, of a start
   uint64_t seed = 1;
+  std::function<void()> on_step = {};  ///< called between steps; may throw to stop
 };
 
 struct Clustering {
