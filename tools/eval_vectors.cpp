@@ -62,8 +62,9 @@ Json to_json(const AnalogyScore& score) {
 std::string line_of(const std::string& name, const AnalogyScore& score) {
   std::string padded = name;
   padded.resize(std::max<std::size_t>(padded.size(), 30), ' ');
-  return "  " + padded + "  " + percent(score.accuracy()) + " of " + std::to_string(score.covered) +
-         " covered, " + percent(score.accuracy_all()) + " of all " + std::to_string(score.questions) + "\n";
+  return "  " + padded + "  " + (score.covered > 0 ? percent(score.accuracy()) : std::string("-")) + " of " +
+         std::to_string(score.covered) + " covered, " + percent(score.accuracy_all()) + " of all " +
+         std::to_string(score.questions) + "\n";
 }
 
 struct List {
@@ -93,9 +94,12 @@ void VectorJudging::add(Args& args) {
       "--oov", oov, {"drop", "zero", "subword"},
       "pairs of which a word has no vector: left out, taken for not alike, or by the pieces of the word");
   args.choice("--method", method, {"3cosadd", "3cosmul"}, "how analogies are answered, see gradus analogy");
-  args.integer("--restrict", restrict, "words and answers of analogies are among the first N rows; 0: all");
+  args.integer("--restrict", restrict,
+               "words and answers of analogies and of a dictionary are among the first N rows; 0: all");
   args.flag("--include-inputs", include_inputs, "let the three words of an analogy be its answer");
-  args.text("--dims", dims, "judge the first N numbers of each vector, for each N of a list such as 50,100");
+  args.text("--dims", dims,
+            "judge the first N numbers of each vector, for each N of a list such as 50,100; --dictionary "
+            "takes them whole");
 }
 
 int eval_vectors(const Args& args, const std::vector<std::string>& sources, const VectorJudging& judging,
@@ -105,7 +109,10 @@ int eval_vectors(const Args& args, const std::vector<std::string>& sources, cons
                   {judging.analogy.empty(), {"--method", "--include-inputs"}, "without --analogy"},
                   {judging.analogy.empty() && judging.dictionary.empty(),
                    {"--restrict"},
-                   "without --analogy or --dictionary"}});
+                   "without --analogy or --dictionary"},
+                  {judging.similarity.empty() && judging.analogy.empty() && judging.cluster.empty(),
+                   {"--dims"},
+                   "with --dictionary alone, which takes vectors whole"}});
   check(judging.dictionary.empty() || sources.size() >= 2,
         "eval: --dictionary is of two SOURCEs, source and target; there is one");
   const UnseenPolicy policy = parse_unseen_policy(judging.oov);
@@ -150,15 +157,15 @@ int eval_vectors(const Args& args, const std::vector<std::string>& sources, cons
                             .set("high", figure(found.interval.high, measured))
                             .set("pairs", found.pairs)
                             .set("covered", found.covered)
-                            .set("spearman_drop", found.spearman_drop)
-                            .set("spearman_zero", found.spearman_zero));
+                            .set("spearman_drop", figure(found.spearman_drop, found.covered > 1))
+                            .set("spearman_zero", figure(found.spearman_zero, found.pairs > 1)));
         std::string padded = list.name;
         padded.resize(std::max<std::size_t>(padded.size(), 30), ' ');
         text += "  " + padded + "  rho " + shown(found.spearman, 4, measured) + "  [" +
-                fixed(found.interval.low, 3) + ", " + fixed(found.interval.high, 3) + "]  " +
-                std::to_string(found.covered) + " of " + std::to_string(found.pairs) +
-                " pairs; unseen left out " + fixed(found.spearman_drop, 4) + ", as 0 " +
-                fixed(found.spearman_zero, 4) + "\n";
+                shown(found.interval.low, 3, measured) + ", " + shown(found.interval.high, 3, measured) +
+                "]  " + std::to_string(found.covered) + " of " + std::to_string(found.pairs) +
+                " pairs; unseen left out " + shown(found.spearman_drop, 4, found.covered > 1) + ", as 0 " +
+                shown(found.spearman_zero, 4, found.pairs > 1) + "\n";
         by_source[s].push_back(found);
       }
       if (!lists.empty()) result.set("similarity", similarity);

@@ -240,7 +240,8 @@ int run_polysemy(const Arguments& arguments) {
                   .set("anisotropy", figures.anisotropy)
                   .set("self_similarity_corrected", figures.self_similarity - figures.anisotropy)
                   .set("silhouette", figures.silhouette)
-                  .set("nearest_accuracy", figures.nearest_accuracy));
+                  .set("nearest_accuracy", figures.nearest_accuracy)
+                  .set("most_frequent", figures.most_frequent));
     name.resize(std::max<std::size_t>(name.size(), 9), ' ');
     text += name + fixed(figures.within, 3) + "   " + fixed(figures.between, 3) + "    " +
             fixed(figures.self_similarity, 3) + "   " + fixed(figures.anisotropy, 3) + "        " +

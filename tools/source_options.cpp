@@ -1,17 +1,17 @@
 #include "tools/source_options.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "tensor/error.hpp"
 #include "tools/training.hpp"
 
 namespace gradus::tools {
 
-void SourceArguments::add(Args& args, bool many) {
+void SourceArguments::add(Args& args) {
   args.heading("Vectors");
-  args.text(many ? "--layers" : "--layer", layer,
-            many ? "all, or layers with commas: numbers (-1 is the last block's output), final, or names"
-                 : "a number (-1 is the last block's output), final, or a name; else the last or only one");
+  args.text("--layer", layer,
+            "a number (-1 is the last block's output), final, or a name; else the last or only one");
   args.text("--names", names, "of arrays: a file with a row's name a line");
   args.choice("--encoding-errors", encoding_errors, {"keep", "strict"},
               "names that are not UTF-8: kept and counted, or refused");
@@ -35,6 +35,8 @@ Vectors SourceArguments::open(const Args& args, const std::string& source) const
         "with a file of vectors, which are made already"},
        {is_model, {"--names", "--encoding-errors"}, "with a model"},
        {is_model && text.empty(), {"--tokenizer", "--text-key", "--force-text"}, "without --text"}});
+  check(layer != "all" && layer.find(',') == std::string::npos, "--layer must name one layer; it is '", layer,
+        "'");
   SourceOptions options;
   options.files = {.names_file = names,
                    .strict_encoding = encoding_errors == "strict",
@@ -87,6 +89,9 @@ Tensor Rows::vectors(std::span<const std::string> names) const {
   float* y = all.mutable_data<float>();
   for (const std::string& name : names) {
     const std::vector<float> values = vector(name);
+    check(std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); }),
+          "vectors: a vector must be finite to be compared; that of '", name,
+          "' holds a NaN or an infinity; leave the name out");
     y = std::copy(values.begin(), values.end(), y);
   }
   return all;

@@ -17,13 +17,12 @@ inline constexpr const char* kSourceHelp =
 
 /// The options of all verbs that look at vectors.
 struct SourceArguments {
-  std::string layer;  ///< one, or several for verbs that compare them
+  std::string layer;
   std::string text, names, level = "word", encoding_errors = "keep", tokenizer;
   TextFileOptions files;
   CommonOptions common;
 
-  /// `many`: the option is --layers.
-  void add(Args& args, bool many = false);
+  void add(Args& args);
   /// Opens a source and says what there is to say of it.
   Vectors open(const Args& args, const std::string& source) const;
 };

@@ -122,7 +122,9 @@ int run_vectors_trim(const Arguments& arguments) {
     }
   }
   const Vectors result = picked.finish();
-  check_world(result.rows() > 0, source, ": none of the words of ", words, " has a row");
+  check_world(result.rows() > 0, source,
+              words.empty() ? ": must have a row; it has none"
+                            : ": must have a row of a word of " + words + "; it has none");
   write(out, result, given.common, Json::object().set("missing", missing));
   if (missing > 0 && !given.common.quiet)
     say("note   " + std::to_string(missing) + " words of " + words + " have no row");

@@ -13,8 +13,6 @@ namespace {
 using namespace detail;
 
 constexpr double kDivisor = 1e-6;
-constexpr int64_t kBlockRows = 96;
-constexpr int64_t kChunkRows = 12288;
 constexpr int64_t kBatchQuestions = 4096;
 
 // The scores of one question with rows kBlockRows at once, each at most so much too small as the cosines can be off.
@@ -120,14 +118,15 @@ class Solver {
       std::fill(block.begin(), block.end(), 0.0f);
       for (int64_t r = 0; r < rows; ++r) {
         const float squares = squares_of(row(first + r));
-        counts[size(r)] = is_plain(squares) || squares == 0;
         if (is_plain(squares)) {
+          counts[size(r)] = true;
           const float scale = 1 / std::sqrt(squares);
           for (int64_t c = 0; c < width_; ++c) block[size(r * width_ + c)] = row(first + r)[size(c)] * scale;
         } else if (!all_finite(row(first + r))) {
           ++skipped_here;
-        } else if (!counts[size(r)] || norm_l2(row(first + r)) > 0) {
-          counts[size(r)] = false;
+        } else if (norm_l2(row(first + r)) == 0) {
+          counts[size(r)] = true;  // its cosines are 0, as are those of the block's
+        } else {
           for (std::size_t q = 0; q < questions.size(); ++q) {
             const double exact = score(first + r, questions[q]);
             lists[q].add({first + r, exact, exact});
@@ -159,20 +158,7 @@ class Solver {
 
   std::vector<Neighbor> best(const std::vector<std::vector<Shortlist>>& lists, std::size_t q,
                              const AnalogyQuestion& question) const {
-    Shortlist all(options_.k);
-    for (const std::vector<Shortlist>& chunk : lists) {
-      for (const Candidate& candidate : chunk[q].rows()) {
-        if (std::find(question.leave_out.begin(), question.leave_out.end(), candidate.row) ==
-            question.leave_out.end())
-          all.add(candidate);
-      }
-    }
-    all.cut();
-    std::vector<Neighbor> found;
-    for (const Candidate& candidate : all.rows())
-      found.push_back({candidate.row, score(candidate.row, question)});
-    keep_best(found, options_.k);
-    return found;
+    return best_of(lists, q, question.leave_out, options_.k, [&](int64_t r) { return score(r, question); });
   }
 
   const float* rows_;

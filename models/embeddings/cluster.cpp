@@ -264,7 +264,8 @@ double silhouette(const Tensor& x, std::span<const int64_t> cluster_of) {
 Clustering cluster_rows_auto(const Tensor& x, const ClusterOptions& options,
                              const std::function<void(int64_t k, double silhouette)>& tried) {
   const Tensor unit = unit_rows(x);
-  check(unit.size(0) >= 4, "cluster: for auto there must be four rows or more; there are ", unit.size(0));
+  check(unit.size(0) >= 4, "cluster: for auto there must be four rows or more; there are ", unit.size(0),
+        "; say how many groups");
   const auto most = static_cast<int64_t>(math::sqrt(static_cast<double>(unit.size(0))));
   Clustering best;
   double largest = -2;

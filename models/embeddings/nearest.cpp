@@ -51,9 +51,7 @@ RowTerms terms_of(std::span<const float> row, Metric metric) {
   return terms;
 }
 
-constexpr int64_t kBlockRows = 96;  // of a product: with their products they stay in the second-level cache
 constexpr int64_t kBlockQueries = 512;
-constexpr int64_t kChunkRows = 12288;    // of a task
 constexpr int64_t kBatchQueries = 2048;  // at once, for the shortlists' memory
 
 // Some queries, and what of them the products need.
@@ -211,18 +209,8 @@ class Search {
 
   std::vector<Neighbor> best(const std::vector<std::vector<Shortlist>>& lists, int64_t q, const float* query,
                              std::span<const int64_t> leave_out) const {
-    Shortlist all(options_.k);
-    for (const std::vector<Shortlist>& chunk : lists) {
-      for (const Candidate& candidate : chunk[size(q)].rows()) {
-        if (std::find(leave_out.begin(), leave_out.end(), candidate.row) == leave_out.end())
-          all.add(candidate);
-      }
-    }
-    all.cut();
-    std::vector<Neighbor> found;
-    for (const Candidate& candidate : all.rows())
-      found.push_back({candidate.row, score(candidate.row, query)});
-    keep_best(found, options_.k);
+    std::vector<Neighbor> found =
+        best_of(lists, size(q), leave_out, options_.k, [&](int64_t r) { return score(r, query); });
     if (!is_similarity(options_.metric)) {
       for (Neighbor& neighbor : found) neighbor.value = -neighbor.value;
     }

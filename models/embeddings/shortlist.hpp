@@ -97,14 +97,29 @@ struct Panels {
   }
 };
 
-/// Keeps the k with the largest values, best first, of equals the lower row first.
-inline void keep_best(std::vector<Neighbor>& found, int64_t k) {
+inline constexpr int64_t kBlockRows = 96;     ///< of a product: with it they stay in the second-level cache
+inline constexpr int64_t kChunkRows = 12288;  ///< of a task
+
+/// The k best rows of query q among the shortlists of all chunks, by their exact score: of equals the lower row first.
+template <class Score>
+std::vector<Neighbor> best_of(const std::vector<std::vector<Shortlist>>& lists, std::size_t q,
+                              std::span<const int64_t> leave_out, int64_t k, const Score& score) {
+  Shortlist all(k);
+  for (const std::vector<Shortlist>& chunk : lists) {
+    for (const Candidate& candidate : chunk[q].rows()) {
+      if (std::find(leave_out.begin(), leave_out.end(), candidate.row) == leave_out.end()) all.add(candidate);
+    }
+  }
+  all.cut();
+  std::vector<Neighbor> found;
+  for (const Candidate& candidate : all.rows()) found.push_back({candidate.row, score(candidate.row)});
   const auto kept = std::min(size(k), found.size());
   std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(kept), found.end(),
                     [](const Neighbor& a, const Neighbor& b) {
                       return a.value != b.value ? a.value > b.value : a.row < b.row;
                     });
   found.resize(kept);
+  return found;
 }
 
 }  // namespace gradus::detail

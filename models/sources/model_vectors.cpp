@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <optional>
 #include <span>
-#include <unordered_map>
 
 #include "models/transformer/contextual.hpp"
 #include "models/transformer/files.hpp"
@@ -59,7 +58,6 @@ Vectors static_vectors(const SentenceFolder& folder, const SourceOptions& option
         "vectors: a static model has layer_0 alone; --layer asks for '", options.layers, "'");
   EmbedOptions reading{.level = options.level, .parse_special = true};
   if (options.level == Level::sentence) {
-    reading.truncate = false;
     if (!folder.default_prompt.empty()) reading.prompt = folder.prompt(folder.default_prompt);
     StaticEmbedder embedder(folder, reading);
     return rows_of_texts(corpus.training, corpus.names, events,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
 
 #include "models/embeddings/formats/table.hpp"
@@ -30,13 +31,24 @@ void tell(const SourceEvents& events, const std::string& note) {
 
 // The hash of what vectors are made of.
 std::string key_of(const std::string& path, const SourceOptions& options, const std::string& corpus) {
-  std::string text = "vectors 1\nmodel " + model_sha256(path) + "\ntext " + corpus + "\nlevel " +
-                     std::string(name_of(options.level)) + "\nlayers " + options.layers + "\n";
-  for (const std::string& file :
-       {options.tokenizer_file.empty() ? path + "/" + kTokenizerFile : options.tokenizer_file,
-        path + "/" + kConfigFile, path + "/modules.json"}) {
-    if (file_exists(file) && !is_directory(file))
-      text += file.substr(file.rfind('/') + 1) + " " + sha256_file(file) + "\n";
+  std::string text = "vectors 2\ntext " + corpus + "\nlevel " + std::string(name_of(options.level)) +
+                     "\nlayers " + options.layers + "\n";
+  std::vector<std::string> files;
+  if (is_directory(path) && is_sentence_folder(path)) {
+    // The modules stand in files of their own, the model perhaps in a folder below.
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
+      const std::string file = entry.path().string();
+      if (entry.is_regular_file() && (file.ends_with(".json") || file.ends_with(".safetensors")))
+        files.push_back(file);
+    }
+    std::sort(files.begin(), files.end());
+  } else {
+    text += "model " + model_sha256(path) + "\n";
+    files = {path + "/" + kTokenizerFile, path + "/" + kConfigFile};
+  }
+  if (!options.tokenizer_file.empty()) files.push_back(options.tokenizer_file);
+  for (const std::string& file : files) {
+    if (file_exists(file) && !is_directory(file)) text += file + " " + sha256_file(file) + "\n";
   }
   Sha256 hash;
   hash.update(text);
@@ -97,6 +109,7 @@ Vectors open_model_source(const std::string& path, const SourceOptions& options,
     all.layers = "all";  // what is kept serves every layer
     const std::string key = key_of(path, all, "of the run");
     if (auto vectors = read_kept(kept, key)) return *vectors;
+    if (!options.layers.empty()) parse_layers(options.layers, load_config(path));  // before the work
     const Corpus corpus = load_run_corpus(path, "name a text with --text", options.reading.on_interrupt);
     if (!corpus.passed_over.empty()) tell(events, corpus.passed_over);
     const Vectors vectors = vectors_of_model(path, all, corpus, events);

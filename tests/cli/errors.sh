@@ -249,7 +249,7 @@ ok 'outputs: a folder that holds a run, a path under a file, a wrong name, a ful
 # Models.
 refuses 2 "'99' was given; the model has 2 layers" "$GRADUS" embed run the --layers 99 -o out.npz
 refuses 2 "'-4' was given" "$GRADUS" embed run the --layers -4 -o out.npz
-refuses 2 "the layer must be one of layer_0, layer_1, layer_2, final; it is 'king'" "$GRADUS" neighbors run king --layer king
+refuses 2 "'king' was given" "$GRADUS" neighbors run king --layer king
 refuses 1 "'Q' (U+0051) at byte 2" "$GRADUS" generate run -p 'a Q' -n 1 -q --json
 refuses 2 "'zebra' is not" "$GRADUS" neighbors run zebra -q
 refuses 2 'temp must be in' "$GRADUS" generate run -p the --temp -1 --json

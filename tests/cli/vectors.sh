@@ -186,7 +186,7 @@ refuses 2 'there must be four rows or more; there are 0' "$GRADUS" cluster zero.
 printf 'a nan 1\nb 1 1\nc 1 0.5\n' > nan.txt
 succeeds 'a row with a NaN' "$GRADUS" neighbors nan.txt b
 grep -q '1 row holds a NaN' err || fail 'a row with a NaN' 'a note' "$(cat err)"
-refuses 2 'queries must be finite' "$GRADUS" neighbors nan.txt a
+refuses 2 "that of 'a' holds a NaN" "$GRADUS" neighbors nan.txt a
 refuses 2 'must end in .vec, .txt, .bin, .npy or .safetensors' "$GRADUS" convert words.vec -o words.csv
 refuses 2 'must not name a file that is read' "$GRADUS" convert words.vec -o words.vec
 refuses 2 'no effect with a file of vectors' "$GRADUS" neighbors words.vec king --text rated
@@ -245,5 +245,18 @@ refuses 2 'the layer must be one of layer_0, layer_1, layer_2, final' "$GRADUS" 
 refuses 2 'model.gguf is no run, which alone has a text of its own; give --text FILE' "$GRADUS" neighbors model.gguf king
 refuses 2 "a name must be one of the 0 there are" "$GRADUS" neighbors run king --text lines
 grep -q 'no word of the text is seen 20 times' err || fail 'a short text' 'why there is no row' "$(cat err)"
+refuses 2 "--layer must name one layer; it is '0,1'" "$GRADUS" neighbors run king --text other --layer 0,1
+# A folder of sentences whose model stands in a folder below; what its modules say is part of what is kept.
+succeeds 'a folder of sentences' "$GRADUS" convert run -o 0_Transformer --to hf -q
+mkdir -p st/1_Pooling && mv 0_Transformer st
+printf '[{"idx":0,"name":"0","path":"0_Transformer","type":"sentence_transformers.models.Transformer"},{"idx":1,"name":"1","path":"1_Pooling","type":"sentence_transformers.models.Pooling"}]' > st/modules.json
+printf '{"word_embedding_dimension":16,"pooling_mode_mean_tokens":true}' > st/1_Pooling/config.json
+succeeds 'sentences of a folder' "$GRADUS" vectors get st 'the king went' --text lines --level sentence -q
+cp out pooled.mean
+printf '{"word_embedding_dimension":16,"pooling_mode_mean_tokens":false,"pooling_mode_max_tokens":true}' > st/1_Pooling/config.json
+succeeds 'sentences pooled otherwise' "$GRADUS" vectors get st 'the king went' --text lines --level sentence -q
+! cmp -s pooled.mean out || fail 'sentences pooled otherwise' 'other vectors' 'those that were kept'
+succeeds 'embed of the same' "$GRADUS" embed st 'the king went' --layers -1 -q
+equal 'embed of the same' "$(sed 's/.*\[//; s/\].*//; s/,.*//' out | awk '{ printf "%.6g", $1 }')" "$("$GRADUS" vectors get st 'the king went' --text lines --level sentence -q | awk '{ printf "%.6g", $4 }')"
 refuses 2 'no effect with a model' "$GRADUS" neighbors run king --names lines
 ok 'models: a run, a GGUF file, texts and lines; kept by hashes; what embed wrote'

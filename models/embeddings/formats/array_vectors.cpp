@@ -158,6 +158,7 @@ Vectors read_npz_vectors(const std::string& path, const VectorReadOptions& optio
   Source source{path, {}, {}};
   std::map<std::string, NpyArray> arrays;
   for (const std::string& name : file.names()) {
+    if (stands_beside(name) && !name.ends_with(kScale)) continue;  // attention maps may be large
     arrays[name] = file.array(name);
     source.arrays.push_back(arrays[name]);
     source.arrays.back().name = name;

@@ -123,8 +123,7 @@ Vectors read_fasttext(std::shared_ptr<const FileBytes> bytes, const std::string&
   const auto width = reader.number<int32_t>("the width");
   for (const char* skipped : {"the window", "the epochs", "the smallest count", "the negatives"})
     reader.number<int32_t>(skipped);
-  const auto word_ngrams = reader.number<int32_t>("the word n-grams");
-  reader.number<int32_t>("the loss");
+  for (const char* skipped : {"the word n-grams", "the loss"}) reader.number<int32_t>(skipped);
   const auto model = reader.number<int32_t>("the kind of model");
   Subwords subwords;
   subwords.buckets = reader.number<int32_t>("the buckets");
@@ -132,7 +131,6 @@ Vectors read_fasttext(std::shared_ptr<const FileBytes> bytes, const std::string&
   subwords.longest = reader.number<int32_t>("the longest piece");
   reader.number<int32_t>("the rate of updates");
   reader.number<double>("the sampling threshold");
-  static_cast<void>(word_ngrams);
   // Models of text classes of version 11 were written before these had pieces.
   if (version == 11 && model == kSupervised) subwords.longest = 0;
   check_world(width >= 1 && width <= (1 << 20) && subwords.buckets >= 0, source,
