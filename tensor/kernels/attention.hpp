@@ -59,23 +59,24 @@ struct KeyRange {
   int64_t begin, end;
 };
 
-/// Lanes of s from those of keys[j …] outside the range.
+/// Lanes of `inside` for keys j … j+15 in the range, of `outside` for the others.
 template <class T>
 GRADUS_INLINE Vec<T> only_within(KeyRange range, int64_t j, Vec<T> inside, Vec<T> outside) {
+  if (range.begin <= j && j + 16 <= range.end) return inside;
   const Vec<T> x = select(first_lanes<T>(range.end - j), inside, outside);
   return range.begin > j ? select(first_lanes<T>(range.begin - j), outside, x) : x;
 }
 
 /// o (rows, n) = p (rows, keys) · values, row r over its keys seen[r], none empty, whose ends never decrease with r.
 template <class T>
-void weigh_values(const T* p, int64_t p_row, const T* values, int64_t value_row, int64_t rows,
-                  const KeyRange* seen, int64_t n, T* o, int64_t o_row) {
+void weigh_values(const T* p, int64_t p_row, const T* values, int64_t value_panel, int64_t value_row,
+                  int64_t rows, const KeyRange* seen, int64_t n, T* o, int64_t o_row) {
   const auto run = [&](int64_t first, int64_t count, KeyRange keys, bool accumulate) {
     run_gemm<T>({.a = p + first * p_row + keys.begin,
                  .a_row = p_row,
                  .a_k = 1,
                  .b = values + keys.begin * value_row,
-                 .b_panel = 16,
+                 .b_panel = value_panel,
                  .b_row = value_row,
                  .c = o + first * o_row,
                  .c_row = o_row,
@@ -190,8 +191,8 @@ void run_attention(const AttentionArgs<T>& g) {
         block_sum[r] = sum_lanes(sum);
       }
       const auto weigh = [&](int64_t first, int64_t end, T* out) {
-        weigh_values<T>(scores + first * kKeyBlock, kKeyBlock, values, g.value_row, end - first, seen + first,
-                        d, out + first * width, width);
+        weigh_values<T>(scores + first * kKeyBlock, kKeyBlock, values, g.value_panel, g.value_row,
+                        end - first, seen + first, d, out + first * width, width);
       };
       weigh(skip, fresh, block_o);
       weigh(fresh, stop, o);

@@ -307,8 +307,9 @@ struct AttentionArgs {
   const T* q;  // row `begin`'s head
   int64_t q_row;
   const T* key_panels = nullptr;  // (keys/16 rounded up, D, 16)
-  const T* values = nullptr;      // (keys, value_row), columns beyond D readable up to a multiple of 16
-  int64_t value_row;
+  // Element (key, i) at i / 16 · value_panel + key · value_row + i % 16, readable for i up to a multiple of 16.
+  const T* values = nullptr;
+  int64_t value_panel, value_row;
   T* y;
   int64_t y_row;
   T* lse = nullptr;  // stride lse_row; may be null

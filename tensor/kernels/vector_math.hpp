@@ -30,8 +30,8 @@ constexpr float kRoundingShift = 12582912.0f;
 constexpr float kFloatInfinity = __builtin_inff();
 constexpr float kFloatNaN = __builtin_nanf("");
 
-/// e^x: exactly 0 below -87 (so that no result is denormal), infinity above 88.72283, NaN for NaN.
-GRADUS_INLINE Vec<float> vexp(const Vec<float>& x) {
+/// e^x for -87 <= x <= 88.72283; anything elsewhere.
+GRADUS_INLINE Vec<float> exp_within_range(const Vec<float>& x) {
   const Vec<float> shifted = fma(x, lanes(0x1.715476p0f), lanes(kRoundingShift));  // n = round(x / ln 2)
   const Vec<float> n = shifted - lanes(kRoundingShift);
   // The high part of ln 2 has 15 bits: n times it is exact without fma, too.
@@ -44,7 +44,12 @@ GRADUS_INLINE Vec<float> vexp(const Vec<float>& x) {
   q = fma(q, r, lanes(0x1.fffffcp-2f));
   const Vec<float> p = fma(fma(q, r, lanes(1.0f)), r, lanes(1.0f));
   // Times 2^n by adding n to the exponent; where n is 128, p is below 1 and the result still finite.
-  const Vec<float> y = from_bits(bits(p) + bits(shifted).shift_left(23));
+  return from_bits(bits(p) + bits(shifted).shift_left(23));
+}
+
+/// e^x: exactly 0 below -87 (so that no result is denormal), infinity above 88.72283, NaN for NaN.
+GRADUS_INLINE Vec<float> vexp(const Vec<float>& x) {
+  const Vec<float> y = exp_within_range(x);
   const Vec<float> bounded = select(x <= lanes(88.72283f), y, x + lanes(kFloatInfinity));  // NaN stays NaN
   return select(x < lanes(-87.0f), Vec<float>::zero(), bounded);
 }
@@ -144,9 +149,9 @@ GRADUS_INLINE Vec<float> vcos(const Vec<float>& x) {
   return repair_large_angles(x, y, &math::cos);
 }
 
-/// y with the sign of x turned in: y must be positive (or NaN).
+/// y with the sign of x; y must be positive.
 GRADUS_INLINE Vec<float> with_sign_of(const Vec<float>& y, const Vec<float>& x) {
-  return select(x < Vec<float>::zero(), Vec<float>::zero() - y, y);
+  return from_bits(bits(y) | (bits(x) & Int16<float>::set(INT32_MIN)));
 }
 
 /// Near 0 a polynomial, else 1 - 2 / (1 + e^2|x|), which loses nothing there.
@@ -165,7 +170,7 @@ GRADUS_INLINE Vec<float> vtanh(const Vec<float>& x) {
   return select(size <= lanes(0.625f), near_zero, with_sign_of(far, x));
 }
 
-/// Near 0 a polynomial, else 1 - e^-p(|x|) with p fitted to -ln(1 - erf), and 1 from 3.93 on.
+/// Near 0 a polynomial, else 1 - e^p(|x|) with p fitted to ln(1 - erf), and 1 from 3.93 on.
 GRADUS_INLINE Vec<float> verf(const Vec<float>& x) {
   const Vec<float> size = absolute(x);
   const Vec<float> z = x * x;
@@ -178,17 +183,17 @@ GRADUS_INLINE Vec<float> verf(const Vec<float>& x) {
   q = fma(q, z, lanes(-0x1.812740p-2f));
   q = fma(q, z, lanes(0x1.06eba8p-3f));
   const Vec<float> near_zero = fma(q, x, x);
-  // -ln(1 - erf(x)) for 0.9 <= x <= 3.93, relative error of erf 2^-29.1
-  Vec<float> p = lanes(-0x1.9fb798p-13f);
-  p = fma(p, size, lanes(0x1.91cf66p-9f));
-  p = fma(p, size, lanes(-0x1.6d9dfcp-6f));
-  p = fma(p, size, lanes(0x1.aa73bcp-4f));
-  p = fma(p, size, lanes(0x1.4621a2p-1f));
-  p = fma(p, size, lanes(0x1.20b75ap0f));
-  p = fma(p, size, lanes(0x1.5ccc28p-13f));
-  const Vec<float> tail = lanes(1.0f) - vexp(Vec<float>::zero() - p);
-  const Vec<float> far = select(size > lanes(3.93f), lanes(1.0f), tail);
-  return select(size <= lanes(0.9f), near_zero, with_sign_of(far, x));
+  // ln(1 - erf(x)) for 0.9 <= x <= 3.93, relative error of erf 2^-29.1
+  Vec<float> p = lanes(0x1.9fb798p-13f);
+  p = fma(p, size, lanes(-0x1.91cf66p-9f));
+  p = fma(p, size, lanes(0x1.6d9dfcp-6f));
+  p = fma(p, size, lanes(-0x1.aa73bcp-4f));
+  p = fma(p, size, lanes(-0x1.4621a2p-1f));
+  p = fma(p, size, lanes(-0x1.20b75ap0f));
+  p = fma(p, size, lanes(-0x1.5ccc28p-13f));
+  const Vec<float> tail = lanes(1.0f) - exp_within_range(p);
+  const Vec<float> far = select(size > lanes(3.93f), lanes(1.0f), tail);  // where p may be out of range
+  return select(size > lanes(0.9f), with_sign_of(far, x), near_zero);     // NaN is near 0
 }
 
 /// 1 / (1 + e^-x); exactly 0 below -87. e^-|x| cannot overflow, and neither side cancels.

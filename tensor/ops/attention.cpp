@@ -116,11 +116,11 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
     const std::vector<Tile> tiles = query_tiles(offsets);
     const int64_t padded = packed[batch];
     Tensor key_panels = Tensor::empty({kv_heads, padded, d}, q.dtype());
-    Tensor value_rows = Tensor::empty({kv_heads, padded, width}, q.dtype());
+    Tensor value_panels = Tensor::empty({kv_heads, padded, width}, q.dtype());
     const int64_t tasks = std::ssize(tiles) * heads;
     detail::ScratchPool<T> scratch(tasks, kernels::attention_scratch(d));
     T* panels_out = key_panels.mutable_data<T>();
-    T* values_out = value_rows.mutable_data<T>();
+    T* values_out = value_panels.mutable_data<T>();
     const T* k_in = keys.data<T>();
     const T* v_in = values.data<T>();
     const int64_t k_row = keys.strides()[0];
@@ -136,12 +136,13 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
                   .n = rows,
                   .panels = panels_out + (g * padded + packed[b]) * d,
                   .panel = d * 16});
-      T* to = values_out + (g * padded + packed[b]) * width;
-      const T* from = v_in + offsets[b] * v_row + g * d;
-      for (int64_t r = 0; r < rows; ++r) {
-        std::copy_n(from + r * v_row, d, to + r * width);
-        std::fill(to + r * width + d, to + (r + 1) * width, T(0));
-      }
+      table.pack({.source = v_in + offsets[b] * v_row + g * d,
+                  .k_stride = v_row,
+                  .n_stride = 1,
+                  .k = rows,
+                  .n = d,
+                  .panels = values_out + (g * padded + packed[b]) * width,
+                  .panel = rows * 16});
     });
     const T* q_in = queries.data<T>();
     const int64_t q_row = queries.strides()[0];
@@ -158,7 +159,8 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Ragged
                        .q_row = q_row,
                        .key_panels = panels_out + (g * padded + packed[b]) * d,
                        .values = values_out + (g * padded + packed[b]) * width,
-                       .value_row = width,
+                       .value_panel = rows * 16,
+                       .value_row = 16,
                        .y = y_out + first * heads * d + h * d,
                        .y_row = heads * d,
                        .lse = lse_out + first * heads + h,
@@ -363,6 +365,7 @@ Tensor attention_cached(const Tensor& q, const Tensor& k, const Tensor& v, const
       args.key_panels = cache.keys.data<float>() + g * head_keys;
       args.values = cache.values.data<float>() + g * head_values;
     }
+    args.value_panel = 16;
     args.value_row = width;
     args.y = y_out + first * heads * d + h * d;
     args.y_row = heads * d;
