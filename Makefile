@@ -140,7 +140,8 @@ test-interop: build
 	  "$$venv/bin/python" tests/interop/interop.py $(abspath $(BUILD))/gradus $(NAMES) && \
 	  "$$venv/bin/python" tests/interop/real.py $(abspath $(BUILD))/gradus && \
 	  "$$venv/bin/python" tests/interop/exports.py $(abspath $(BUILD))/gradus README.md "$$cache/interop-node/node_modules" && \
-	  "$$venv/bin/python" tests/interop/vectors.py $(abspath $(BUILD))/gradus README.md
+	  "$$venv/bin/python" tests/interop/vectors.py $(abspath $(BUILD))/gradus README.md && \
+	  bash tests/interop/lessons.sh $(abspath $(BUILD))/gradus "$$("$$venv/bin/python" -c 'import site; print(site.getsitepackages()[0])')"
 
 # FUZZ_SECONDS for each target; what is found is left in $(BUILD)/fuzz.
 FUZZ_SECONDS ?= 60

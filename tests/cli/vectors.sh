@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# The verbs that look at vectors, with every kind of source: files of vectors in each format, pipes, outputs of embed, models.
+# The verbs that look at vectors, with every kind of source: files of vectors in each format, pipes, outputs of embed, models;
+# and the lesson of models/embeddings/README.md.
+source_dir=${GRADUS_SOURCE_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
 . "$(dirname "$0")/cli.bash"
+. "$source_dir/tests/cli/lesson.bash"
 
 printf '5 3\nking 1 2 3\nqueen 1 2 2.5\nman 2 1 0.5\nwoman 2 1 0.1\napple -1 0.25 3\n' > words.vec
 expected=$(printf 'king   queen 1.00  apple 0.71 \nman   woman 0.98  king 0.64 ')
@@ -260,3 +263,5 @@ succeeds 'embed of the same' "$GRADUS" embed st 'the king went' --layers -1 -q
 equal 'embed of the same' "$(sed 's/.*\[//; s/\].*//; s/,.*//' out | awk '{ printf "%.6g", $1 }')" "$("$GRADUS" vectors get st 'the king went' --text lines --level sentence -q | awk '{ printf "%.6g", $4 }')"
 refuses 2 'no effect with a model' "$GRADUS" neighbors run king --names lines
 ok 'models: a run, a GGUF file, texts and lines; kept by hashes; what embed wrote'
+
+check_lesson models/embeddings/README.md 26 's/^the waitress/the waiter/'
