@@ -103,10 +103,8 @@ int run_cluster(const Arguments& arguments) {
                   .set("groups", groups);
   if (!labels_file.empty()) {
     const Agreement agrees = agreement(found.of, labelled.labels);
-    json.set("purity", agrees.purity).set("v_measure", agrees.v_measure).set("ari", agrees.ari);
-    json.set("homogeneity", agrees.homogeneity).set("completeness", agrees.completeness);
-    text += "labels  " + std::to_string(labelled.names.size()) + ": purity " + fixed(agrees.purity, 4) +
-            ", V-measure " + fixed(agrees.v_measure, 4) + ", ARI " + fixed(agrees.ari, 4) + "\n";
+    set_agreement(json, agrees);
+    text += "labels  " + std::to_string(labelled.names.size()) + ": " + agreement_text(agrees) + "\n";
   }
   if (rows_too) {
     Json list = Json::array();

@@ -172,15 +172,6 @@ void bind(Args& args, EmbedArguments& a) {
   a.common.add(args);
 }
 
-/// A number that is written with as few digits as tell it from other floats.
-double shortest(float x) {
-  char text[32];
-  const auto [end, error] = std::to_chars(text, text + sizeof text, x);
-  double value = 0;
-  std::from_chars(text, end, value);
-  return value;
-}
-
 /// The rows of a set as lines of JSON: what each stands for, and its numbers in each array.
 void print_rows(const EmbeddingSet& set) {
   std::vector<std::pair<std::string, Tensor>> arrays;
@@ -194,7 +185,7 @@ void print_rows(const EmbeddingSet& set) {
     for (const auto& [name, values] : arrays) {
       Json numbers = Json::array();
       const float* row = values.data<float>() + static_cast<int64_t>(r) * values.size(1);
-      for (int64_t c = 0; c < values.size(1); ++c) numbers.push(shortest(row[c]));
+      for (int64_t c = 0; c < values.size(1); ++c) numbers.push(shortest_decimal(row[c]));
       line.set(name, numbers);
     }
     lines += line.dump() + "\n";
@@ -279,7 +270,6 @@ std::optional<SentenceFolder> folder_of_sentences(const Args& args, EmbedArgumen
     if (a.prompt_name.empty() && !name.empty() && !a.common.quiet)
       say("note   each text begins with the folder's prompt \"" + name + "\"; --prompt '' leaves it out");
   }
-  a.options.include_prompt = folder.include_prompt;
   return folder;
 }
 
@@ -349,17 +339,13 @@ int run_embed(const Arguments& arguments) {
     check(a.layers == "all" || a.layers == "0" || a.layers == "-1",
           "embed: a static model has layer_0 alone");
     a.options.parse_special = a.parse_special.value(true);
+    a.options.include_prompt = sentences->include_prompt;
     fixed.emplace(*sentences, a.options);
   } else {
     loaded.emplace(open_model(model_folder, a.common, needs_tokenizer, a.tokenizer));
     a.options.layers = parse_layers(a.layers, loaded->model.config());
-    a.options.add_special = loaded->add_special;
+    read_as_model_says(a.options, *loaded, sentences ? &*sentences : nullptr);
     a.options.parse_special = a.parse_special.value(loaded->parse_special);
-    if (sentences) check_width(*sentences, loaded->model.config().n_embd);
-    if (sentences && sentences->lower_case && loaded->has_tokenizer)
-      loaded->tokenizer = lower_cased(loaded->tokenizer);
-    if (sentences && sentences->max_tokens > 0)
-      a.options.max_tokens = std::min(sentences->max_tokens, loaded->model.config().block_size);
     loaded->model.pack(a.weights.value());
     contextual.emplace(loaded->model, loaded->has_tokenizer ? &loaded->tokenizer : nullptr, a.options);
   }

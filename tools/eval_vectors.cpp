@@ -201,19 +201,15 @@ int eval_vectors(const Args& args, const std::vector<std::string>& sources, cons
           to = std::copy_n(judged.rows.data<float>() + r * width, width, to);
         const Clustering groups = cluster_rows(rows, {.k = std::ssize(labelled.names)});
         const Agreement agrees = agreement(groups.of, labelled.labels);
-        result.set("cluster", Json::object()
-                                  .set("purity", agrees.purity)
-                                  .set("v_measure", agrees.v_measure)
-                                  .set("homogeneity", agrees.homogeneity)
-                                  .set("completeness", agrees.completeness)
-                                  .set("ari", agrees.ari)
-                                  .set("labels", static_cast<int64_t>(labelled.names.size()))
-                                  .set("covered", static_cast<int64_t>(labelled.rows.size()))
-                                  .set("missing", labelled.missing));
+        Json figures = Json::object();
+        set_agreement(figures, agrees);
+        figures.set("labels", static_cast<int64_t>(labelled.names.size()))
+            .set("covered", static_cast<int64_t>(labelled.rows.size()))
+            .set("missing", labelled.missing);
+        result.set("cluster", figures);
         text += "  " + name_of_file(judging.cluster) + ": " + std::to_string(labelled.rows.size()) +
                 " rows of " + std::to_string(labelled.names.size()) + " labels, " +
-                std::to_string(labelled.missing) + " without a row; purity " + fixed(agrees.purity, 4) +
-                ", V-measure " + fixed(agrees.v_measure, 4) + ", ARI " + fixed(agrees.ari, 4) + "\n";
+                std::to_string(labelled.missing) + " without a row; " + agreement_text(agrees) + "\n";
       }
       results.push(result);
     }

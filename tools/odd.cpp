@@ -26,7 +26,7 @@ int run_odd(const Arguments& arguments) {
   watch_interrupts();
   check(words.size() >= 3, "odd: three words must be given or more; there are ", words.size());
 
-  const Rows rows(given.open(args, source), given.layer);
+  const Rows rows(given.open(args, source, words), given.layer);
   const Tensor unit = normalize_rows(rows.vectors(words));
   check_world(first_non_finite(unit) < 0, "odd: vectors must be finite; one of these words' is not");
   const std::vector<RowRange> all = {{0, std::ssize(words)}};

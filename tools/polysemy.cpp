@@ -139,13 +139,15 @@ int run_polysemy(const Arguments& arguments) {
   check(!sentences || !sentences->static_model,
         "polysemy: a static model has one vector for a word, whatever stands around it");
   LanguageModel loaded = open_model(sentences ? sentences->model_folder : folder, common, true, tokenizer);
-  if (sentences && sentences->lower_case) loaded.tokenizer = lower_cased(loaded.tokenizer);
   loaded.model.pack(weights.value());
   const Config& config = loaded.model.config();
-  EmbedOptions options{.layers = parse_layers(layers, config),
-                       .level = Level::token,
-                       .add_special = loaded.add_special,
-                       .truncate = truncate};
+  EmbedOptions options{.layers = parse_layers(layers, config), .level = Level::token, .truncate = truncate};
+  read_as_model_says(options, loaded, sentences ? &*sentences : nullptr);
+  if (sentences && !sentences->default_prompt.empty()) {
+    options.prompt = sentences->prompt(sentences->default_prompt);
+    if (!common.quiet)
+      say("note   each text begins with the folder's prompt \"" + sentences->default_prompt + "\"");
+  }
   TextEmbedder embedder(loaded.model, &loaded.tokenizer, options);
 
   // Of each use the mean of its tokens, and of each text one other token, for what all have in common.

@@ -67,7 +67,9 @@ int run_similarity(const Arguments& arguments) {
   } else {
     pairs = {{words[0], words[1], ""}};
   }
-  const Rows rows(given.open(args, source), given.layer);
+  std::vector<std::string> names;
+  for (const Pair& pair : pairs) names.insert(names.end(), {pair.a, pair.b});
+  const Rows rows(given.open(args, source, names), given.layer);
   Json list = Json::array();
   for (const Pair& pair : pairs) {
     std::array<std::vector<float>, 2> vectors;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "tensor/error.hpp"
 #include "tools/training.hpp"
@@ -20,21 +21,28 @@ void SourceArguments::add(Args& args) {
             "what to make the vectors of: a file, a folder of them, or - for standard input; of a .jsonl "
             "each line is a "
             "document; a run's own text where it is left out");
-  args.choice("--level", level, {"word", "sentence"},
-              "a row is a frequent word, the mean over its first 100 occurrences, or a line of the text");
+  args.choice(
+      "--level", level, {"word", "sentence"},
+      "a row is a frequent word, the mean over its first 100 occurrences, or a line of the text; where "
+      "all rows are named, without --text the names themselves");
+  args.flag("--truncate", truncate,
+            "with --level sentence: cut texts that are longer than the model can read; else they are errors");
   args.text("--tokenizer", tokenizer, "a tokenizer's file, instead of the model's own");
   files.add(args);
   common.add(args);
 }
 
-Vectors SourceArguments::open(const Args& args, const std::string& source) const {
+Vectors SourceArguments::open(const Args& args, const std::string& source,
+                              std::span<const std::string> asked) const {
   const bool is_model = kind_of_source(source) == SourceKind::model;
   args.no_effect(
       {{!is_model,
-        {"--text", "--level", "--tokenizer", "--text-key", "--force-text"},
+        {"--text", "--level", "--truncate", "--tokenizer", "--text-key", "--force-text"},
         "with a file of vectors, which are made already"},
        {is_model, {"--names", "--encoding-errors"}, "with a model"},
-       {is_model && text.empty(), {"--tokenizer", "--text-key", "--force-text"}, "without --text"}});
+       {is_model && level == "word", {"--truncate"}, "with --level word, which reads any text in parts"},
+       {is_model && text.empty() && level == "word", {"--tokenizer"}, "without --text"},
+       {is_model && text.empty(), {"--text-key", "--force-text"}, "without --text"}});
   check(layer != "all" && layer.find(',') == std::string::npos, "--layer must name one layer; it is '", layer,
         "'");
   SourceOptions options;
@@ -44,7 +52,12 @@ Vectors SourceArguments::open(const Args& args, const std::string& source) const
   if (!text.empty()) options.texts = {text};
   options.reading = files.options();
   options.level = parse_level(level);
+  options.truncate = truncate;
   options.layers = layer;
+  if (is_model && text.empty() && options.level == Level::sentence) {
+    const std::set<std::string> different(asked.begin(), asked.end());
+    options.sentences.assign(different.begin(), different.end());
+  }
   options.tokenizer_file = tokenizer;
   SourceEvents events;
   events.on_progress = [this](int64_t done, int64_t total) {
@@ -107,6 +120,16 @@ void check_vectors_out(const std::string& out, const std::vector<std::string>& i
     check_not_input(out + ".names", all);
   }
   check_can_write(out);
+}
+
+void set_agreement(Json& json, const Agreement& agrees) {
+  json.set("purity", agrees.purity).set("v_measure", agrees.v_measure).set("ari", agrees.ari);
+  json.set("homogeneity", agrees.homogeneity).set("completeness", agrees.completeness);
+}
+
+std::string agreement_text(const Agreement& agrees) {
+  return "purity " + fixed(agrees.purity, 4) + ", V-measure " + fixed(agrees.v_measure, 4) + ", ARI " +
+         fixed(agrees.ari, 4);
 }
 
 void tell_skipped(int64_t skipped, const CommonOptions& common) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "models/embeddings/cluster.hpp"
 #include "models/embeddings/vectors.hpp"
 #include "models/sources/source.hpp"
 #include "tools/common.hpp"
@@ -19,12 +20,15 @@ inline constexpr const char* kSourceHelp =
 struct SourceArguments {
   std::string layer;
   std::string text, names, level = "word", encoding_errors = "keep", tokenizer;
+  bool truncate = false;
   TextFileOptions files;
   CommonOptions common;
 
   void add(Args& args);
   /// Opens a source and says what there is to say of it.
-  Vectors open(const Args& args, const std::string& source) const;
+  /// note: at the level of sentences and without --text, a model's rows are the names that are asked for, where no others are
+  ///       needed.
+  Vectors open(const Args& args, const std::string& source, std::span<const std::string> asked = {}) const;
 };
 
 /// One layer of a source, and its names.
@@ -52,6 +56,10 @@ class Rows {
 
 /// An error unless a file of vectors could be written there, with the names beside a .npy, and none of the inputs is replaced.
 void check_vectors_out(const std::string& out, const std::vector<std::string>& inputs);
+
+/// How two divisions of rows agree: as members of an object, and as a piece of a line.
+void set_agreement(Json& json, const Agreement& agrees);
+std::string agreement_text(const Agreement& agrees);
 
 /// Says how many rows hold a NaN or an infinity.
 void tell_skipped(int64_t skipped, const CommonOptions& common);

@@ -249,8 +249,8 @@ int run_vectors_align(const Arguments& arguments) {
   write(out, result, given.common,
         Json::object()
             .set("pairs", static_cast<int64_t>(rows.source.size()))
-            .set("p_at_1", score.p_at_1())
-            .set("p_at_1_csls", score.p_at_1_csls())
+            .set("p_at_1", score.covered > 0 ? Json(score.p_at_1()) : Json())
+            .set("p_at_1_csls", score.covered > 0 ? Json(score.p_at_1_csls()) : Json())
             .set("covered", score.covered));
   if (!given.common.quiet) {
     say("pairs  " + std::to_string(rows.source.size()) + " of " + std::to_string(pairs.size()) +

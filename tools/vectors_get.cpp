@@ -53,7 +53,6 @@ int run_vectors_get(const Arguments& arguments) {
   watch_interrupts();
   const bool from_input = words.size() == 1 && words[0] == "-";
   check(!from_input || source != "-", "vectors get: standard input can be the source or the words, not both");
-  const Rows rows(given.open(args, source), given.layer);
   if (from_input) {
     words.clear();
     const std::string text = read_descriptor(STDIN_FILENO, "standard input", stop_where_interrupted);
@@ -61,6 +60,7 @@ int run_vectors_get(const Arguments& arguments) {
       if (!lines.line().empty()) words.emplace_back(lines.line());
     }
   }
+  const Rows rows(given.open(args, source, words), given.layer);
   int64_t missing = 0;
   Json json = Json::object();
   for (const std::string& word : words) {
@@ -70,7 +70,7 @@ int run_vectors_get(const Arguments& arguments) {
       for (const float value : values) {
         check_world(std::isfinite(value), "vectors: JSON has no NaN and no infinity; the vector of '", word,
                     "' has one");
-        list.push(static_cast<double>(value));
+        list.push(shortest_decimal(value));
       }
       json.set(replace_invalid_utf8(word), list);
       continue;

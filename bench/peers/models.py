@@ -214,7 +214,7 @@ def main():
     parser.add_argument("cache", type=Path)
     parser.add_argument("--threads", default="1,2", help="numbers of threads, with commas between")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=("embed", "generate"))
+    parser.add_argument("--only", choices=("embed", "generate", "vectors"))
     parser.add_argument("--peer", choices=PEERS, help=argparse.SUPPRESS)
     parser.add_argument("--export", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -225,9 +225,9 @@ def main():
     if args.peer:
         return measure_peer(args.peer, int(args.threads), folder, file)
     for threads in map(int, args.threads.split(",")):
-        if args.only != "generate":
+        if args.only in (None, "embed"):
             print_embed(args.gradus, args.cache, threads, args.rounds)
-        if args.only != "embed":
+        if args.only in (None, "generate"):
             print_generate(args.gradus, args.cache, threads, args.rounds)
 
 

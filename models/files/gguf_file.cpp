@@ -11,6 +11,7 @@
 #include "tensor/error.hpp"
 #include "tensor/io/bounds.hpp"
 #include "tensor/io/file.hpp"
+#include "tensor/io/json.hpp"
 #include "tensor/io/raw.hpp"
 #include "tokenizer/text/unicode.hpp"
 
@@ -117,14 +118,6 @@ bool GgufValue::as_boolean() const {
 int64_t GgufValue::as_integer() const {
   const std::byte* at = begin_as(false, is_integer, "an integer");
   return integer_at(at);
-}
-
-double shortest_decimal(float number) {
-  char text[32];
-  double decimal = number;
-  const auto [end, error] = std::to_chars(text, text + sizeof text, number);
-  std::from_chars(text, end, decimal);
-  return decimal;
 }
 
 double GgufValue::as_decimal() const {

@@ -23,9 +23,6 @@ enum class GgufType : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, strin
 /// "u8", "string".
 std::string_view gguf_type_name(GgufType type);
 
-/// The number with the fewest digits that is this f32: 1e-05, and not what it is in f64.
-double shortest_decimal(float number);
-
 /// A value of the metadata: one, or an array. It is valid as long as its file, and so are the strings in it.
 class GgufValue {
  public:

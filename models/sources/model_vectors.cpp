@@ -31,7 +31,7 @@ Vectors rows_of_texts(std::span<const std::string_view> texts, std::span<const s
                       const SourceEvents& events, const Embed& embed) {
   Vectors vectors;
   std::vector<std::vector<Tensor>> layers;  // of each layer, part after part
-  int64_t tokens = 0, unknown = 0;
+  int64_t tokens = 0, unknown = 0, truncated = 0;
   for (std::size_t first = 0; first < texts.size(); first += kTextsAtOnce) {
     std::vector<EmbedText> some;
     for (std::size_t i = first; i < std::min(texts.size(), first + kTextsAtOnce); ++i) {
@@ -42,6 +42,7 @@ Vectors rows_of_texts(std::span<const std::string_view> texts, std::span<const s
     const EmbeddingSet set = embed(some);
     tokens += set.tokens;
     unknown += set.unknown;
+    truncated += set.truncated;
     layers.resize(set.layers.size());
     for (std::size_t l = 0; l < layers.size(); ++l) layers[l].push_back(set.layers[l]);
     vectors.layer_names = set.layer_names;
@@ -49,6 +50,10 @@ Vectors rows_of_texts(std::span<const std::string_view> texts, std::span<const s
   }
   for (const std::vector<Tensor>& parts : layers) vectors.layers.push_back(concat(parts, 0));
   vectors.unknown_rate = rate_of(unknown, tokens);
+  if (truncated > 0) {
+    vectors.notes.push_back(std::to_string(truncated) + " of " + std::to_string(texts.size()) +
+                            " texts were cut to what the model can read");
+  }
   return vectors;
 }
 
@@ -56,7 +61,10 @@ Vectors static_vectors(const SentenceFolder& folder, const SourceOptions& option
                        const SourceEvents& events) {
   check(options.layers.empty() || options.layers == "all" || options.layers == "0" || options.layers == "-1",
         "vectors: a static model has layer_0 alone; --layer asks for '", options.layers, "'");
-  EmbedOptions reading{.level = options.level, .parse_special = true};
+  EmbedOptions reading{.level = options.level,
+                       .parse_special = true,
+                       .include_prompt = folder.include_prompt,
+                       .truncate = options.truncate};
   if (options.level == Level::sentence) {
     if (!folder.default_prompt.empty()) reading.prompt = folder.prompt(folder.default_prompt);
     StaticEmbedder embedder(folder, reading);
@@ -120,18 +128,12 @@ Vectors vectors_of_model(const std::string& path, const SourceOptions& options, 
     }
     vectors.unknown_rate = rate_of(unknown, tokens);
   } else {
-    EmbedOptions reading{.layers = layers,
-                         .level = Level::sentence,
-                         .add_special = loaded.add_special,
-                         .parse_special = loaded.parse_special};
+    EmbedOptions reading{.layers = layers, .level = Level::sentence, .truncate = options.truncate};
     if (sentences) {
-      check_width(*sentences, config.n_embd);
       reading.sentences = &*sentences;
       if (!sentences->default_prompt.empty()) reading.prompt = sentences->prompt(sentences->default_prompt);
-      reading.include_prompt = sentences->include_prompt;
-      if (sentences->lower_case) loaded.tokenizer = lower_cased(loaded.tokenizer);
-      if (sentences->max_tokens > 0) reading.max_tokens = std::min(sentences->max_tokens, config.block_size);
     }
+    read_as_model_says(reading, loaded, sentences ? &*sentences : nullptr);
     TextEmbedder embedder(loaded.model, &loaded.tokenizer, reading);
     vectors = rows_of_texts(corpus.training, corpus.names, events,
                             [&](const std::vector<EmbedText>& texts) { return embedder.embed(texts); });

@@ -32,7 +32,7 @@ void tell(const SourceEvents& events, const std::string& note) {
 // The hash of what vectors are made of.
 std::string key_of(const std::string& path, const SourceOptions& options, const std::string& corpus) {
   std::string text = "vectors 2\ntext " + corpus + "\nlevel " + std::string(name_of(options.level)) +
-                     "\nlayers " + options.layers + "\n";
+                     "\nlayers " + options.layers + (options.truncate ? "\ncut\n" : "\n");
   std::vector<std::string> files;
   if (is_directory(path) && is_sentence_folder(path)) {
     // The modules stand in files of their own, the model perhaps in a folder below.
@@ -97,6 +97,12 @@ void keep(const std::string& path, const Vectors& vectors, const std::string& ke
 Vectors open_model_source(const std::string& path, const SourceOptions& options, const SourceEvents& events) {
   check(options.level != Level::token,
         "vectors: the rows of a model must be words or sentences; give --level word or sentence");
+  if (!options.sentences.empty()) {
+    Corpus corpus;
+    corpus.documents = options.sentences;
+    corpus.training.assign(corpus.documents.begin(), corpus.documents.end());
+    return vectors_of_model(path, options, corpus, events);
+  }
   if (options.texts.empty()) {
     check(options.level == Level::word, "vectors: sentences are made of a text; give --text FILE");
     check(options.tokenizer_file.empty(),

@@ -25,8 +25,11 @@ struct SourceOptions {
   // Of a model:
   std::vector<std::string> texts = {};  ///< files and folders; none: the text that a run learned from
   TextOptions reading = {};             ///< of the texts
+  /// Instead of files: sentences themselves, each a row; nothing is kept of them.
+  std::vector<std::string> sentences = {};
   /// Rows are words, see make_word_table(), or sentences: the texts of a file by lines, each its own name.
   Level level = Level::word;
+  bool truncate = false;  ///< cut sentences that are longer than the model can read; else they are errors
   /// Layers that are needed: of a run's own text all are made, of others these alone. "all", or as parse_layers() takes
   /// them; "": the last block's output.
   std::string layers = {};

@@ -36,6 +36,17 @@ void put_rows(const Tensor& to, int64_t at, const Tensor& rows) {
 
 }  // namespace
 
+void read_as_model_says(EmbedOptions& options, LanguageModel& loaded, const SentenceFolder* sentences) {
+  options.add_special = loaded.add_special;
+  options.parse_special = loaded.parse_special;
+  if (sentences == nullptr) return;
+  const Config& config = loaded.model.config();
+  check_width(*sentences, config.n_embd);
+  options.include_prompt = sentences->include_prompt;
+  if (sentences->lower_case && loaded.has_tokenizer) loaded.tokenizer = lower_cased(loaded.tokenizer);
+  if (sentences->max_tokens > 0) options.max_tokens = std::min(sentences->max_tokens, config.block_size);
+}
+
 TextEmbedder::TextEmbedder(const Transformer& model, const Tokenizer* tokenizer, const EmbedOptions& options)
     : model_(model), tokenizer_(tokenizer), options_(options), layers_(options.layers) {
   const Config& config = model.config();

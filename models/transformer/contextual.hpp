@@ -67,6 +67,12 @@ struct EmbedOptions {
   int64_t batch_tokens = 4096;
 };
 
+struct LanguageModel;
+
+/// Sets what the model and, where there is one, its folder of sentences say of how texts are read: special tokens, letters' case,
+/// what counts of a prompt, the longest text. An error unless the folder's vectors are as wide as the model's.
+void read_as_model_says(EmbedOptions& options, LanguageModel& loaded, const SentenceFolder* sentences);
+
 /// Makes vectors of texts with a model: of each token, or of each word or text by pooling. A row's bits depend on its own
 /// text alone, not on its neighbours in the list or the batch.
 /// note: model and tokenizer must outlive it. `tokenizer` may be nullptr where only ids are given.

@@ -318,6 +318,14 @@ class Json::Reader {
   Json result_;
 };
 
+double shortest_decimal(float number) {
+  char text[32];
+  double decimal = number;
+  const auto [end, error] = std::to_chars(text, text + sizeof text, number);
+  std::from_chars(text, end, decimal);
+  return decimal;
+}
+
 Json::Json(bool value) : value_(value) {}
 Json::Json(int value) : value_(static_cast<int64_t>(value)) {}
 Json::Json(int64_t value) : value_(value) {}

@@ -11,6 +11,9 @@
 
 namespace gradus {
 
+/// The number with the fewest digits that is this f32: 1e-05, and not what it is in f64.
+double shortest_decimal(float number);
+
 /// A JSON value: null, boolean, integer, number, string, array or object; objects keep their order.
 /// note: copies share arrays and objects until one of them is changed.
 class Json {

@@ -336,6 +336,7 @@ vector_rows() {
     row "$verb" --names
     row "$verb" --encoding-errors
     row "$verb" --level
+    row "$verb" --truncate
     base="given/words.vec${words/man/land}"
     common "$verb"
     row "$verb" --text-key
@@ -362,7 +363,7 @@ vector_rows() {
   changes eval --method 3cosmul
   changes eval --restrict 3
   differ eval --include-inputs "given/words.vec --analogy given/analogies" "given/words.vec --analogy given/analogies --include-inputs"
-  for verb in --names --encoding-errors --level; do row eval $verb; done
+  for verb in --names --encoding-errors --level --truncate; do row eval $verb; done
   differ eval --cluster 'given/more.vec --cluster given/labels --json' 'given/more.vec --cluster given/other.labels --json'
   base='given/rows.npy --names given/names --out w.vec --quiet'
   changes convert --out w.npy
@@ -386,7 +387,7 @@ vector_rows() {
     keeps "$verb" --threads 1
     quiet "$verb"
     changes "$verb" --json
-    for words in --layer --text --level --names --encoding-errors --tokenizer --text-key --force-text; do row "$verb" $words; done
+    for words in --layer --text --level --truncate --names --encoding-errors --tokenizer --text-key --force-text; do row "$verb" $words; done
   done
   base='given/more.vec --json'
   changes cluster --groups 2
@@ -399,7 +400,8 @@ vector_rows() {
   keeps cluster --threads 1
   quiet cluster
   differ cluster --json 'given/more.vec' 'given/more.vec --json'
-  for words in --layer --text --level --names --encoding-errors --tokenizer --text-key --force-text; do row cluster $words; done
+  for words in --layer --text --level --truncate --names --encoding-errors --tokenizer --text-key --force-text; do row cluster $words; done
+  allows cluster --truncate 'given/rotary --level sentence --text given/text -k 2'
   base='given/rotary king --input given/text --truncate'
   differ polysemy --input "$base" 'given/rotary king --input given/other --truncate'
   changes polysemy --layers 0

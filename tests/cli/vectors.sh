@@ -69,6 +69,9 @@ for word in king queen man woman; do printf '%s\tx%s\n' $word $word; done > dict
 printf 'apple xapple\n' > held_out
 succeeds 'vectors align' "$GRADUS" vectors align words.vec turned.txt --dictionary dictionary --test held_out -o aligned.vec --json
 equal 'vectors align' 1.0 "$(json out p_at_1)"
+printf 'nobody nowhere\n' > held_out
+succeeds 'vectors align, nothing covered' "$GRADUS" vectors align words.vec turned.txt --dictionary dictionary --test held_out -o aligned.vec --json
+equal 'vectors align, nothing covered' null "$(json out p_at_1)"
 printf 'king\tA\nqueen\tA\napple\tB\nman\tC\nwoman\tC\n' > kinds
 succeeds 'eval --cluster' "$GRADUS" eval words.vec --cluster kinds --json
 equal 'eval --cluster' 1.0 "$(json out purity)"
@@ -244,6 +247,19 @@ succeeds 'embed --level word' "$GRADUS" embed run --input lines -o w.npz --level
 succeeds 'neighbors of words' "$GRADUS" neighbors w.npz king --layer 0 -k 2 -q
 grep -q '^king   king 1.00' out || fail 'neighbors of words' 'the other one' "$(cat out)"
 refuses 2 'sentences are made of a text; give --text FILE' "$GRADUS" neighbors run king --level sentence
+# Where all rows are named, they are the texts.
+printf 'the king went\nthe man went\n' > two
+for source in run model.gguf; do
+  succeeds "similarity of two texts in $source" "$GRADUS" similarity $source 'the king went' 'the man went' --level sentence -q
+  cp out alone
+  succeeds "the same out of a text" "$GRADUS" similarity $source 'the king went' 'the man went' --text two --level sentence -q
+  same_file "texts alone and out of a file, in $source" out alone
+done
+printf 'the king went\tthe man went\n' | succeeds 'pairs of texts' "$GRADUS" similarity model.gguf --pairs - --level sentence -q
+same_file 'pairs of texts' out alone
+succeeds 'the odd text' "$GRADUS" odd run 'the king went' 'the man went' 'the king went' --level sentence -q
+succeeds 'a text by itself' "$GRADUS" vectors get run 'the king went' --level sentence --json -q
+grep -q '^{"the king went":\[-\?[0-9.e-]\{1,14\},' out || fail 'vectors get --json' 'numbers of an f32' "$(head -c 200 out)"
 refuses 2 'the layer must be one of layer_0, layer_1, layer_2, final' "$GRADUS" neighbors run king --layer 7
 refuses 2 'model.gguf is no run, which alone has a text of its own; give --text FILE' "$GRADUS" neighbors model.gguf king
 refuses 2 "a name must be one of the 0 there are" "$GRADUS" neighbors run king --text lines

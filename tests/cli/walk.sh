@@ -173,6 +173,7 @@ check_sources_of_model() {
   rm -r new
   from_everywhere eval run --input TEXT --json -q
   from_everywhere neighbors run the king --text TEXT -q
+  from_everywhere vectors get run the king --text TEXT -q
   from_everywhere tokenizer encode run --input TEXT -q
   # Of these a line is a text, so that the .jsonl is another.
   awk '{ print "\"" $0 "\"" }' other > texts.jsonl
@@ -233,6 +234,37 @@ check_neighbors() {
   json_lines near
 }
 
+# The verbs that look at vectors, with those of the run and with a file of them.
+check_vectors() {
+  local to verb
+  gives numbers vectors get run king sea -q
+  holds 'vectors get: a name and 16 numbers' 'king 17 sea 17' "$(awk '{ print $1, NF }' numbers | xargs)"
+  for to in txt vec bin npy safetensors; do
+    runs vectors trim run --top 9 -o words.$to -q
+    # The file has the same rows; those of the run that are not among the nine are not asked for.
+    gives first vectors get words.$to "$(head -n 1 words.txt | cut -d ' ' -f 1)" -q
+    same "a row of words.$to" <(head -n 1 words.txt) first
+  done
+  while read -r verb; do
+    # shellcheck disable=SC2086
+    gives first ${verb/SOURCE/run}
+    [ -s first ] || fail "$cell: $verb" 'something printed' 'nothing'
+  done << END
+similarity SOURCE king sea -q
+odd SOURCE king sea the -q
+analogy SOURCE king - sea + the -k 2 -q
+cluster SOURCE -k 2 -q
+similarity SOURCE king sea --json
+similarity SOURCE king sea --level sentence -q
+polysemy SOURCE king --input other -k 2 --truncate -q
+END
+  printf 'king sea\n' > pairs
+  gives first similarity run king sea -q
+  gives second similarity run --pairs pairs -q
+  same 'similarity --pairs' first second
+  rm words.*
+}
+
 # What is written for other programs is the same model to every verb, in one file or in a folder, and goes on from there.
 check_written() {
   local written verb
@@ -259,6 +291,11 @@ embed MODEL --input other --truncate --level word -q
 tokenizer encode MODEL --input other --special off -q
 tokenizer show MODEL the --special off
 tokenizer decode MODEL 5 9 7
+similarity MODEL king sea --text other -q
+vectors get MODEL king --text other -q
+cluster MODEL --level sentence --text other --truncate -k 2 -q
+odd MODEL king sea the --level sentence -q
+polysemy MODEL king --input other -k 2 --truncate -q
 END
     runs info $written
   done
@@ -361,6 +398,7 @@ while read -r name file formats properties; do
     snapshot run > run.after
     same 'the run that was looked at' run.before run.after
     check_neighbors
+    check_vectors
     check_written
     check_elsewhere
   done

@@ -17,7 +17,6 @@ class FastTextWriter {
   bool quantized = false;
   std::vector<std::pair<std::string, int64_t>> words = {{"a", 1}};
   std::vector<float> matrix;  // of the words, then of the buckets; made by bytes()
-  std::size_t tail = 0;       // bytes behind what a reader of vectors needs
 
   std::string bytes() {
     matrix.clear();
@@ -34,10 +33,8 @@ class FastTextWriter {
     file += quantized ? '\1' : '\0';
     file += le(int64_t{count + buckets}) + le(int64_t{width});
     for (const float value : matrix) file += le(value);
-    const std::string output = std::string(1, '\0') + le(int64_t{count}) + le(int64_t{width}) +
-                               std::string(words.size() * static_cast<std::size_t>(width) * 4, '\0');
-    tail = output.size();
-    return file + output;
+    file += '\0' + le(int64_t{count}) + le(int64_t{width});
+    return file + std::string(words.size() * static_cast<std::size_t>(width) * 4, '\0');
   }
 
   /// The mean of a word's own row (none: -1) and of those of its pieces.

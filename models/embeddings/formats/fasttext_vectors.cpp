@@ -184,6 +184,17 @@ Vectors read_fasttext(std::shared_ptr<const FileBytes> bytes, const std::string&
           .take(static_cast<std::size_t>(matrix_rows) * static_cast<std::size_t>(width) * sizeof(float),
                 "the matrix")
           .data();
+  // The output's matrix, whose numbers nobody here needs, is there to the end in a file that is whole.
+  check_world(reader.number<uint8_t>("the mark of a quantised output") == 0, source,
+              ": is a model of fastText with a quantised output, whose vectors are not read; take the .bin "
+              "that it was made of");
+  const auto output_rows = reader.number<int64_t>("the number of the output's rows");
+  const auto output_width = reader.number<int64_t>("the number of the output's columns");
+  check_world(output_rows >= 0 && output_rows <= size + int64_t{1} && output_width == width, source,
+              ": the output's matrix must have at most a row for each of ", size, " entries, ", width,
+              " numbers each; it has ", output_rows, " rows of ", output_width);
+  reader.take(static_cast<std::size_t>(output_rows) * static_cast<std::size_t>(width) * sizeof(float),
+              "the output's matrix");
 
   Tensor table = Tensor::empty({std::ssize(row_of), width});
   float* const values = table.mutable_data<float>();
