@@ -224,8 +224,11 @@ int run_polysemy(const Arguments& arguments) {
     senses = groups.of;
     for (int64_t g = 0; g < groups.centers.size(0); ++g) names.push_back("group " + std::to_string(g));
   }
+  const bool parted = names.size() > 1;  // one sense alone has no other to be held against
   std::string text = word + "  " + std::to_string(uses) + " occurrences, " + std::to_string(names.size()) +
-                     (told ? " senses" : " groups, taken for senses") + "; the model sees " +
+                     (told ? (parted ? " senses" : " sense")
+                           : (parted ? " groups, taken for senses" : " group, taken for a sense")) +
+                     "; the model sees " +
                      (config.causal ? "what stands before the word alone, not what comes after it"
                                     : "both sides of the word") +
                      "\n";
@@ -237,17 +240,18 @@ int run_polysemy(const Arguments& arguments) {
     list.push(Json::object()
                   .set("layer", name)
                   .set("within", figures.within)
-                  .set("between", figures.between)
+                  .set("between", parted ? Json(figures.between) : Json())
                   .set("self_similarity", figures.self_similarity)
                   .set("anisotropy", figures.anisotropy)
                   .set("self_similarity_corrected", figures.self_similarity - figures.anisotropy)
-                  .set("silhouette", figures.silhouette)
+                  .set("silhouette", parted ? Json(figures.silhouette) : Json())
                   .set("nearest_accuracy", figures.nearest_accuracy)
                   .set("most_frequent", figures.most_frequent));
     name.resize(std::max<std::size_t>(name.size(), 9), ' ');
-    text += name + fixed(figures.within, 3) + "   " + fixed(figures.between, 3) + "    " +
+    const auto if_parted = [&](double value) { return parted ? fixed(value, 3) : std::string("-    "); };
+    text += name + fixed(figures.within, 3) + "   " + if_parted(figures.between) + "    " +
             fixed(figures.self_similarity, 3) + "   " + fixed(figures.anisotropy, 3) + "        " +
-            fixed(figures.silhouette, 3) + "       " + fixed(100 * figures.nearest_accuracy, 1) +
+            if_parted(figures.silhouette) + "       " + fixed(100 * figures.nearest_accuracy, 1) +
             " % (the most frequent one alone " + fixed(100 * figures.most_frequent, 1) + " %)\n";
   }
   if (common.json) {

@@ -134,8 +134,9 @@ std::string agreement_text(const Agreement& agrees) {
 
 void tell_skipped(int64_t skipped, const CommonOptions& common) {
   if (skipped == 0 || common.quiet) return;
-  say("note   " + std::to_string(skipped) + (skipped == 1 ? " row holds" : " rows hold") +
-      " a NaN or an infinity, and are nobody's neighbours");
+  say("note   " + std::to_string(skipped) +
+      (skipped == 1 ? " row holds a NaN or an infinity, and is nobody's neighbour"
+                    : " rows hold a NaN or an infinity, and are nobody's neighbours"));
 }
 
 }  // namespace gradus::tools

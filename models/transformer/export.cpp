@@ -86,7 +86,14 @@ std::string model_name(const std::string& model) {
   return is_directory(model) ? (path / "").parent_path().filename().string() : path.stem().string();
 }
 
-bool is_licence(const std::string& name) { return name.starts_with("LICENSE") || name.starts_with("NOTICE"); }
+bool is_licence(const std::string& name) {
+  std::string upper = name;
+  for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  for (const char* begin : {"LICENSE", "LICENCE", "NOTICE", "COPYING"}) {
+    if (upper.starts_with(begin)) return true;
+  }
+  return false;
+}
 
 void check_range(const NamedTensor& named, ExportType type) {
   double largest = 0;

@@ -237,7 +237,8 @@ for model in run model.gguf; do
 done
 same_file 'polysemy of a GGUF file' polysemy.run polysemy.model.gguf
 succeeds 'polysemy of texts' "$GRADUS" polysemy run king --input lines -k 1
-grep -q '2 occurrences' out || fail 'polysemy of texts' '2 occurrences' "$(cat out)"
+grep -q '2 occurrences, 1 group, taken for a sense' out || fail 'polysemy of texts' '2 occurrences of one group' "$(cat out)"
+grep -q '^layer_0 .*  -  .*  -  ' out || fail 'polysemy of texts' 'nothing between one group and no other' "$(cat out)"
 refuses 1 'lines: must hold the word' "$GRADUS" polysemy run zebra --input lines
 printf 'a\tb\n' > senses.bad
 refuses 1 'senses.bad:1: a line must be a text, or a sense' "$GRADUS" polysemy run king --input senses.bad

@@ -240,10 +240,10 @@ check_vectors() {
   gives numbers vectors get run king sea -q
   holds 'vectors get: a name and 16 numbers' 'king 17 sea 17' "$(awk '{ print $1, NF }' numbers | xargs)"
   for to in txt vec bin npy safetensors; do
-    runs vectors trim run --top 9 -o words.$to -q
+    runs vectors trim run --top 9 -o nine.$to -q
     # The file has the same rows; those of the run that are not among the nine are not asked for.
-    gives first vectors get words.$to "$(head -n 1 words.txt | cut -d ' ' -f 1)" -q
-    same "a row of words.$to" <(head -n 1 words.txt) first
+    gives first vectors get nine.$to "$(head -n 1 nine.txt | cut -d ' ' -f 1)" -q
+    same "a row of nine.$to" <(head -n 1 nine.txt) first
   done
   while read -r verb; do
     # shellcheck disable=SC2086
@@ -262,7 +262,7 @@ END
   gives first similarity run king sea -q
   gives second similarity run --pairs pairs -q
   same 'similarity --pairs' first second
-  rm words.*
+  rm nine.*
 }
 
 # What is written for other programs is the same model to every verb, in one file or in a folder, and goes on from there.

@@ -373,6 +373,7 @@ TEST_CASE("What a model's makers say of it goes with it: its licence, and what i
   std::filesystem::create_directory(home);
   write_file_atomic(home + "/README.md", "---\nlicense: mit\n---\n");
   write_file_atomic(home + "/LICENSE", "mine");
+  write_file_atomic(home + "/copying.md", "also");
   for (const ExportFormat format : {ExportFormat::gguf, ExportFormat::hugging_face}) {
     const bool is_file = format == ExportFormat::gguf;
     const std::string out = folder / (is_file ? "h.gguf" : "h");
@@ -383,6 +384,7 @@ TEST_CASE("What a model's makers say of it goes with it: its licence, and what i
     } else {
       CHECK(read_file(out + "/README.md") == "---\nlicense: mit\nbase_model: \"home\"\n---\n");
       CHECK(read_file(out + "/LICENSE") == "mine");
+      CHECK(read_file(out + "/copying.md") == "also");
     }
   }
   // Nobody has named tokens of the tokenizer: ids of config.json alone.
