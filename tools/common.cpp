@@ -24,9 +24,19 @@ namespace {
 std::atomic<bool> interrupt_flag{false};
 bool status_open = false;  // a status line stands on the terminal without a line end
 
+std::atomic<int64_t> interrupt_second{0};
+
 void on_interrupt(int signal) {
-  // Only what is allowed in a handler: a second signal means that waiting for the end of a step is too long.
-  if (interrupt_flag.exchange(true)) _exit(128 + signal);
+  // Only what is allowed in a handler: a second signal means that waiting for the end of a step is too long. One that comes
+  // at once is the same one: a terminal, or a program such as timeout, sends it to a process and to its group.
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const auto second = static_cast<int64_t>(now.tv_sec);
+  if (!interrupt_flag.exchange(true)) {
+    interrupt_second = second;
+  } else if (second > interrupt_second + 1) {
+    _exit(128 + signal);
+  }
 }
 
 /// Only what is allowed in a handler: no memory, no locks.

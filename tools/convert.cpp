@@ -143,8 +143,8 @@ int convert_vectors(const std::string& path, const std::string& out, const std::
   const std::string chosen =
       layer.empty() && out.ends_with(".safetensors") ? "" : choose_layer(vectors, layer);
   stop_where_interrupted();
-  save_vectors(out, vectors, chosen);
-  const Vectors again = load_vectors(out);
+  save_vectors(out, vectors, chosen, stop_where_interrupted);
+  const Vectors again = load_vectors(out, {.on_interrupt = stop_where_interrupted});
   check_world(again.names == vectors.names && same_numbers(again, vectors, chosen), out,
               ": read back, it must hold the same names and numbers; it does not; is the disk in order?");
   if (common.json)
@@ -199,7 +199,8 @@ int run_convert(const Arguments& arguments) {
   common.apply();
   check(!out.empty(), "convert: -o FILE must be given");
   const bool vectors =
-      to == "tokenizer" && (are_vectors(path) || (is_vector_name(out) && !holds_tokenizer(path)));
+      to == "tokenizer" &&
+      (are_vectors(path) || (is_vector_name(out) && (is_stream(path) || !holds_tokenizer(path))));
   args.no_effect({{to == "tokenizer", {"--dtype", "--tokenizer"}, "without --to"},
                   {!vectors, {"--layer", "--names", "--encoding-errors"}, "but with files of vectors"}});
   if (vectors) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "models/embeddings/cluster.hpp"
 #include "models/embeddings/dictionary.hpp"
@@ -47,8 +48,10 @@ struct Opened {
 };
 
 // A figure, or null where nothing was measured.
-Json figure(double value, bool measured) { return measured ? Json(value) : Json(); }
-std::string shown(double value, int digits, bool measured) { return measured ? fixed(value, digits) : "-"; }
+Json figure(double value, bool measured) { return measured && std::isfinite(value) ? Json(value) : Json(); }
+std::string shown(double value, int digits, bool measured) {
+  return measured && std::isfinite(value) ? fixed(value, digits) : "-";
+}
 
 Json to_json(const AnalogyScore& score) {
   return Json::object()
@@ -157,14 +160,14 @@ int eval_vectors(const Args& args, const std::vector<std::string>& sources, cons
                             .set("high", figure(found.interval.high, measured))
                             .set("pairs", found.pairs)
                             .set("covered", found.covered)
-                            .set("spearman_drop", figure(found.spearman_drop, found.covered > 1))
+                            .set("spearman_drop", figure(found.spearman_drop, found.with_rows > 1))
                             .set("spearman_zero", figure(found.spearman_zero, found.pairs > 1)));
         std::string padded = list.name;
         padded.resize(std::max<std::size_t>(padded.size(), 30), ' ');
         text += "  " + padded + "  rho " + shown(found.spearman, 4, measured) + "  [" +
                 shown(found.interval.low, 3, measured) + ", " + shown(found.interval.high, 3, measured) +
                 "]  " + std::to_string(found.covered) + " of " + std::to_string(found.pairs) +
-                " pairs; unseen left out " + shown(found.spearman_drop, 4, found.covered > 1) + ", as 0 " +
+                " pairs; unseen left out " + shown(found.spearman_drop, 4, found.with_rows > 1) + ", as 0 " +
                 shown(found.spearman_zero, 4, found.pairs > 1) + "\n";
         by_source[s].push_back(found);
       }
@@ -173,7 +176,8 @@ int eval_vectors(const Args& args, const std::vector<std::string>& sources, cons
         const AnalogyResult found = judge_analogies(judged, analogies,
                                                     {.method = parse_analogy_method(judging.method),
                                                      .restrict = judging.restrict,
-                                                     .include_inputs = judging.include_inputs});
+                                                     .include_inputs = judging.include_inputs,
+                                                     .on_step = stop_where_interrupted});
         tell_skipped(found.skipped, given.common);
         Json sections = Json::array();
         for (std::size_t i = 0; i < found.sections.size(); ++i) {
@@ -222,15 +226,15 @@ int eval_vectors(const Args& args, const std::vector<std::string>& sources, cons
                         .set("name", replace_invalid_utf8(lists[l].name))
                         .set("first", replace_invalid_utf8(opened[0].name))
                         .set("second", replace_invalid_utf8(opened[s].name))
-                        .set("spearman_first", found.first)
-                        .set("spearman_second", found.second)
-                        .set("difference_low", found.difference.low)
-                        .set("difference_high", found.difference.high)
+                        .set("spearman_first", figure(found.first, true))
+                        .set("spearman_second", figure(found.second, true))
+                        .set("difference_low", figure(found.difference.low, true))
+                        .set("difference_high", figure(found.difference.high, true))
                         .set("pairs", found.pairs));
       text += "both   " + lists[l].name + ", " + std::to_string(found.pairs) +
-              " pairs that both cover: " + opened[0].name + " " + fixed(found.first, 4) + ", " +
-              opened[s].name + " " + fixed(found.second, 4) + ", apart by [" +
-              fixed(found.difference.low, 3) + ", " + fixed(found.difference.high, 3) + "]\n";
+              " pairs that both cover: " + opened[0].name + " " + shown(found.first, 4, true) + ", " +
+              opened[s].name + " " + shown(found.second, 4, true) + ", apart by [" +
+              shown(found.difference.low, 3, true) + ", " + shown(found.difference.high, 3, true) + "]\n";
     }
   }
   Json translated;
@@ -239,7 +243,7 @@ int eval_vectors(const Args& args, const std::vector<std::string>& sources, cons
         read_dictionary(read_file(judging.dictionary, stop_where_interrupted), judging.dictionary);
     const DictionaryScore score =
         judge_dictionary(pairs, {opened[0].vectors.names, opened[0].rows},
-                         {opened[1].vectors.names, opened[1].rows}, judging.restrict);
+                         {opened[1].vectors.names, opened[1].rows}, judging.restrict, stop_where_interrupted);
     translated = Json::object()
                      .set("p_at_1", figure(score.p_at_1(), score.covered > 0))
                      .set("p_at_1_csls", figure(score.p_at_1_csls(), score.covered > 0))
@@ -247,7 +251,8 @@ int eval_vectors(const Args& args, const std::vector<std::string>& sources, cons
                      .set("words", score.words);
     text += "words  " + name_of_file(judging.dictionary) + ": of " + std::to_string(score.covered) +
             " covered of " + std::to_string(score.words) + " the nearest row is a translation for " +
-            percent(score.p_at_1()) + ", by CSLS " + percent(score.p_at_1_csls()) + "\n";
+            (score.covered > 0 ? percent(score.p_at_1()) : "-") + ", by CSLS " +
+            (score.covered > 0 ? percent(score.p_at_1_csls()) : "-") + "\n";
   }
   if (given.common.json) {
     // Of one SOURCE at one width the figures stand by themselves.

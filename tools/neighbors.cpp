@@ -30,6 +30,7 @@ int run_neighbors(const Arguments& arguments) {
   check(options.k > 0, "-k must be at least 1; it is ", options.k);
   check(options.restrict >= 0, "--restrict must be at least 0; it is ", options.restrict);
   options.metric = parse_metric(metric);
+  options.on_step = stop_where_interrupted;
 
   const Rows rows(given.open(args, source), given.layer);
   const Tensor queries = rows.vectors(words);
@@ -49,7 +50,7 @@ int run_neighbors(const Arguments& arguments) {
       line += " " + name + " " + fixed(neighbor.value, 2) + " ";
       list.push(Json::object().set("word", replace_invalid_utf8(name)).set(key, neighbor.value));
     }
-    json.set(replace_invalid_utf8(words[i]), list);
+    set_new(json, words[i], list);
     if (!given.common.json) print_out(line + "\n");
   }
   if (given.common.json) print_json(json);

@@ -237,21 +237,22 @@ int run_polysemy(const Arguments& arguments) {
   for (std::size_t l = 0; l < layer_count; ++l) {
     const SenseFigures figures = judge_senses(rows(found[l]), senses, rows(others[l]));
     std::string name = embedder.layer_names()[l];
+    const auto number = [](double value) { return value == value ? Json(value) : Json(); };
     list.push(Json::object()
                   .set("layer", name)
-                  .set("within", figures.within)
-                  .set("between", parted ? Json(figures.between) : Json())
+                  .set("within", number(figures.within))
+                  .set("between", number(figures.between))
                   .set("self_similarity", figures.self_similarity)
                   .set("anisotropy", figures.anisotropy)
                   .set("self_similarity_corrected", figures.self_similarity - figures.anisotropy)
-                  .set("silhouette", parted ? Json(figures.silhouette) : Json())
+                  .set("silhouette", number(figures.silhouette))
                   .set("nearest_accuracy", figures.nearest_accuracy)
                   .set("most_frequent", figures.most_frequent));
     name.resize(std::max<std::size_t>(name.size(), 9), ' ');
-    const auto if_parted = [&](double value) { return parted ? fixed(value, 3) : std::string("-    "); };
-    text += name + fixed(figures.within, 3) + "   " + if_parted(figures.between) + "    " +
+    const auto shown = [](double value) { return value == value ? fixed(value, 3) : std::string("-    "); };
+    text += name + shown(figures.within) + "   " + shown(figures.between) + "    " +
             fixed(figures.self_similarity, 3) + "   " + fixed(figures.anisotropy, 3) + "        " +
-            if_parted(figures.silhouette) + "       " + fixed(100 * figures.nearest_accuracy, 1) +
+            shown(figures.silhouette) + "       " + fixed(100 * figures.nearest_accuracy, 1) +
             " % (the most frequent one alone " + fixed(100 * figures.most_frequent, 1) + " %)\n";
   }
   if (common.json) {

@@ -5,14 +5,18 @@
 #include <set>
 
 #include "tensor/error.hpp"
+#include "tensor/io/file.hpp"
+#include "tokenizer/text/unicode.hpp"
 #include "tools/training.hpp"
 
 namespace gradus::tools {
 
 void SourceArguments::add(Args& args) {
   args.heading("Vectors");
-  args.text("--layer", layer,
-            "a number (-1 is the last block's output), final, or a name; else the last or only one");
+  args.text(
+      "--layer", layer,
+      "a number (-1 is the last block's output), final, or a name; else the last block's output, or the "
+      "only one there is");
   args.text("--names", names, "of arrays: a file with a row's name a line");
   args.choice("--encoding-errors", encoding_errors, {"keep", "strict"},
               "names that are not UTF-8: kept and counted, or refused");
@@ -118,8 +122,20 @@ void check_vectors_out(const std::string& out, const std::vector<std::string>& i
     // What stands beside an input is read with it.
     for (const std::string& input : inputs) all.push_back(input + ".names");
     check_not_input(out + ".names", all);
+    // It goes where nobody has named it: it may only replace the one of a pair.
+    check(!file_exists(out + ".names") || file_exists(out), "vectors: ", out,
+          ".names would be replaced, which is not the one of ", out,
+          ", as that is not there; choose another name, or move it away");
   }
   check_can_write(out);
+}
+
+void set_new(Json& json, const std::string& name, const Json& value) {
+  const std::string key = replace_invalid_utf8(name);
+  check_world(key == name || json.find(key) == nullptr,
+              "vectors: JSON holds UTF-8 alone, in which two of the names are the same, '", key,
+              "'; ask for them one by one, or leave out --json");
+  json.set(key, value);
 }
 
 void set_agreement(Json& json, const Agreement& agrees) {

@@ -57,6 +57,9 @@ class Rows {
 /// An error unless a file of vectors could be written there, with the names beside a .npy, and none of the inputs is replaced.
 void check_vectors_out(const std::string& out, const std::vector<std::string>& inputs);
 
+/// Sets what a name has; an error where another name, too, is what JSON can say of it.
+void set_new(Json& json, const std::string& name, const Json& value);
+
 /// How two divisions of rows agree: as members of an object, and as a piece of a line.
 void set_agreement(Json& json, const Agreement& agrees);
 std::string agreement_text(const Agreement& agrees);

@@ -15,8 +15,8 @@ namespace gradus::tools {
 namespace {
 
 constexpr const char* kOutHelp =
-    "file to write: .vec or .txt (text, with and without a line of sizes), .bin (word2vec's), .npy or "
-    ".safetensors";
+    "file to write: .vec or .txt (text, with and without a line of sizes), .bin (word2vec's), .npy (names in "
+    "FILE.npy.names) or .safetensors";
 
 void check_out(const std::string& out, const SourceArguments& given, std::vector<std::string> inputs) {
   check(!out.empty(), "-o FILE must be given");
@@ -26,13 +26,14 @@ void check_out(const std::string& out, const SourceArguments& given, std::vector
 
 void write(const std::string& out, const Vectors& vectors, const CommonOptions& common,
            Json about = Json::object()) {
-  save_vectors(out, vectors);
+  save_vectors(out, vectors, {}, stop_where_interrupted);
   const int64_t width = vectors.layers[0].size(1);
   if (common.json)
     print_json(about.set("file", replace_invalid_utf8(out)).set("rows", vectors.rows()).set("width", width));
   if (!common.quiet) {
     say("wrote  " + out + ": " + std::to_string(vectors.rows()) + " vectors of " + std::to_string(width) +
-        " numbers, " + bytes_text(static_cast<double>(file_bytes(out))));
+        " numbers, " + bytes_text(static_cast<double>(file_bytes(out))) +
+        (out.ends_with(".npy") ? ", and " + out + ".names" : ""));
   }
 }
 
@@ -138,7 +139,7 @@ int run_vectors_merge(const Arguments& arguments) {
   Args args("vectors merge",
             "Writes the rows of two sources: all of the first, and of the second those whose names are new; "
             "or with --concat "
-            "those of both, one behind the other.");
+            "of the names that both have, both vectors one behind the other.");
   args.positional("SOURCE", first, kSourceHelp);
   args.positional("SOURCE2", second, "another");
   args.path("-o,--out", out, kOutHelp);
@@ -171,6 +172,11 @@ int run_vectors_merge(const Arguments& arguments) {
   const Vectors result = picked.finish();
   check_world(result.rows() > 0, "vectors merge: there must be a name that both have; there is none");
   write(out, result, given.common);
+  if (concat && !given.common.quiet) {
+    const int64_t alone = a.vectors.rows() + b.vectors.rows() - 2 * result.rows();
+    if (alone > 0)
+      say("note   " + std::to_string(alone) + " rows of names that one of them alone has are left out");
+  }
   return 0;
 }
 
@@ -231,7 +237,7 @@ int run_vectors_align(const Arguments& arguments) {
   const Layer to = open_layer(args, given, target);
   check(from.width() == to.width(), "vectors align: both must be as wide as each other; they are ",
         from.width(), " and ", to.width(), " wide; reduce one of them");
-  const DictionaryRows rows = find_pairs(pairs, from.vectors.names, to.vectors.names);
+  const DictionaryRows rows = find_pairs(pairs, {from.vectors.names, from.rows}, {to.vectors.names, to.rows});
   check_world(!rows.source.empty(), dictionary,
               ": must hold a pair of words that both sources have; it has none");
   Picked x(from.width()), y(to.width());
@@ -245,7 +251,8 @@ int run_vectors_align(const Arguments& arguments) {
   result.names = from.vectors.names;
   result.counts = from.vectors.counts;
   const DictionaryScore score =
-      judge_dictionary(held_out, {result.names, result.layers[0]}, {to.vectors.names, to.rows}, restrict);
+      judge_dictionary(held_out, {result.names, result.layers[0]}, {to.vectors.names, to.rows}, restrict,
+                       stop_where_interrupted);
   write(out, result, given.common,
         Json::object()
             .set("pairs", static_cast<int64_t>(rows.source.size()))
@@ -253,11 +260,14 @@ int run_vectors_align(const Arguments& arguments) {
             .set("p_at_1_csls", score.covered > 0 ? Json(score.p_at_1_csls()) : Json())
             .set("covered", score.covered));
   if (!given.common.quiet) {
+    const auto share = [&](double part) {
+      return score.covered > 0 ? fixed(100 * part, 1) + " %" : std::string("-");
+    };
     say("pairs  " + std::to_string(rows.source.size()) + " of " + std::to_string(pairs.size()) +
         " have both words; of " + std::to_string(score.covered) + " words of " +
         (test.empty() ? dictionary + ", which it was turned by" : test) +
-        " the nearest row is a translation for " + fixed(100 * score.p_at_1(), 1) + " %, by CSLS " +
-        fixed(100 * score.p_at_1_csls(), 1) + " %");
+        " the nearest row is a translation for " + share(score.p_at_1()) + ", by CSLS " +
+        share(score.p_at_1_csls()));
   }
   return 0;
 }

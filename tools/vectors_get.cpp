@@ -72,7 +72,7 @@ int run_vectors_get(const Arguments& arguments) {
                     "' has one");
         list.push(shortest_decimal(value));
       }
-      json.set(replace_invalid_utf8(word), list);
+      set_new(json, word, list);
       continue;
     }
     std::string line = word;

@@ -206,6 +206,7 @@ Nearest solve_analogies(const Tensor& table, const Tensor& words, std::span<cons
   Solver solver(dense, dense_words, options);
   Nearest result;
   for (std::size_t q = 0; q < questions.size(); q += kBatchQuestions) {
+    if (options.on_step) options.on_step();
     const std::size_t some = std::min(size(kBatchQuestions), questions.size() - q);
     for (auto& list : solver.run(questions.subspan(q, some))) result.of.push_back(std::move(list));
   }

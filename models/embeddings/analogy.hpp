@@ -30,7 +30,8 @@ struct AnalogyQuestion {
 struct AnalogyOptions {
   AnalogyMethod method = AnalogyMethod::cos_add;
   int64_t k = 1;
-  int64_t restrict = 0;  ///< only the first so many rows are answers; 0: all
+  int64_t restrict = 0;                ///< only the first so many rows are answers; 0: all
+  std::function<void()> on_step = {};  ///< called now and then; it may throw
 };
 
 /// The k rows with the largest scores of each question, exactly: see nearest(), whose notes hold here too. The scores are

@@ -5,6 +5,7 @@
 #include <map>
 #include <numeric>
 
+#include "models/embeddings/evaluation.hpp"
 #include "models/embeddings/pooling.hpp"
 #include "models/embeddings/shortlist.hpp"
 #include "tensor/error.hpp"
@@ -329,7 +330,7 @@ LabelledRows read_labels(std::string_view text, const std::string& source, const
     const std::size_t tab = line.find('\t');
     check_world(tab != std::string_view::npos && tab + 1 < line.size(), source, ":", lines.number(),
                 ": a line must hold a name and a label with a tab between; it is ", shown_text(line));
-    const auto row = names.find(line.substr(0, tab));
+    const auto row = find_word(names, line.substr(0, tab));
     if (!row) {
       ++result.missing;
       continue;

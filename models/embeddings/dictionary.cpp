@@ -1,6 +1,7 @@
 #include "models/embeddings/dictionary.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -26,16 +27,33 @@ Tensor rows_at(const Tensor& x, const std::vector<int64_t>& rows) {
   return y;
 }
 
-// Of each row of x, its mean cosine with the ten nearest rows of y.
-std::vector<double> nearness(const Tensor& x, const Tensor& y) {
+bool is_finite_row(const Tensor& x, int64_t row) {
+  const float* const begin = x.data<float>() + row * x.size(1);
+  return std::all_of(begin, begin + x.size(1), [](float value) { return std::isfinite(value); });
+}
+
+// Of each row of x, its mean cosine with the ten nearest rows of y; 0 where it holds a NaN or an infinity.
+std::vector<double> nearness(const Tensor& x, const Tensor& y, const std::function<void()>& on_step) {
   constexpr int64_t kNearest = 10;
-  std::vector<double> means;
-  for (const std::vector<Neighbor>& neighbors : nearest(y, x, {.k = kNearest}).of) {
+  std::vector<int64_t> finite;
+  for (int64_t row = 0; row < x.size(0); ++row) {
+    if (is_finite_row(x, row)) finite.push_back(row);
+  }
+  const Nearest found = nearest(y, rows_at(x, finite), {.k = kNearest, .on_step = on_step});
+  std::vector<double> means(static_cast<std::size_t>(x.size(0)));
+  for (std::size_t i = 0; i < finite.size(); ++i) {
+    const std::vector<Neighbor>& neighbors = found.of[i];
     double sum = 0;
     for (const Neighbor& neighbor : neighbors) sum += neighbor.value;
-    means.push_back(neighbors.empty() ? 0 : sum / static_cast<double>(neighbors.size()));
+    means[static_cast<std::size_t>(finite[i])] =
+        neighbors.empty() ? 0 : sum / static_cast<double>(neighbors.size());
   }
   return means;
+}
+
+void check_finite(const WordRows& table, int64_t row) {
+  check_world(is_finite_row(table.rows, row), "dictionary: the vector of a word must be finite; that of '",
+              std::string(table.names[row]), "' holds a NaN or an infinity; leave the word out");
 }
 
 // x times `scale`, with a number more at the end of each row.
@@ -71,11 +89,13 @@ Dictionary read_dictionary(std::string_view text, const std::string& source) {
   return dictionary;
 }
 
-DictionaryRows find_pairs(const Dictionary& dictionary, const Names& source, const Names& target) {
+DictionaryRows find_pairs(const Dictionary& dictionary, const WordRows& source, const WordRows& target) {
   DictionaryRows rows;
   for (const auto& [word, translation] : dictionary) {
-    const auto from = find_word(source, word), to = find_word(target, translation);
+    const auto from = find_word(source.names, word), to = find_word(target.names, translation);
     if (!from || !to) continue;
+    check_finite(source, *from);
+    check_finite(target, *to);
     rows.source.push_back(*from);
     rows.target.push_back(*to);
   }
@@ -83,7 +103,7 @@ DictionaryRows find_pairs(const Dictionary& dictionary, const Names& source, con
 }
 
 DictionaryScore judge_dictionary(const Dictionary& dictionary, const WordRows& source, const WordRows& target,
-                                 int64_t restrict) {
+                                 int64_t restrict, const std::function<void()>& on_step) {
   check(source.rows.size(1) == target.rows.size(1),
         "dictionary: both tables must be as wide as each other; they are ", source.rows.size(1), " and ",
         target.rows.size(1), " wide; reduce one of them");
@@ -97,7 +117,9 @@ DictionaryScore judge_dictionary(const Dictionary& dictionary, const WordRows& s
   for (const auto& [word, translation] : dictionary) {
     words.insert(word);
     const auto from = find_word(source.names, word), to = find_word(target.names, translation);
-    if (from && to && *from < sources && *to < targets) translations[*from].insert(*to);
+    if (!from || !to || *from >= sources || *to >= targets) continue;
+    check_finite(source, *from);
+    translations[*from].insert(*to);
   }
   score.words = std::ssize(words);
   score.covered = std::ssize(translations);
@@ -107,11 +129,12 @@ DictionaryScore judge_dictionary(const Dictionary& dictionary, const WordRows& s
   const Tensor from = normalize_rows(first_rows(source.rows, sources)).to_contiguous();
   const Tensor to = normalize_rows(first_rows(target.rows, targets)).to_contiguous();
   const Tensor queries = rows_at(from, asked);
-  const Nearest by_cosine = nearest(to, queries, {.k = 1});
+  const Nearest by_cosine = nearest(to, queries, {.k = 1, .on_step = on_step});
   // 2 cos(x, y) − r(y) is a product with a number more; r(x) is the same for all.
   const std::vector<double> minus_one(asked.size(), -1);
-  const Nearest by_csls = nearest(with_column(to, 1, nearness(to, from)), with_column(queries, 2, minus_one),
-                                  {.k = 1, .metric = Metric::dot});
+  const Nearest by_csls =
+      nearest(with_column(to, 1, nearness(to, from, on_step)), with_column(queries, 2, minus_one),
+              {.k = 1, .metric = Metric::dot, .on_step = on_step});
   for (std::size_t q = 0; q < asked.size(); ++q) {
     const std::set<int64_t>& ways = translations[asked[q]];
     score.right += !by_cosine.of[q].empty() && ways.contains(by_cosine.of[q][0].row) ? 1 : 0;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,7 +29,8 @@ struct WordRows {
 struct DictionaryRows {
   std::vector<int64_t> source, target;
 };
-DictionaryRows find_pairs(const Dictionary& dictionary, const Names& source, const Names& target);
+/// note: one with a NaN or an infinity is an error that names it.
+DictionaryRows find_pairs(const Dictionary& dictionary, const WordRows& source, const WordRows& target);
 
 struct DictionaryScore {
   int64_t words = 0;    ///< different source words of the dictionary
@@ -45,8 +47,9 @@ struct DictionaryScore {
 /// How often a word's nearest row among the targets is a translation of it: by cosine, and by
 /// CSLS(x, y) = 2 cos(x, y) − r(x) − r(y), r the mean cosine with the ten nearest rows of the other table, so that rows which are
 /// near to all count less.   ref: Conneau, Lample, Ranzato, Denoyer, Jégou (2018)
-/// note: `restrict`: only the first so many rows of each table count; 0: all.
+/// note: `restrict`: only the first so many rows of each table count; 0: all. `on_step` is called now and then; it may throw.
+/// note: rows with a NaN or an infinity are nobody's neighbours; a word of the dictionary with such a row is an error.
 DictionaryScore judge_dictionary(const Dictionary& dictionary, const WordRows& source, const WordRows& target,
-                                 int64_t restrict);
+                                 int64_t restrict, const std::function<void()>& on_step = {});
 
 }  // namespace gradus

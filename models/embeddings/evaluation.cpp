@@ -1,8 +1,10 @@
 #include "models/embeddings/evaluation.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <numeric>
 
@@ -104,7 +106,13 @@ std::vector<RatedPair> read_rated_pairs(std::string_view text, const std::string
     // A part of speech may stand between.
     for (std::size_t f = 2; f < std::min<std::size_t>(fields.size(), 4) && !rating; ++f)
       rating = number_in(fields[f]);
-    if (!rating && pairs.empty() && number == 1 && fields.size() >= 3) return;  // a heading
+    // A heading names its third column.
+    const bool named = fields.size() >= 3 && !fields[2].empty() &&
+                       std::isalpha(static_cast<unsigned char>(fields[2].front())) != 0;
+    double special = 0;  // inf, nan
+    if (!rating && number == 1 && named &&
+        std::from_chars(fields[2].data(), fields[2].data() + fields[2].size(), special).ec != std::errc())
+      return;
     check_world(rating.has_value() && !fields[0].empty() && !fields[1].empty(), source, ":", number,
                 ": a line must hold two words and a rating; it is ", shown_text(line));
     pairs.push_back({std::string(fields[0]), std::string(fields[1]), *rating});
@@ -167,7 +175,7 @@ double spearman(std::span<const double> x, std::span<const double> y) {
     bb += (b[i] - mean) * (b[i] - mean);
   }
   const double lengths = math::sqrt(aa * bb);
-  return lengths == 0 ? 0 : std::clamp(ab / lengths, -1.0, 1.0);
+  return lengths == 0 ? std::numeric_limits<double>::quiet_NaN() : std::clamp(ab / lengths, -1.0, 1.0);
 }
 
 Interval bootstrap(int64_t count, const std::function<double(std::span<const int64_t> items)>& figure) {
@@ -180,10 +188,12 @@ Interval bootstrap(int64_t count, const std::function<double(std::span<const int
     for (int64_t i = 0; i < count; ++i)
       items[static_cast<std::size_t>(i)] = static_cast<int64_t>(
           random.below(static_cast<uint64_t>(sample * count + i), static_cast<uint64_t>(count)));
-    figures.push_back(figure(items));
+    if (const double value = figure(items); value == value) figures.push_back(value);
   }
+  constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
+  if (figures.empty()) return {kUndefined, kUndefined};
   std::sort(figures.begin(), figures.end());
-  return {figures[24], figures[974]};
+  return {figures[figures.size() * 24 / 1000], figures[figures.size() * 974 / 1000]};
 }
 
 std::string_view name_of(UnseenPolicy policy) {
@@ -217,10 +227,12 @@ SimilarityResult judge_similarity(const Judged& judged, std::span<const RatedPai
   };
   SimilarityResult result;
   result.pairs = std::ssize(pairs);
-  std::vector<int64_t> covered, all;
+  std::vector<int64_t> covered, all, with_rows;
+  std::vector<std::optional<double>> of_rows;  // the cosines without those of words that have no row
   for (const RatedPair& pair : pairs) {
     const std::vector<float> a = vector_of(pair.a), b = vector_of(pair.b);
     all.push_back(std::ssize(result.cosines));
+    of_rows.emplace_back();
     if (a.empty() || b.empty()) {
       result.cosines.emplace_back();
       continue;
@@ -230,13 +242,17 @@ SimilarityResult judge_similarity(const Judged& judged, std::span<const RatedPai
     check_world(value == value, "evaluation: vectors must be finite; one of '", pair.a, "' and '", pair.b,
                 "' is not");
     result.cosines.emplace_back(value);
+    const Names& names = judged.vectors->names;
+    if (!find_word(names, pair.a) || !find_word(names, pair.b)) continue;
+    with_rows.push_back(all.back());
+    of_rows.back() = value;
   }
   result.covered = std::ssize(covered);
-  result.spearman_drop = spearman_of(pairs, result.cosines, covered);
-  result.spearman_zero = spearman_of(pairs, result.cosines, all);
-  const bool zero = policy == UnseenPolicy::zero;
-  const std::vector<int64_t>& counted = zero ? all : covered;
-  result.spearman = zero ? result.spearman_zero : result.spearman_drop;
+  result.with_rows = std::ssize(with_rows);
+  result.spearman_drop = spearman_of(pairs, of_rows, with_rows);
+  result.spearman_zero = spearman_of(pairs, of_rows, all);
+  const std::vector<int64_t>& counted = policy == UnseenPolicy::zero ? all : covered;
+  result.spearman = spearman_of(pairs, result.cosines, counted);
   result.interval = bootstrap(std::ssize(counted), [&](std::span<const int64_t> items) {
     return spearman_of(pairs, result.cosines, pick(counted, items));
   });
@@ -297,7 +313,8 @@ AnalogyResult judge_analogies(const Judged& judged, const AnalogyList& list, con
       y = std::copy(values.begin(), values.end(), y);
     }
     const Nearest answers =
-        solve_analogies(rows, of_words, questions, {.method = options.method, .k = 1, .restrict = known});
+        solve_analogies(rows, of_words, questions,
+                        {.method = options.method, .k = 1, .restrict = known, .on_step = options.on_step});
     result.skipped = answers.skipped;
     for (std::size_t q = 0; q < questions.size(); ++q) {
       const auto& [section, row] = expected[q];

@@ -44,7 +44,7 @@ std::optional<int64_t> find_word(const Names& names, std::string_view word);
 
 /// Ranks from 1; equal values share the mean of theirs.
 std::vector<double> ranks_of(std::span<const double> values);
-/// ρ = the correlation of the ranks; 0 where one side has no two different values, or there are fewer than two.
+/// ρ = the correlation of the ranks; NaN where one side has no two different values, or there are fewer than two.
 /// ref: Spearman (1904), with ties averaged
 double spearman(std::span<const double> x, std::span<const double> y);
 
@@ -52,7 +52,7 @@ struct Interval {
   double low = 0, high = 0;
 };
 /// The middle 95 % of a figure over 1000 resamples of `count` items with replacement; `figure` gets the items' numbers.
-/// note: the draws depend on `count` alone.
+/// note: the draws depend on `count` alone. Resamples whose figure is NaN are left out; where all are, both ends are NaN.
 Interval bootstrap(int64_t count, const std::function<double(std::span<const int64_t> items)>& figure);
 
 /// What is done with pairs of which a word has no row.
@@ -74,8 +74,9 @@ struct Judged {
 struct SimilarityResult {
   double spearman = 0;  ///< over the pairs that count by the policy
   Interval interval;
-  double spearman_drop = 0, spearman_zero = 0;  ///< by either policy
+  double spearman_drop = 0, spearman_zero = 0;  ///< by either policy, of words that have rows
   int64_t pairs = 0, covered = 0;               ///< covered: both words have rows, or with subword vectors
+  int64_t with_rows = 0;                        ///< pairs whose words both have rows
   std::vector<std::optional<double>> cosines;   ///< of each pair that is covered
 };
 SimilarityResult judge_similarity(const Judged& judged, std::span<const RatedPair> pairs,
@@ -108,6 +109,7 @@ struct AnalogyJudging {
   AnalogyMethod method = AnalogyMethod::cos_add;
   int64_t restrict = 300000;  ///< words and answers are among the first so many rows; 0: all
   bool include_inputs = false;
+  std::function<void()> on_step = {};  ///< called now and then; it may throw
 };
 /// A question is covered where all four words have rows; it is right where the answer's row is the nearest of all but the
 /// three words'.

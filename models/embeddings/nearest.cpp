@@ -313,6 +313,7 @@ Nearest nearest(const Tensor& table, const Tensor& queries, const NearestOptions
   Search search(dense.data<float>(), rows, width, options);
   Nearest result;
   for (int64_t q = 0; q < number; q += kBatchQueries) {
+    if (options.on_step) options.on_step();
     const int64_t some = std::min(kBatchQueries, number - q);
     for (auto& list : search.run(asked.data<float>() + q * width, some,
                                  leave_out.empty() ? leave_out : leave_out.subspan(size(q), size(some))))

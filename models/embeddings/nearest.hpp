@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,7 @@ struct NearestOptions {
   Metric metric = Metric::cosine;
   /// Only the first so many rows compete; 0: all.
   int64_t restrict = 0;
+  std::function<void()> on_step = {};  ///< called now and then; it may throw
 };
 
 struct Nearest {

@@ -1,6 +1,7 @@
 #include "models/embeddings/senses.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "models/embeddings/cluster.hpp"
@@ -67,6 +68,9 @@ SenseFigures judge_senses(const Tensor& x, std::span<const int64_t> senses, cons
     for (int64_t r = 0; r < other_unit.size(0); ++r) other_rows.push_back(r);
     figures.anisotropy = pairs_of(other_unit, other_rows).mean();
   }
+  constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
+  if (within.pairs == 0) figures.within = kUndefined;
+  if (rows_of.size() < 2) figures.between = figures.silhouette = kUndefined;
   if (rows_of.size() > 1) figures.silhouette = silhouette(unit, senses);
   if (all.size() > 1) {
     std::vector<std::vector<int64_t>> own;

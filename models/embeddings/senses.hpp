@@ -7,7 +7,8 @@
 
 namespace gradus {
 
-/// How one word's vectors in many sentences fall apart by what it means in each.
+/// How one word's vectors in many sentences fall apart by what it means in each. NaN is what there is nothing to tell by: no two
+/// occurrences of one sense, one sense alone.
 struct SenseFigures {
   double within = 0;            ///< mean cosine of two occurrences of one sense
   double between = 0;           ///< and of two senses

@@ -22,6 +22,7 @@ int64_t number_of(std::string_view name) {
 [[noreturn]] void fail_layer(const Vectors& vectors, std::string_view choice) {
   std::string names;
   for (const std::string& name : vectors.layer_names) names += (names.empty() ? "" : ", ") + name;
+  check(!choice.empty(), "vectors: one of several layers must be chosen; give --layer with one of ", names);
   fail("vectors: the layer must be one of ", names, "; it is '", choice, "'");
 }
 

@@ -147,7 +147,10 @@ std::string similarity_text(const Lexicon& lexicon, uint64_t seed) {
   for (std::size_t added = 0; added < 60;) {
     const std::size_t one = random.below(next++, kinds.size()), other = random.below(next++, kinds.size());
     if (one == other || one + other == 1) continue;  // people are nouns, too
-    added += add(any(kinds[one]), any(kinds[other])) ? 1 : 0;
+    // One after the other: the order in which arguments are evaluated is the compiler's.
+    const Rated& b = any(kinds[other]);
+    const Rated& a = any(kinds[one]);
+    added += add(a, b) ? 1 : 0;
   }
   return text;
 }

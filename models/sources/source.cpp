@@ -16,6 +16,7 @@
 #include "tensor/io/file.hpp"
 #include "tensor/io/hash.hpp"
 #include "tensor/io/json.hpp"
+#include "tokenizer/text/strings.hpp"
 
 namespace gradus {
 namespace {
@@ -71,7 +72,8 @@ std::optional<Vectors> read_kept(const std::string& path, const std::string& key
     if (const std::string rate = said(kUnknownRate); !rate.empty())
       vectors.unknown_rate = Json::parse(rate, path).as_number();
     if (const std::string notes = said(kNotes); !notes.empty()) {
-      for (const Json& note : Json::parse(notes, path).as_array()) vectors.notes.push_back(note.as_string());
+      const Json list = Json::parse(notes, path);  // it must live as long as its array is gone through
+      for (const Json& note : list.as_array()) vectors.notes.push_back(note.as_string());
     }
     return vectors;
   } catch (const std::runtime_error&) {
@@ -101,6 +103,7 @@ Vectors open_model_source(const std::string& path, const SourceOptions& options,
     Corpus corpus;
     corpus.documents = options.sentences;
     corpus.training.assign(corpus.documents.begin(), corpus.documents.end());
+    for (const std::string& text : corpus.documents) corpus.names.push_back(shown_text(text));
     return vectors_of_model(path, options, corpus, events);
   }
   if (options.texts.empty()) {

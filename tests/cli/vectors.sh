@@ -75,6 +75,9 @@ equal 'vectors align, nothing covered' null "$(json out p_at_1)"
 printf 'king\tA\nqueen\tA\napple\tB\nman\tC\nwoman\tC\n' > kinds
 succeeds 'eval --cluster' "$GRADUS" eval words.vec --cluster kinds --json
 equal 'eval --cluster' 1.0 "$(json out purity)"
+tr a-z A-Z < kinds > loud
+succeeds 'eval --cluster, in capitals' "$GRADUS" eval words.vec --cluster loud --json
+equal 'eval --cluster, in capitals' 1.0 "$(json out purity)"
 succeeds 'eval --dictionary' "$GRADUS" eval aligned.vec turned.txt --dictionary dictionary --json
 equal 'eval --dictionary' 1.0 "$(json out p_at_1)"
 refuses 2 'is of two SOURCEs' "$GRADUS" eval words.vec --dictionary dictionary
@@ -88,6 +91,20 @@ for action in 'trim words.vec --top 1' 'merge words.vec more.txt' 'reduce words.
     refuses 2 'must not name a file that is read' "$GRADUS" vectors $action -o words.vec
     refuses 2 'must end in .vec, .txt, .bin, .npy or .safetensors' "$GRADUS" vectors $action -o out.csv
   }
+done
+# A minute of work, so that the signal comes while it is at it.
+awk 'BEGIN { s = 1; print 100000, 8; for (i = 0; i < 100000; i++) { printf "w%d", i; for (j = 0; j < 8; j++) { s = s * 16807 % 2147483647; printf " %.3f", s / 2147483647 - 0.5 } print "" } }' > many.vec
+awk 'BEGIN { for (i = 0; i < 5000; i++) print "w" i "\tw" i }' > many.pairs
+for command in 'vectors align many.vec many.vec --dictionary many.pairs -o many.bin' 'eval many.vec many.vec --dictionary many.pairs'; do
+  # shellcheck disable=SC2086
+  attended "$GRADUS" $command > out 2> err &
+  pid=$!
+  sleep 0.5
+  kill -INT $pid
+  kill -INT $pid # as timeout sends it, to the process and to its group
+  wait $pid
+  equal "Ctrl-C in $command" '130 gradus: interrupted' "$? $(tail -n 1 err)"
+  equal "Ctrl-C in $command: what is left" '' "$(ls | grep -E '^many.bin|partial')"
 done
 ok 'vectors trim, merge, reduce, align'
 # Two groups that point apart, and what people call them.

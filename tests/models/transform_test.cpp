@@ -147,7 +147,15 @@ TEST_CASE("a space that was rotated is turned back, and its dictionary found") {
   CHECK(score.p_at_1_csls() == 1);
   CHECK(judge_dictionary(dictionary, {words, source}, {others, target}, 0).p_at_1() < 0.5);
   CHECK(judge_dictionary(dictionary, {words, aligned}, {others, target}, 100).covered == 60);
-  CHECK(find_pairs(dictionary, words, others).source.size() == 261);
+  CHECK(find_pairs(dictionary, {words, source}, {others, target}).source.size() == 261);
+  // A row with a NaN that no pair names is nobody's neighbour; one that is named is an error.
+  const Tensor holed = target.clone();
+  holed.mutable_data<float>()[299 * 12] = std::numeric_limits<float>::quiet_NaN();
+  CHECK(judge_dictionary(dictionary, {words, aligned}, {others, holed}, 0).right_csls ==
+        259);  // all but its own
+  const Dictionary named = {{"a1", "b299"}};
+  CHECK_THROWS_WITH(find_pairs(named, {words, source}, {others, holed}),
+                    ContainsSubstring("that of 'b299' holds a NaN"));
   CHECK_THROWS_WITH(judge_dictionary(dictionary, {words, aligned}, {others, Tensor::zeros({300, 3})}, 0),
                     ContainsSubstring("they are 12 and 3 wide"));
 }

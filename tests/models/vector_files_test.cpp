@@ -242,6 +242,14 @@ TEST_CASE("what is written in a format is what is read back, to the last bit") {
     save_vectors(folder / name, vectors);
     CHECK(load_vectors(folder / name).names == vectors.names);
   }
+  vectors.names = {"a", "ends in a space ", "x", "y"};
+  CHECK_THROWS_WITH(save_vectors(folder / "c.vec", vectors),
+                    ContainsSubstring("that of row 2 is 'ends in a space '"));
+  vectors.names = {"", "a", "x", "y"};
+  CHECK_THROWS_WITH(save_vectors(folder / "c.vec", vectors),
+                    ContainsSubstring("would be taken for something else"));
+  vectors.names = {"room 1", "room 2", "room 3", "room 4"};
+  CHECK_THROWS_WITH(save_vectors(folder / "c.txt", vectors), ContainsSubstring("names that end in numbers"));
   vectors.names = {"two\nlines", "New York", "x", ""};
   for (const char* name : {"c.vec", "c.bin", "c.npy"})
     CHECK_THROWS_WITH(save_vectors(folder / name, vectors), ContainsSubstring("row 1 is 'two\nlines'"));

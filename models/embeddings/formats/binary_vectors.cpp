@@ -42,6 +42,7 @@ Vectors read_binary_vectors(std::string_view bytes, const std::string& source,
   std::size_t at = 0;
   bool lines = false;  // whether a line end follows each row
   for (int64_t row = 0; row < rows; ++row) {
+    if (options.on_interrupt && row % 65536 == 0) options.on_interrupt();
     const auto ends_well = [&](std::size_t space) {
       if (space == body.npos || body.size() - space - 1 < vector_bytes) return false;
       const std::size_t end = space + 1 + vector_bytes;
@@ -78,7 +79,8 @@ Vectors read_binary_vectors(std::string_view bytes, const std::string& source,
   return vectors;
 }
 
-void write_binary_vectors(AtomicFile& file, const Names& names, const Tensor& rows) {
+void write_binary_vectors(AtomicFile& file, const Names& names, const Tensor& rows,
+                          const std::function<void()>& on_step) {
   const int64_t width = rows.size(1);
   file.write(std::to_string(names.size()) + " " + std::to_string(width) + "\n");
   const float* const values = rows.data<float>();
@@ -90,6 +92,7 @@ void write_binary_vectors(AtomicFile& file, const Names& names, const Tensor& ro
                  static_cast<std::size_t>(width) * sizeof(float));
     bytes += '\n';
     if (bytes.size() >= kMaxName) {
+      if (on_step) on_step();
       file.write(bytes);
       bytes.clear();
     }

@@ -76,7 +76,9 @@ Vectors read_safetensors_vectors(const std::string& path, const VectorReadOption
 /// A folder of .npy files, as `embed -o DIR/` writes it.
 Vectors read_folder_vectors(const std::string& folder, const VectorReadOptions& options);
 
-void write_text_vectors(AtomicFile& file, const Names& names, const Tensor& rows, bool header);
-void write_binary_vectors(AtomicFile& file, const Names& names, const Tensor& rows);
+void write_text_vectors(AtomicFile& file, const Names& names, const Tensor& rows, bool header,
+                        const std::function<void()>& on_step);
+void write_binary_vectors(AtomicFile& file, const Names& names, const Tensor& rows,
+                          const std::function<void()>& on_step);
 
 }  // namespace gradus::detail

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
 constexpr int64_t kMaxWidth = int64_t{1} << 20;
+constexpr int64_t kSampledLines = 20;  // by which the width of rows is told where no line says it
 
 bool is_space(char c) { return c == ' ' || c == '\t'; }
 
@@ -138,10 +139,9 @@ int64_t count_last_numbers(std::string_view line) {
 // The numbers in a row of a file without a header: as many as most of its first lines end in, the fewest of equals, for
 // names may end in numbers.
 int64_t width_of(std::string_view bytes) {
-  constexpr int64_t kLines = 20;
   std::map<int64_t, int64_t> lines_of;
   std::size_t begin = 0;
-  for (int64_t i = 0; i < kLines && begin < bytes.size(); ++i) {
+  for (int64_t i = 0; i < kSampledLines && begin < bytes.size(); ++i) {
     const std::string_view line = trimmed(line_at(bytes, begin));
     begin = std::min(bytes.find('\n', begin), bytes.size()) + 1;
     // The last of several lines may be cut, and an empty one is an error that names it.
@@ -252,7 +252,7 @@ Vectors read_text_vectors(std::string_view bytes, const std::string& source,
   Tensor rows = Tensor::empty({lines, width});
   float* const values = rows.mutable_data<float>();
   std::vector<std::string_view> names(static_cast<std::size_t>(lines));
-  parallel_for(std::ssize(pieces), [&](int64_t p) {
+  const auto read_piece = [&](int64_t p) {
     Piece& piece = pieces[static_cast<std::size_t>(p)];
     int64_t row = piece.first;
     for (std::size_t begin = piece.begin; begin < piece.end; ++row) {
@@ -266,7 +266,13 @@ Vectors read_text_vectors(std::string_view bytes, const std::string& source,
       names[static_cast<std::size_t>(row)] = *name;
       begin += line.size() + 1;
     }
-  });
+  };
+  constexpr int64_t kPiecesAtOnce = 64;
+  for (int64_t first = 0; first < std::ssize(pieces); first += kPiecesAtOnce) {
+    if (options.on_interrupt) options.on_interrupt();
+    parallel_for(std::min(kPiecesAtOnce, std::ssize(pieces) - first),
+                 [&](int64_t p) { read_piece(first + p); });
+  }
   const int64_t first_line = header ? 2 : 1;
   for (const Piece& piece : pieces) {
     if (piece.bad >= 0) fail_line(source, first_line + piece.bad, line_at(body, piece.bad_begin), width);
@@ -294,14 +300,37 @@ Vectors read_text_vectors(std::string_view bytes, const std::string& source,
   return vectors;
 }
 
-void write_text_vectors(AtomicFile& file, const Names& names, const Tensor& rows, bool header) {
+void write_text_vectors(AtomicFile& file, const Names& names, const Tensor& rows, bool header,
+                        const std::function<void()>& on_step) {
   const int64_t width = rows.size(1);
-  if (header) file.write(std::to_string(names.size()) + " " + std::to_string(width) + "\n");
+  const float* const values = rows.data<float>();
+  for (int64_t row = 0; row < names.size(); ++row) {
+    const std::string_view name = names[row];
+    check(name.empty() || trimmed(name).size() == name.size(),
+          "vectors: in text a name must not end in a space; that of row ", row + 1, " is '",
+          std::string(name.substr(0, 60)), "'; write .safetensors, which holds any name");
+  }
+  const std::string first_line = std::to_string(names.size()) + " " + std::to_string(width) + "\n";
+  std::string beginning = header ? first_line : "";
+  for (int64_t row = 0; row < std::min(kSampledLines, names.size()); ++row) {
+    beginning += names[row];
+    append_numbers(beginning, {values + row * width, static_cast<std::size_t>(width)});
+    beginning += '\n';
+  }
+  const std::string first_name = names.size() > 0 ? std::string(names[0].substr(0, 60)) : "";
+  check(detect_vectors(beginning) == VectorFormat::text,
+        "vectors: a file of text that begins with the name '", first_name,
+        "' would be taken for something else; write .safetensors, which holds any name");
+  check(header || (!read_vector_header(beginning) && width_of(beginning) == width),
+        "vectors: without a line of sizes the width of rows is told by their lines; of names that end in "
+        "numbers, such as '",
+        first_name, "', it cannot be; write .vec or .safetensors");
+  if (header) file.write(first_line);
   constexpr int64_t kRowsAtOnce = 256;
   constexpr int64_t kGroups = 64;
-  const float* const values = rows.data<float>();
   std::vector<std::string> texts(kGroups);
   for (int64_t first = 0; first < names.size(); first += kRowsAtOnce * kGroups) {
+    if (on_step) on_step();
     const int64_t count = std::min(names.size() - first, kRowsAtOnce * kGroups);
     const int64_t groups = (count + kRowsAtOnce - 1) / kRowsAtOnce;
     parallel_for(groups, [&](int64_t g) {

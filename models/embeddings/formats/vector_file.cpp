@@ -115,7 +115,8 @@ VectorFormat format_of_vectors(const std::string& path) {
        path, "'");
 }
 
-void save_vectors(const std::string& path, const Vectors& vectors, const std::string& layer) {
+void save_vectors(const std::string& path, const Vectors& vectors, const std::string& layer,
+                  const std::function<void()>& on_step) {
   const VectorFormat format = format_of_vectors(path);
   Vectors one;
   const Vectors* written = &vectors;
@@ -137,7 +138,10 @@ void save_vectors(const std::string& path, const Vectors& vectors, const std::st
     NpyWriter array(path, "F32", {rows.size(1)});
     AtomicFile list(beside);
     array.write(rows.bytes(), rows.nbytes());
-    for (int64_t row = 0; row < names.size(); ++row) list.write(std::string(names[row]) + "\n");
+    for (int64_t row = 0; row < names.size(); ++row) {
+      if (on_step && row % 65536 == 0) on_step();
+      list.write(std::string(names[row]) + "\n");
+    }
     array.sync();
     list.sync();
     list.commit();
@@ -156,11 +160,12 @@ void save_vectors(const std::string& path, const Vectors& vectors, const std::st
   AtomicFile file(path);
   if (format == VectorFormat::text) {
     check_names(names, "\n", "a row of text is a line");
-    detail::write_text_vectors(file, names, rows, !ends_in(path, ".txt"));
+    detail::write_text_vectors(file, names, rows, !ends_in(path, ".txt"), on_step);
   } else {
     check_names(names, " \n", "a name in word2vec's binary ends at the first space");
-    detail::write_binary_vectors(file, names, rows);
+    detail::write_binary_vectors(file, names, rows, on_step);
   }
+  if (on_step) on_step();
   file.commit();
 }
 

@@ -28,7 +28,7 @@ struct VectorReadOptions {
   std::string names_file = {};
   /// Whether names that are not UTF-8 are an error; else they are kept as they are, and counted in a note.
   bool strict_encoding = false;
-  /// Called now and then while a pipe is waited for; it may throw.
+  /// Called now and then while a pipe is waited for and while rows are read; it may throw.
   std::function<void()> on_interrupt = {};
 };
 
@@ -53,7 +53,10 @@ VectorFormat format_of_vectors(const std::string& path);
 /// note: text has the shortest decimals that read back as the same f32.
 /// note: a name that the format cannot hold is an error: line ends in .vec, .txt, .bin and .npy, spaces in .bin, one
 ///       that stands twice in .vec, .txt and .bin.
-void save_vectors(const std::string& path, const Vectors& vectors, const std::string& layer = {});
+/// note: in text, a name that ends in a space or a tab, or makes the beginning of the file look like something else, is one,
+///       too. `on_step` is called now and then; it may throw.
+void save_vectors(const std::string& path, const Vectors& vectors, const std::string& layer = {},
+                  const std::function<void()>& on_step = {});
 
 /// Appends each number behind a space, as the shortest decimals that read back as the same f32.
 void append_numbers(std::string& text, std::span<const float> numbers);
