@@ -61,7 +61,10 @@ int run_cluster(const Arguments& arguments) {
   }
   Tensor x = Tensor::empty({std::ssize(chosen), rows.width()});
   float* to = x.mutable_data<float>();
-  for (const int64_t r : chosen) to = std::copy_n(rows.row(r).data(), rows.width(), to);
+  for (const int64_t r : chosen) {
+    check_finite(rows.names()[r], rows.row(r));
+    to = std::copy_n(rows.row(r).data(), rows.width(), to);
+  }
   options.k = k;
   options.on_step = stop_where_interrupted;
   const Clustering found =

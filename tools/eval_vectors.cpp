@@ -201,9 +201,13 @@ int eval_vectors(const Args& args, const std::vector<std::string>& sources, cons
                                                   judging.cluster, one.vectors.names);
         Tensor rows = Tensor::empty({std::ssize(labelled.rows), width});
         float* to = rows.mutable_data<float>();
-        for (const int64_t r : labelled.rows)
-          to = std::copy_n(judged.rows.data<float>() + r * width, width, to);
-        const Clustering groups = cluster_rows(rows, {.k = std::ssize(labelled.names)});
+        for (const int64_t r : labelled.rows) {
+          const float* const row = judged.rows.data<float>() + r * width;
+          check_finite(one.vectors.names[r], {row, static_cast<std::size_t>(width)});
+          to = std::copy_n(row, width, to);
+        }
+        const Clustering groups =
+            cluster_rows(rows, {.k = std::ssize(labelled.names), .on_step = stop_where_interrupted});
         const Agreement agrees = agreement(groups.of, labelled.labels);
         Json figures = Json::object();
         set_agreement(figures, agrees);

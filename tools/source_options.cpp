@@ -80,6 +80,12 @@ Rows::Rows(Vectors vectors, const std::string& layer)
       layer_(choose_layer(vectors_, layer)),
       table_(vectors_.layer(layer_).to_contiguous()) {}
 
+void check_finite(std::string_view name, std::span<const float> values) {
+  check(std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); }),
+        "vectors: a vector must be finite to be compared; that of '", name,
+        "' holds a NaN or an infinity; leave the name out");
+}
+
 std::span<const float> Rows::row(int64_t r) const {
   return {table_.data<float>() + r * width(), static_cast<std::size_t>(width())};
 }
@@ -106,9 +112,7 @@ Tensor Rows::vectors(std::span<const std::string> names) const {
   float* y = all.mutable_data<float>();
   for (const std::string& name : names) {
     const std::vector<float> values = vector(name);
-    check(std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); }),
-          "vectors: a vector must be finite to be compared; that of '", name,
-          "' holds a NaN or an infinity; leave the name out");
+    check_finite(name, values);
     y = std::copy(values.begin(), values.end(), y);
   }
   return all;

@@ -31,6 +31,9 @@ struct SourceArguments {
   Vectors open(const Args& args, const std::string& source, std::span<const std::string> asked = {}) const;
 };
 
+/// An error that names the row where it holds a NaN or an infinity.
+void check_finite(std::string_view name, std::span<const float> values);
+
 /// One layer of a source, and its names.
 class Rows {
  public:

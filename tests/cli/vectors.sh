@@ -63,6 +63,10 @@ succeeds 'vectors reduce --method truncate' "$GRADUS" vectors reduce words.vec -
 equal 'vectors reduce --method truncate' 'king 1 2' "$(sed -n 2p reduced.vec)"
 refuses 2 'must be left with 1 to 3 numbers; 9 are asked for' "$GRADUS" vectors reduce words.vec --to 9 -o reduced.vec
 refuses 2 '--to N must be given' "$GRADUS" vectors reduce words.vec -o reduced.vec
+printf '3 2\na nan 1\nb 1 1\nc 2 1\n' > holed.vec
+printf 'b\tx\na\ty\n' > holed.kinds
+refuses 2 "that of 'a' holds a NaN" "$GRADUS" cluster holed.vec -k 2
+refuses 2 "that of 'a' holds a NaN" "$GRADUS" eval holed.vec --cluster holed.kinds
 # The same words in a space that is turned by a quarter, under other names.
 awk 'NR > 1 { print "x" $1, -$3, $2, $4 }' words.vec > turned.txt
 for word in king queen man woman; do printf '%s\tx%s\n' $word $word; done > dictionary
