@@ -6,10 +6,12 @@
 
 #include "models/training/checkpoint.hpp"
 #include "models/transformer/files.hpp"
+#include "models/word_vectors/run.hpp"
 #include "tensor/error.hpp"
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/machine.hpp"
 #include "tools/training.hpp"
+#include "tools/vectors.hpp"
 
 namespace gradus::tools {
 namespace {
@@ -90,8 +92,7 @@ TrainingOptions new_options(const ResumeArguments& a, const TrainingOptions& sto
   return options;
 }
 
-void check_instruction_set(const RunFolder& run, bool force) {
-  const std::optional<bool> had = run.fused_multiply_add();
+void check_instruction_set(const std::optional<bool>& had, bool force) {
   if (!had || *had == has_fused_multiply_add()) return;
   const std::string what = std::string("the run's steps were taken ") + (*had ? "with" : "without") +
                            " fused multiply-add, and the instruction set here, " +
@@ -100,6 +101,25 @@ void check_instruction_set(const RunFolder& run, bool force) {
               "; continue on a machine like the first one, set GRADUS_ISA to a set like the first one's, or "
               "give --force to go on with other bits than those of a run that never moved");
   say("note   " + what + ": the bits are not those of a run that never moved");
+}
+
+int resume_word_vectors(const Args& args, const ResumeArguments& a) {
+  for (const char* option :
+       {"--max-iters", "--time", "--text", "--learning-rate", "--min-lr", "--schedule"}) {
+    check(!args.given(option), "resume: ", a.folder,
+          " is a training of word vectors, which goes on as it began; leave out ", option);
+  }
+  WordVectorRun run = WordVectorRun::open(a.folder);
+  check_instruction_set(run.fused_multiply_add(), a.force);
+  if (!a.common.quiet) {
+    const WordVectorProgress progress = run.trainer().progress();
+    say("resume " + a.folder + ": " + std::string(name_of(run.options().method)) + ", " +
+        fixed(100 * static_cast<double>(progress.done) /
+                  static_cast<double>(std::max<int64_t>(progress.total, 1)),
+              1) +
+        " % done");
+  }
+  return finish_word_vectors(run, a.common);
 }
 
 /// The run's text, from where it stands now: what --text names is remembered.
@@ -132,6 +152,7 @@ int run_resume(const Arguments& arguments) {
     check(path != "-", "resume: --text must name files, which can be read again; '-' is a stream");
   }
   const std::string& folder = a.folder;
+  if (WordVectorRun::is_run(folder)) return resume_word_vectors(args, a);
   RunFolder run = RunFolder::open(folder);
   const int64_t step = run.step();
   const TrainingOptions before = run.options();
@@ -140,7 +161,7 @@ int run_resume(const Arguments& arguments) {
   TrainingOptions untimed = options;
   if (!a.time.empty()) untimed.warmup = 0;
   untimed.validate();
-  check_instruction_set(run, a.force);
+  check_instruction_set(run.fused_multiply_add(), a.force);
   const Config& config = run.config();
   const std::vector<std::string> paths = run.text_paths();
   const Corpus corpus = read_texts(run, a);

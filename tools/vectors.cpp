@@ -7,7 +7,8 @@ namespace gradus::tools {
 int run_vectors(const Arguments& arguments) {
   return run_action(
       "vectors", arguments,
-      {{"get", run_vectors_get, "print the vectors of words and texts"},
+      {{"train", run_vectors_train, "learn vectors of words from text: word2vec, GloVe, fastText"},
+       {"get", run_vectors_get, "print the vectors of words and texts"},
        {"trim", run_vectors_trim, "write the first rows, or those of a list"},
        {"merge", run_vectors_merge, "write the rows of two sources as one"},
        {"reduce", run_vectors_reduce, "write rows with fewer numbers"},

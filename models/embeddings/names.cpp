@@ -48,6 +48,20 @@ void Names::add(std::string_view name) {
   }
 }
 
+int64_t Names::find_or_add(std::string_view name) {
+  if (2 * (distinct_ + 1) > std::ssize(slots_)) grow();
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t at = hash_of(name) & mask;
+  for (; slots_[at] >= 0; at = (at + 1) & mask) {
+    if ((*this)[slots_[at]] == name) return slots_[at];
+  }
+  slots_[at] = size();
+  ++distinct_;
+  bytes_ += name;
+  ends_.push_back(std::ssize(bytes_));
+  return slots_[at];
+}
+
 std::optional<int64_t> Names::find(std::string_view name) const {
   if (slots_.empty()) return std::nullopt;
   const std::size_t mask = slots_.size() - 1;

@@ -17,6 +17,8 @@ class Names {
 
   /// Names one row more.
   void add(std::string_view name);
+  /// The first row of a name, which is a new one where it had none.
+  int64_t find_or_add(std::string_view name);
   int64_t size() const { return static_cast<int64_t>(ends_.size()); }
   std::string_view operator[](int64_t row) const;
   /// The first row of a name.

@@ -12,6 +12,7 @@
 #include "models/training/run_source.hpp"
 #include "models/transformer/files.hpp"
 #include "models/transformer/sentence_folder.hpp"
+#include "models/word_vectors/run.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/hash.hpp"
@@ -167,6 +168,9 @@ SourceKind kind_of_source(const std::string& path) {
               ": must be a file or folder with vectors, or a model; there is nothing");
   if (is_directory(path)) {
     if (file_exists(path + "/" + kConfigFile) || is_sentence_folder(path)) return SourceKind::model;
+    if (file_exists(path + "/" + kWordVectorTable)) return SourceKind::vectors;
+    check_world(!WordVectorRun::is_run(path), path,
+                ": is a training of word vectors that has not ended; continue it with gradus resume ", path);
     check_world(
         file_exists(path + "/meta.json"), path,
         ": must be a folder of a model (with a config.json) or one that `gradus embed -o DIR/` wrote (with a "
@@ -180,8 +184,10 @@ SourceKind kind_of_source(const std::string& path) {
 }
 
 Vectors open_source(const std::string& path, const SourceOptions& options, const SourceEvents& events) {
-  Vectors vectors = kind_of_source(path) == SourceKind::model ? open_model_source(path, options, events)
-                                                              : load_vectors(path, options.files);
+  const bool model = kind_of_source(path) == SourceKind::model;
+  const bool trained = path != "-" && is_directory(path) && file_exists(path + "/" + kWordVectorTable);
+  Vectors vectors = model ? open_model_source(path, options, events)
+                          : load_vectors(trained ? path + "/" + kWordVectorTable : path, options.files);
   for (const std::string& note : vectors.notes) tell(events, note);
   return vectors;
 }

@@ -29,6 +29,11 @@ std::string why_no_text(const std::string& file, std::string_view contents) {
 
 }  // namespace
 
+void check_is_text(const std::string& file, std::string_view contents) {
+  const std::string why = why_no_text(file, contents);
+  check_world(why.empty(), file, ": must be text; ", why, ", or take it as it is with TextOptions::force");
+}
+
 std::string TextItem::where() const {
   return (file == nullptr ? "text" : *file) + (line > 0 ? ":" + std::to_string(line) : "");
 }
@@ -98,10 +103,7 @@ TextReader::Contents TextReader::open(std::size_t index) const {
   } else {
     contents.mapped = std::make_unique<MappedFile>(file);
   }
-  if (!options_.force) {
-    const std::string why = why_no_text(file, contents.text());
-    check_world(why.empty(), file, ": must be text; ", why, ", or take it as it is with TextOptions::force");
-  }
+  if (!options_.force) check_is_text(file, contents.text());
   return contents;
 }
 

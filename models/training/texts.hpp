@@ -43,6 +43,9 @@ struct TextOptions {
   std::function<void()> on_interrupt = {};
 };
 
+/// An error where a file is probably no text: compressed, by its name, or with a zero byte among the first 65536 of these.
+void check_is_text(const std::string& file, std::string_view contents);
+
 /// The texts of files, as every verb reads them.
 ///
 /// A path is a file, a folder (the files in it and in the folders below, by name), or "-" for standard input; pipes are

@@ -111,34 +111,56 @@ void rename_checked(const std::string& from, const std::string& to) {
 
 namespace {
 
+/// Waits until something can be read, where somebody wants to be asked meanwhile.
+void wait_for_bytes(int descriptor, const std::function<void()>& on_interrupt) {
+  if (!on_interrupt) return;
+  // A signal that comes just before a read would not wake it: so no wait lasts.
+  constexpr int kMilliseconds = 100;
+  pollfd wait = {descriptor, POLLIN, 0};
+  do {
+    on_interrupt();
+  } while (::poll(&wait, 1, kMilliseconds) <= 0);
+  on_interrupt();
+}
+
+/// Reads to the end rather than to the size: pipes and the files of /proc have none. `room(done)` gives where the next bytes
+/// go and how many may come.
+template <class Room>
+std::size_t read_all(int descriptor, const std::string& name, const std::function<void()>& on_interrupt,
+                     const Room& room, const std::function<void(std::size_t got)>& take) {
+  std::size_t done = 0;
+  for (;;) {
+    wait_for_bytes(descriptor, on_interrupt);
+    const auto [to, wanted] = room(done);
+    const ssize_t got = ::read(descriptor, to, wanted);
+    const int error = errno;
+    take(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (got == 0) return done;
+    check_world(got > 0 || error == EINTR || error == EAGAIN, name, ": reading failed after ", done,
+                " bytes; ", reason(error));
+    done += static_cast<std::size_t>(std::max<ssize_t>(got, 0));
+  }
+}
+
+constexpr std::size_t kPiece = std::size_t{1} << 20;
+
 std::string read_to_end(int descriptor, const std::string& name, std::size_t expected,
                         const std::function<void()>& on_interrupt) {
   std::string contents;
   if (expected > 0) contents.reserve(expected + 1);
-  // Reads to the end rather than to the size: pipes and the files of /proc have none.
-  constexpr std::size_t most = std::size_t{1} << 20;
-  for (;;) {
-    if (on_interrupt) {
-      // A signal that comes just before a read would not wake it: so none lasts.
-      constexpr int kMilliseconds = 100;
-      pollfd wait = {descriptor, POLLIN, 0};
-      const int ready = ::poll(&wait, 1, kMilliseconds);
-      on_interrupt();
-      if (ready <= 0) continue;
-    }
-    const std::size_t before = contents.size();
-    const std::size_t wanted = std::max<std::size_t>(std::min(most, contents.capacity() - before), 4096);
-    contents.resize(before + wanted);
-    const ssize_t got = ::read(descriptor, contents.data() + before, wanted);
-    const int error = errno;
-    contents.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-    if (got == 0) {
-      check_not_pointer(name, contents);
-      return contents;
-    }
-    check_world(got > 0 || error == EINTR || error == EAGAIN, name, ": reading failed after ", before,
-                " bytes; ", reason(error));
-  }
+  std::size_t before = 0;
+  read_all(
+      descriptor, name, on_interrupt,
+      [&](std::size_t done) {
+        before = done;
+        const std::size_t wanted =
+            std::max<std::size_t>(std::min(kPiece, contents.capacity() - before), 4096);
+        contents.resize(before + wanted);
+        return std::pair(contents.data() + before, wanted);
+      },
+      [&](std::size_t got) { contents.resize(before + got); });
+  check_not_pointer(name, contents);
+  return contents;
 }
 
 }  // namespace
@@ -155,6 +177,26 @@ std::string read_file(const std::string& path, const std::function<void()>& on_i
 std::string read_descriptor(int descriptor, const std::string& name,
                             const std::function<void()>& on_interrupt) {
   return read_to_end(descriptor, name, 0, on_interrupt);
+}
+
+void read_pieces(const std::string& path, const std::function<void(std::string_view)>& take,
+                 const std::function<void()>& on_interrupt) {
+  const bool typed = path == "-";
+  const std::string name = typed ? "standard input" : path;
+  const Descriptor opened(typed ? -1 : open_retrying(path, on_interrupt ? O_RDONLY | O_NONBLOCK : O_RDONLY));
+  const int descriptor = typed ? STDIN_FILENO : opened.get();
+  check_world(descriptor >= 0, path, ": cannot be opened; ", reason(errno));
+  status_of(descriptor, name);
+  std::string piece(kPiece, '\0');
+  bool first = true;
+  read_all(
+      descriptor, name, on_interrupt, [&](std::size_t) { return std::pair(piece.data(), piece.size()); },
+      [&](std::size_t got) {
+        const auto bytes = std::string_view(piece).substr(0, got);
+        if (first) check_not_pointer(name, bytes);
+        first = false;
+        if (got > 0) take(bytes);
+      });
 }
 
 void write_file_atomic(const std::string& path, std::string_view contents) {

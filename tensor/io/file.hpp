@@ -19,6 +19,10 @@ std::string read_file(const std::string& path, const std::function<void()>& on_i
 std::string read_descriptor(int descriptor, const std::string& name,
                             const std::function<void()>& on_interrupt = {});
 
+/// Calls take(bytes) with the contents of a file or pipe, or of standard input ("-"), a megabyte or less at a time.
+void read_pieces(const std::string& path, const std::function<void(std::string_view)>& take,
+                 const std::function<void()>& on_interrupt = {});
+
 /// Replaces a file by these contents, or leaves it as it was: see AtomicFile.
 void write_file_atomic(const std::string& path, std::string_view contents);
 

@@ -66,17 +66,26 @@ void SpoolFile::flush() {
   buffer_.clear();
 }
 
-void SpoolFile::for_pieces(const std::function<void(const void*, std::size_t)>& take) {
+std::size_t SpoolFile::read_at(uint64_t offset, void* data, std::size_t bytes) {
   flush();
-  std::vector<char> piece(kBuffer);
-  for (uint64_t at = 0; at < size_;) {
-    const ssize_t got = ::pread(descriptor_, piece.data(), piece.size(), static_cast<off_t>(at));
+  for (std::size_t done = 0;;) {
+    const std::size_t left = std::min<uint64_t>(bytes, size_ - std::min(size_, offset)) - done;
+    if (left == 0) return done;
+    const ssize_t got =
+        ::pread(descriptor_, static_cast<char*>(data) + done, left, static_cast<off_t>(offset + done));
     const int error = errno;
     check_world(got > 0 || (got < 0 && error == EINTR), path_, ": reading back what was written failed; ",
                 got == 0 ? "it is gone" : reason(error));
-    if (got <= 0) continue;
-    take(piece.data(), static_cast<std::size_t>(got));
-    at += static_cast<uint64_t>(got);
+    if (got > 0) done += static_cast<std::size_t>(got);
+  }
+}
+
+void SpoolFile::for_pieces(const std::function<void(const void*, std::size_t)>& take) {
+  std::vector<char> piece(kBuffer);
+  for (uint64_t at = 0; at < size_;) {
+    const std::size_t got = read_at(at, piece.data(), piece.size());
+    take(piece.data(), got);
+    at += got;
   }
 }
 

@@ -23,6 +23,8 @@ class SpoolFile {
   uint64_t size() const { return size_; }
   /// Calls take(data, bytes) with everything that was written, piece after piece; nothing is written after it.
   void for_pieces(const std::function<void(const void*, std::size_t)>& take);
+  /// Reads back bytes from a place on, and returns how many there were.
+  std::size_t read_at(uint64_t offset, void* data, std::size_t bytes);
 
  private:
   void flush();

@@ -11,6 +11,7 @@
 #include "tensor/kernels/reduce.hpp"
 #include "tensor/kernels/rope.hpp"
 #include "tensor/kernels/softmax.hpp"
+#include "tensor/kernels/word_vectors.hpp"
 
 #define GRADUS_STRING_INNER(x) #x
 #define GRADUS_STRING(x) GRADUS_STRING_INNER(x)
@@ -31,6 +32,7 @@ void fill(Table<T>& table) {
   fill_rope(table);
   fill_attention(table);
   fill_optim(table);
+  fill_word_vectors(table);
 }
 
 }  // namespace

@@ -400,6 +400,71 @@ struct AdamWArgs {
   T clip, one_minus_beta1, one_minus_beta2, decay_factor, step_size, v_scale, epsilon;
 };
 
+// ---- word vectors; rows are `width` long, a multiple of 16, and padded with zeros ----
+
+/// Negative sampling of all pairs of m inputs and n outputs:
+/// s_ij = <x_i, y_j> on 16 lanes, slope g_ij = (rate · weights[j]) · (labels[j] - sigmoid(s_ij)),
+/// input_changes[i] = Σ_j g_ij y_j and output_changes[j] = Σ_i g_ij x_i, chains in ascending order from +0, or from what stands
+/// there: in the inputs' changes where `continue_inputs`, in those of the first `continued_outputs` outputs. Outputs from
+/// `changed_outputs` on get none: with one input, theirs are its row times the slope.
+/// ref: Mikolov, Sutskever, Chen, Corrado, Dean (2013), equation 4
+template <class T>
+struct SampledArgs {
+  const T* const* inputs;
+  T* const* input_changes;
+  const T* const* outputs;
+  T* const* output_changes;
+  const T* labels;   // n: 1 for what stands there, 0 for noise
+  const T* weights;  // n
+  T rate;
+  int64_t m, n, width;
+  bool continue_inputs;
+  int64_t continued_outputs, changed_outputs;
+  T* scores;  // (m, n) with rows `scores_row` apart; afterwards s
+  T* slopes;  // the same; afterwards g
+  int64_t scores_row;
+};
+/// y = scale · Σ rows[e], added from +0 in ascending order.
+template <class T>
+struct SumRowsArgs {
+  const T* const* rows;
+  int64_t count;
+  T scale;
+  T* y;
+  int64_t width;
+};
+/// Row targets[e] of the table = fma(factors[e], row sources[e] of the changes, itself), in ascending order of e.
+template <class T>
+struct AddRowsArgs {
+  T* table;
+  int64_t table_row;
+  const int32_t* targets;
+  const T* changes;
+  const int32_t* sources;
+  const T* factors;
+  int64_t count, width;
+};
+/// A cell of a table of co-occurrences: ln X and f(X) = min(1, (X / x_max)^alpha).
+struct CountCell {
+  int32_t word, context;
+  float log_count, weight;
+};
+/// AdaGrad over cells in ascending order; returns Σ ½ f(X) d². Row r of `words` is x (width) and behind it the sums of squares
+/// (width), of `contexts` the same with y. One element of x is the word's bias where y has a constant 1, and the other way
+/// round: d = <x, y> - ln X is the formula with both biases. With step = rate f(X) d y: x -= step / √squares, then
+/// squares += step², as GloVe does; both rows change at once.
+/// ref: Pennington, Socher, Manning, "GloVe" (2014), equation 8; the order of the steps is that of its program
+template <class T>
+struct CountCellsArgs {
+  T* words;
+  T* contexts;
+  int64_t width;
+  int64_t constant_of_word, constant_of_context;  // the elements that stay 1
+  T rate;
+  const CountCell* cells;
+  int64_t count;
+};
+
 // ---- the machine's limits, for measuring ----
 
 /// Runs `rounds` times 16 · Table::registers independent fused multiply-adds on registers; returns a number that depends on all of them.
@@ -448,6 +513,10 @@ struct Table {
   void (*cross_entropy_grad)(const CrossEntropyArgs<T>&);
   void (*dropout)(const DropoutArgs<T>&);
   void (*adamw)(const AdamWArgs<T>&);
+  void (*sampled)(const SampledArgs<T>&);
+  void (*sum_rows)(const SumRowsArgs<T>&);
+  void (*add_rows)(const AddRowsArgs<T>&);
+  double (*count_cells)(const CountCellsArgs<T>&);
   T (*peak)(const PeakArgs&);
   T (*read)(const ReadArgs&);
 
@@ -460,7 +529,8 @@ struct Table {
            &Table::squares, &Table::softmax, &Table::softmax_grad, &Table::log_softmax,
            &Table::log_softmax_grad, &Table::norm, &Table::norm_grad, &Table::norm_weight_grad,
            &Table::rotary, &Table::attention, &Table::attention_grad, &Table::cross_entropy,
-           &Table::cross_entropy_grad, &Table::dropout, &Table::adamw, &Table::peak, &Table::read>;
+           &Table::cross_entropy_grad, &Table::dropout, &Table::adamw, &Table::sampled, &Table::sum_rows,
+           &Table::add_rows, &Table::count_cells, &Table::peak, &Table::read>;
 };
 
 /// The table in use for T: for float the one that dispatch chose or GRADUS_ISA names; for double the scalar one.

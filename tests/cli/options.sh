@@ -172,6 +172,9 @@ for i in $(seq 30); do echo the; done > given/lots
 printf 'king sea\n' > given/pairs
 printf 'queen land\nking land\n' > given/other.pairs
 awk 'BEGIN { seed = 7; for (i = 0; i < 40; ++i) { line = "w" i; for (j = 0; j < 6; ++j) { seed = (seed * 16807) % 2147483647; line = line " " seed / 2147483647 - 0.5 }; print line } }' > given/more.vec
+awk 'BEGIN { seed = 3; for (i = 0; i < 900; ++i) { seed = (seed * 16807) % 2147483647; printf "%s%d%s", seed % 5 ? "w" : "W-", seed % 3 * (seed % 11), i % 9 ? " " : "\n" } }' > given/more.text
+printf 'w0\nw2\nw4\nw16\nthe\n' > given/vocab
+printf '1 4\nw0 1 2 3 4\n' > given/begin.vec
 for i in $(seq 0 19); do printf 'w%s\t%s\n' "$i" $((i % 3)); done > given/labels
 for i in $(seq 0 15); do printf 'w%s\t%s\n' "$i" $((i % 4)); done > given/other.labels
 printf 'king sea 1\nqueen land 2\nking land 3\nking zebra 0\n' > given/rated
@@ -389,6 +392,50 @@ vector_rows() {
     changes "$verb" --json
     for words in --layer --text --level --truncate --names --encoding-errors --tokenizer --text-key --force-text; do row "$verb" $words; done
   done
+  # Of a method the options that others have too are looked at in one of them.
+  for method in skipgram cbow glove fasttext fasttext-cbow; do
+    verb="vectors train $method"
+    base="given/more.text --dim 4 --min-count 1 --epochs 1 --window 2 --out w.vec"
+    [ $method = glove ] || base="$base --sample 0"
+    case $method in fasttext*) base="$base --bucket 50" ;; esac
+    changes "$verb" --out w.bin
+    changes "$verb" --dim 5
+    changes "$verb" --window 1
+    changes "$verb" --epochs 2
+    changes "$verb" --lr 0.01
+    changes "$verb" --seed 9
+    changes "$verb" --min-count 60
+    words="${base/--window 2/}"
+    differ "$verb" --input-format "$words" "$words --input-format baskets"
+    changes "$verb" --word-rule letters
+    changes "$verb" --lower
+    changes "$verb" --save-vocab saved
+    differ "$verb" --vocab "$base" "${base/--min-count 1/} --vocab given/vocab"
+    differ "$verb" --init "$base" "$base --init given/begin.vec"
+    if [ $method = glove ]; then
+      changes "$verb" --x-max 2
+      changes "$verb" --alpha 0.2
+    else
+      changes "$verb" --negative 2
+      changes "$verb" --sample 1e-9
+      changes "$verb" --ns-exponent 0
+      bounded "$verb" --alpha 0.1 'the learning rate is --lr'
+    fi
+    case $method in *cbow) changes "$verb" --cbow-gradient original ;; esac
+    case $method in fasttext*)
+      changes "$verb" --minn 2
+      changes "$verb" --maxn 4
+      changes "$verb" --bucket 40
+      ;;
+    esac
+    (cd "$work" && refuses 1 'must fit into' "$GRADUS" $verb $base --memory 1MB) || exit 1
+    row "$verb" --memory
+    differ "$verb" --time "$base" "${base/--epochs 1/} --time 1s"
+    keeps "$verb" --threads 1
+    quiet "$verb"
+    changes "$verb" --json
+    reads_texts "$verb" "${base/given\/more.text/FILE}"
+  done
   base='given/more.vec --json'
   changes cluster --groups 2
   changes cluster --restrict 20
@@ -573,17 +620,18 @@ for pid in $pids; do wait "$pid" || failed=1; done
 [ -z "${failed-}" ] || exit 1
 
 # The rows against what --help lists.
-names_in() { sed -n 's/^  \([a-z]\{1,\}\) .*/\1/p' out; }
+names_in() { sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' out; }
 succeeds help "$GRADUS" --help
 verbs=$(names_in | grep -v -x -e tokenizer -e bench -e vectors -e corpus)
-for family in tokenizer bench vectors corpus; do
-  succeeds "$family --help" "$GRADUS" $family --help
-  verbs="$verbs $(names_in | sed "s/^/$family./" | xargs)"
+for family in tokenizer bench vectors corpus vectors.train; do
+  # shellcheck disable=SC2086
+  succeeds "$family --help" "$GRADUS" ${family//./ } --help
+  verbs="$verbs $(names_in | sed "s/^/$family./" | grep -v -x vectors.train | xargs)"
 done
 for verb in $verbs; do
   # shellcheck disable=SC2086
-  succeeds "$verb --help" "$GRADUS" ${verb/./ } --help
-  sed -nE 's/^  (-[a-z],)?(--[a-z0-9-]+).*/\2/p' out | grep -v -x -e --help | sed "s/^/${verb/./ } /"
+  succeeds "$verb --help" "$GRADUS" ${verb//./ } --help
+  sed -nE 's/^  (-[a-z],)?(--[a-z0-9-]+).*/\2/p' out | grep -v -x -e --help | sed "s/^/${verb//./ } /"
 done | sort > options
 [ "$(wc -l < options)" -gt 150 ] || fail 'the options in --help' 'more than 150' "$(cat options)"
 sort -u rows.* > covered

@@ -131,7 +131,8 @@ Row& Row::bench(std::vector<Input> inputs, double flops) {
 const std::vector<Row>& op_rows() {
   static const std::vector<Row> rows = [] {
     std::vector<Row> all;
-    for (auto part : {elementwise_rows, shape_rows, product_rows, norm_rows, packed_rows, kernel_rows}) {
+    for (auto part : {elementwise_rows, shape_rows, product_rows, norm_rows, packed_rows, kernel_rows,
+                      word_vector_rows}) {
       std::vector<Row> some = part();
       all.insert(all.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
     }

@@ -104,6 +104,7 @@ std::vector<Row> product_rows();  // matrix products, rotary positions, attentio
 std::vector<Row> norm_rows();     // softmax, norms, losses, dropout
 std::vector<Row> packed_rows();   // weights packed for inference
 std::vector<Row> kernel_rows();   // kernels that no op calls
+std::vector<Row> word_vector_rows();
 
 /// The inputs of a case; floating ones in `dtype`.
 Tensors make_inputs(const Case& test, DType dtype);

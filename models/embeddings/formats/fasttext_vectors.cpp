@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/embeddings/formats/readers.hpp"
+#include "models/embeddings/subwords.hpp"
 #include "tensor/error.hpp"
 #include "tensor/parallel.hpp"
 #include "tokenizer/text/unicode.hpp"
@@ -18,7 +19,6 @@ namespace {
 
 constexpr int32_t kMagic = 793712314;
 constexpr int32_t kSupervised = 3;
-constexpr std::string_view kLineEnd = "</s>";  // has no pieces
 
 // Reads the file from front to back; an error says what was to stand where.
 class Reader {
@@ -54,45 +54,21 @@ class Reader {
   std::size_t at_ = 0;
 };
 
-// The pieces of words and where their rows are.
-struct Subwords {
-  int32_t shortest = 0, longest = 0;  // characters, the marks < and > at a word's ends among them
-  int64_t buckets = 0;
+// Where the rows of words' pieces are.
+struct PieceRows {
+  Subwords pieces;
   int64_t words = 0;  // the rows before those of the pieces
   bool pruned = false;
   std::unordered_map<int32_t, int32_t> kept;  // of a pruned model: the row of a bucket
 
-  // FNV-1a, of bytes whose sign is extended.
-  static uint32_t hash(std::string_view piece) {
-    uint32_t value = 2166136261u;
-    for (const char c : piece) {
-      value ^= static_cast<uint32_t>(static_cast<int8_t>(c));
-      value *= 16777619u;
-    }
-    return value;
-  }
-
   void add_rows(std::string_view word, std::vector<int64_t>& rows) const {
-    if (longest <= 0 || buckets <= 0 || word == kLineEnd) return;
-    const std::string marked = "<" + std::string(word) + ">";
-    for (std::size_t begin = 0; begin < marked.size(); ++begin) {
-      if (is_continuation(marked[begin])) continue;
-      std::size_t end = begin;
-      for (int32_t count = 1; end < marked.size() && count <= longest; ++count) {
-        ++end;
-        while (end < marked.size() && is_continuation(marked[end])) ++end;
-        if (count < shortest) continue;
-        // A mark alone is no piece.
-        if (count == 1 && (begin == 0 || end == marked.size())) continue;
-        const auto bucket = static_cast<int32_t>(hash(std::string_view(marked).substr(begin, end - begin)) %
-                                                 static_cast<uint64_t>(buckets));
-        if (!pruned) {
-          rows.push_back(words + bucket);
-        } else if (const auto found = kept.find(bucket); found != kept.end()) {
-          rows.push_back(words + found->second);
-        }
+    pieces.for_buckets(word, [&](int32_t bucket) {
+      if (!pruned) {
+        rows.push_back(words + bucket);
+      } else if (const auto found = kept.find(bucket); found != kept.end()) {
+        rows.push_back(words + found->second);
       }
-    }
+    });
   }
 };
 
@@ -125,17 +101,18 @@ Vectors read_fasttext(std::shared_ptr<const FileBytes> bytes, const std::string&
     reader.number<int32_t>(skipped);
   for (const char* skipped : {"the word n-grams", "the loss"}) reader.number<int32_t>(skipped);
   const auto model = reader.number<int32_t>("the kind of model");
-  Subwords subwords;
-  subwords.buckets = reader.number<int32_t>("the buckets");
-  subwords.shortest = reader.number<int32_t>("the shortest piece");
-  subwords.longest = reader.number<int32_t>("the longest piece");
+  PieceRows subwords;
+  subwords.pieces.buckets = reader.number<int32_t>("the buckets");
+  subwords.pieces.shortest = reader.number<int32_t>("the shortest piece");
+  subwords.pieces.longest = reader.number<int32_t>("the longest piece");
   reader.number<int32_t>("the rate of updates");
   reader.number<double>("the sampling threshold");
   // Models of text classes of version 11 were written before these had pieces.
-  if (version == 11 && model == kSupervised) subwords.longest = 0;
-  check_world(width >= 1 && width <= (1 << 20) && subwords.buckets >= 0, source,
+  if (version == 11 && model == kSupervised) subwords.pieces.longest = 0;
+  check_world(width >= 1 && width <= (1 << 20) && subwords.pieces.buckets >= 0, source,
               ": a model of fastText must have 1 to ", 1 << 20,
-              " numbers a row and no fewer than 0 buckets; it says ", width, " and ", subwords.buckets);
+              " numbers a row and no fewer than 0 buckets; it says ", width, " and ",
+              subwords.pieces.buckets);
 
   const auto size = reader.number<int32_t>("the number of entries");
   const auto words = reader.number<int32_t>("the number of words");
@@ -175,7 +152,7 @@ Vectors read_fasttext(std::shared_ptr<const FileBytes> bytes, const std::string&
               "read; take the .bin that it was made of");
   const auto matrix_rows = reader.number<int64_t>("the number of rows");
   const auto matrix_width = reader.number<int64_t>("the number of columns");
-  const int64_t buckets = subwords.pruned ? pruned : subwords.buckets;
+  const int64_t buckets = subwords.pruned ? pruned : subwords.pieces.buckets;
   check_world(matrix_width == width && matrix_rows == words + buckets, source,
               ": the matrix must have a row for each of ", words, " words and ", buckets, " buckets, ", width,
               " numbers each; it has ", matrix_rows, " rows of ", matrix_width);
@@ -209,7 +186,7 @@ Vectors read_fasttext(std::shared_ptr<const FileBytes> bytes, const std::string&
   });
   vectors.layer_names = {"vectors"};
   vectors.layers = {table};
-  if (subwords.longest > 0 && buckets > 0) {
+  if (subwords.pieces.longest > 0 && buckets > 0) {
     vectors.unseen = [bytes = std::move(bytes), subwords = std::move(subwords), matrix,
                       width](std::string_view name) {
       std::vector<int64_t> rows;
