@@ -97,7 +97,8 @@ bench-peers:
 	  npm install --silent --no-audit --no-fund --prefix "$$cache/interop-node" "$$(cat tests/interop/npm-package)" && \
 	  NODE_MODULES="$$cache/interop-node/node_modules" "$$venv/bin/python" bench/peers/models.py \
 	    $(abspath $(BUILD))/peers/gradus "$$cache/peers" $(PEER_ARGS) && \
-	  "$$venv/bin/python" bench/peers/vectors.py $(abspath $(BUILD))/peers/gradus "$$cache/peers" $(PEER_ARGS)
+	  "$$venv/bin/python" bench/peers/vectors.py $(abspath $(BUILD))/peers/gradus "$$cache/peers" $(PEER_ARGS) && \
+	  "$$venv/bin/python" bench/peers/word_vectors.py $(abspath $(BUILD))/peers/gradus "$$cache/peers" $(PEER_ARGS)
 
 asan: deps-dev
 	$(call suite,$(BUILD)/asan,-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DGRADUS_SANITIZE=address$(comma)undefined)

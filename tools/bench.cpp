@@ -20,6 +20,7 @@ constexpr Bench kBenches[] = {
     {"generate", bench_generate, "reading a prompt and continuing it"},
     {"embed", bench_embed, "vectors of texts"},
     {"tokenizer", bench_tokenizer, "text to ids"},
+    {"vectors", bench_vectors, "training of word vectors"},
 };
 
 /// "peak, gemm or train".

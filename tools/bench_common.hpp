@@ -20,6 +20,7 @@ int bench_growth(const Arguments& arguments);
 int bench_generate(const Arguments& arguments);
 int bench_embed(const Arguments& arguments);
 int bench_tokenizer(const Arguments& arguments);
+int bench_vectors(const Arguments& arguments);
 
 /// The middle one; of an even number the upper of the two.
 double median(std::vector<double> values);

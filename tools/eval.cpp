@@ -81,10 +81,9 @@ int run_eval(const Arguments& arguments) {
   watch_interrupts();
   for (const std::string& source : sources) check(!source.empty(), "SOURCE must not be empty; it is");
   const bool vectors = judging.wanted();
-  check(vectors != !input.empty(),
-        vectors
-            ? "eval: --input is of a model; leave it out, or the others"
-            : "eval: --input FILE must be given, or --similarity, --analogy, --cluster or --dictionary FILE");
+  check(vectors != !input.empty(), vectors ? "eval: --input is of a model; leave it out, or the others"
+                                           : "eval: --input FILE must be given, or --similarity, --analogy, "
+                                             "--cluster, --dictionary or --baskets FILE");
   if (vectors) {
     args.no_effect({{true, {"--weights"}, "with vectors"}});
     return eval_vectors(args, sources, judging, given);

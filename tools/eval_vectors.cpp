@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "models/embeddings/baskets.hpp"
 #include "models/embeddings/cluster.hpp"
 #include "models/embeddings/dictionary.hpp"
 #include "tensor/error.hpp"
@@ -93,6 +94,10 @@ void VectorJudging::add(Args& args) {
   args.text("--dictionary", dictionary,
             "a word and a translation a line: how often the nearest row of the second SOURCE translates one "
             "of the first");
+  args.text("--baskets", baskets,
+            "a basket of items a line: how often one taken out is among those that the others recommend, and "
+            "among the most popular");
+  args.integer("--recall-at", recall_at, "recommended items, of --baskets");
   args.choice(
       "--oov", oov, {"drop", "zero", "subword"},
       "pairs of which a word has no vector: left out, taken for not alike, or by the pieces of the word");
@@ -108,12 +113,15 @@ void VectorJudging::add(Args& args) {
 int eval_vectors(const Args& args, const std::vector<std::string>& sources, const VectorJudging& judging,
                  const SourceArguments& given) {
   check(judging.restrict >= 0, "--restrict must be at least 0; it is ", judging.restrict);
+  check(judging.recall_at >= 1, "--recall-at must be at least 1; it is ", judging.recall_at);
   args.no_effect({{judging.similarity.empty(), {"--oov"}, "without --similarity"},
                   {judging.analogy.empty(), {"--method", "--include-inputs"}, "without --analogy"},
                   {judging.analogy.empty() && judging.dictionary.empty(),
                    {"--restrict"},
                    "without --analogy or --dictionary"},
-                  {judging.similarity.empty() && judging.analogy.empty() && judging.cluster.empty(),
+                  {judging.baskets.empty(), {"--recall-at"}, "without --baskets"},
+                  {judging.similarity.empty() && judging.analogy.empty() && judging.cluster.empty() &&
+                       judging.baskets.empty(),
                    {"--dims"},
                    "with --dictionary alone, which takes vectors whole"}});
   check(judging.dictionary.empty() || sources.size() >= 2,
@@ -218,6 +226,24 @@ int eval_vectors(const Args& args, const std::vector<std::string>& sources, cons
         text += "  " + name_of_file(judging.cluster) + ": " + std::to_string(labelled.rows.size()) +
                 " rows of " + std::to_string(labelled.names.size()) + " labels, " +
                 std::to_string(labelled.missing) + " without a row; " + agreement_text(agrees) + "\n";
+      }
+      if (!judging.baskets.empty()) {
+        const BasketScore score = judge_baskets(judged, read_file(judging.baskets, stop_where_interrupted),
+                                                judging.recall_at, stop_where_interrupted);
+        tell_skipped(score.skipped, given.common);
+        result.set("baskets", Json::object()
+                                  .set("recall", figure(score.recall(), score.asked > 0))
+                                  .set("recall_popular", figure(score.recall_popular(), score.asked > 0))
+                                  .set("k", judging.recall_at)
+                                  .set("baskets", score.baskets)
+                                  .set("asked", score.asked)
+                                  .set("missing", score.missing));
+        const std::string at = "recall@" + std::to_string(judging.recall_at);
+        text += "  " + name_of_file(judging.baskets) + ": " + at + " " +
+                (score.asked > 0 ? percent(score.recall()) : "-") + ", by popularity " +
+                (score.asked > 0 ? percent(score.recall_popular()) : "-") + "; " +
+                std::to_string(score.asked) + " items of " + std::to_string(score.baskets) + " baskets, " +
+                std::to_string(score.missing) + " without a row\n";
       }
       results.push(result);
     }

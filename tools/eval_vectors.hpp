@@ -11,13 +11,14 @@ namespace gradus::tools {
 /// What vectors are held against, of `eval`.
 struct VectorJudging {
   std::vector<std::string> similarity;
-  std::string analogy, cluster, dictionary, method = "3cosadd", oov = "drop", dims;
-  int64_t restrict = 300000;
+  std::string analogy, cluster, dictionary, baskets, method = "3cosadd", oov = "drop", dims;
+  int64_t restrict = 300000, recall_at = 10;
   bool include_inputs = false;
 
   void add(Args& args);
   bool wanted() const {
-    return !similarity.empty() || !analogy.empty() || !cluster.empty() || !dictionary.empty();
+    return !similarity.empty() || !analogy.empty() || !cluster.empty() || !dictionary.empty() ||
+           !baskets.empty();
   }
 };
 

@@ -13,6 +13,7 @@ int finish_word_vectors(WordVectorRun& run, const CommonOptions& common);
 
 /// The actions of `gradus vectors`.
 int run_vectors_train(const Arguments& arguments);
+int run_vectors_cooc(const Arguments& arguments);
 int run_vectors_get(const Arguments& arguments);
 int run_vectors_trim(const Arguments& arguments);
 int run_vectors_merge(const Arguments& arguments);

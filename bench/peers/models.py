@@ -214,7 +214,7 @@ def main():
     parser.add_argument("cache", type=Path)
     parser.add_argument("--threads", default="1,2", help="numbers of threads, with commas between")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=("embed", "generate", "vectors"))
+    parser.add_argument("--only", choices=("embed", "generate", "vectors", "words"))
     parser.add_argument("--peer", choices=PEERS, help=argparse.SUPPRESS)
     parser.add_argument("--export", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -206,6 +206,16 @@ void GloveTrainer::set_vector(int64_t word, std::span<const float> values) {
   }
 }
 
+std::optional<kernels::CountCell> GloveTrainer::cell(int64_t word, int64_t context) const {
+  const auto block = static_cast<std::size_t>(parts_.part_of(word) * parts_.parts + parts_.part_of(context));
+  const kernels::CountCell* const end = first_ + block_ends_[block];
+  const kernels::CountCell* const found =
+      std::find_if(first_ + (block == 0 ? 0 : block_ends_[block - 1]), end, [&](const kernels::CountCell& c) {
+        return c.word == parts_.row_of(word) && c.context == parts_.row_of(context);
+      });
+  return found == end ? std::nullopt : std::optional(*found);
+}
+
 double GloveTrainer::fitted(int64_t word, int64_t context) const {
   const float* x = words_.data<float>() + parts_.row_of(word) * 2 * stride_;
   const float* y = contexts_.data<float>() + parts_.row_of(context) * 2 * stride_;

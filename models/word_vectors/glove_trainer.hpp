@@ -1,6 +1,7 @@
 #pragma once
 
-#include <memory>
+#include <functional>
+#include <optional>
 #include <vector>
 
 #include "models/word_vectors/trainer.hpp"
@@ -61,6 +62,8 @@ class GloveTrainer : public WordVectorTrainer {
   /// What the model gives for ln X of a word and a context.
   double fitted(int64_t word, int64_t context) const;
   int64_t cells() const { return cells_; }
+  /// The cell of a word and a context; nothing where it is 0.
+  std::optional<kernels::CountCell> cell(int64_t word, int64_t context) const;
 
   static uint64_t memory(const WordVectorOptions& options, int64_t vocabulary);
 

@@ -58,6 +58,7 @@ struct WindowTrainer::Chunk {
   std::vector<float> shares;
   double loss = 0;
   int64_t pairs = 0;
+  int64_t multiply_adds = 0;
 
   float* slot(int64_t s) const { return first_slot + s * stride; }
   int64_t take() { return used++; }
@@ -315,6 +316,7 @@ void WindowTrainer::compute_skipgram(Chunk& chunk, std::size_t begin, std::size_
                    .scores = chunk.scores.data(),
                    .slopes = chunk.slopes.data(),
                    .scores_row = (n + 15) / 16 * 16});
+    chunk.multiply_adds += 3 * m * n * stride_;
     if (measure) measure_loss(chunk, m, n);
   }
   for (std::size_t i = low; i < high; ++i) {
@@ -400,6 +402,7 @@ void WindowTrainer::compute_average(Chunk& chunk, std::size_t begin, std::size_t
                    .scores = chunk.scores.data(),
                    .slopes = chunk.slopes.data(),
                    .scores_row = (n + 15) / 16 * 16});
+    chunk.multiply_adds += 3 * n * stride_;
     if (measure) measure_loss(chunk, 1, n);
     Chunk::put(chunk.output_changes, kept_[i], mean_slot, chunk.slopes[0]);
     for (std::size_t j = 0; j < chunk.noise.size(); ++j)
@@ -496,6 +499,7 @@ void WindowTrainer::compute_pieces(Chunk& chunk, std::size_t begin, std::size_t 
                    .scores = chunk.scores.data(),
                    .slopes = chunk.slopes.data(),
                    .scores_row = (n + 15) / 16 * 16});
+    chunk.multiply_adds += 3 * n * stride_;
     if (measure) measure_loss(chunk, 1, n);
     for (auto j = static_cast<std::size_t>(contexts); j < chunk.members.size(); ++j)
       Chunk::put(chunk.output_changes, chunk.members[j], mean_slot, chunk.slopes[j]);
@@ -557,6 +561,8 @@ void WindowTrainer::run_round() {
       }
     }
   });
+  for (int64_t c = 0; c < chunks; ++c)
+    multiply_adds_ += std::exchange(chunks_[static_cast<std::size_t>(c)]->multiply_adds, 0);
   if (measure) {
     loss_ += std::exchange(chunks_[0]->loss, 0);
     loss_pairs_ += std::exchange(chunks_[0]->pairs, 0);
@@ -639,6 +645,9 @@ Tensor WindowTrainer::vectors() const {
       row = mean.data();
     }
     std::copy_n(row, options_.width, to + word * options_.width);
+    if (!options_.baskets) continue;
+    const float* out = outputs_.data<float>() + word * stride_;
+    for (int64_t c = 0; c < options_.width; ++c) to[word * options_.width + c] += out[c];
   }
   return result;
 }

@@ -25,6 +25,8 @@ namespace gradus {
 ///   CBOW                input: the mean of the context; outputs: the word in the middle, and noise
 ///   fastText skip-gram  input: the word in the middle, the mean of its rows; outputs: the context's words, and noise
 ///   fastText CBOW       as CBOW; the mean is of the rows of all words of the context
+/// Of baskets a vector is the sum of a word's rows in both tables, as of GloVe: so words are near that stand together, not only
+/// those that replace each other.
 /// However many words of noise are drawn, they weigh as much as `negatives` for each pair.
 /// With the corrected gradient of a mean, each of its n words gets (window + 1) / n of it: the share that the paper's formula
 /// has, times the usual number of words, so that a step is as large as the original program's.
@@ -49,6 +51,8 @@ class WindowTrainer : public WordVectorTrainer {
   const Tensor& inputs() const { return inputs_; }
   const Tensor& outputs() const { return outputs_; }
   const WordPieces& pieces() const { return *pieces_; }
+  /// Multiply-adds of the pairs' products so far: scores and both changes.
+  int64_t multiply_adds() const { return multiply_adds_; }
 
   /// Writes a model of fastText, version 12; only of methods with pieces.
   void save_fasttext(const std::string& path, const std::function<void()>& on_step) const;
@@ -102,6 +106,7 @@ class WindowTrainer : public WordVectorTrainer {
   std::vector<std::unique_ptr<Chunk>> chunks_;
   double loss_ = 0;
   int64_t loss_pairs_ = 0;
+  int64_t multiply_adds_ = 0;
 };
 
 }  // namespace gradus

@@ -64,7 +64,7 @@ refuses 2 "'trian' is not a verb; did you mean train?" "$GRADUS" trian text
 refuses 2 'usage: gradus VERB' "$GRADUS"
 refuses 2 "'xyzzy' is not a verb; gradus --help lists them" "$GRADUS" xyzzy
 refuses 2 'show' "$GRADUS" tokenizer shwo
-refuses 2 "peak, gemm, train, growth, generate, embed or tokenizer must follow; 'paek' did" "$GRADUS" bench paek
+refuses 2 "peak, gemm, train, growth, generate, embed, tokenizer or vectors must follow; 'paek' did" "$GRADUS" bench paek
 refuses 2 '--m, --n and --k must be given together' "$GRADUS" bench gemm --m 8
 refuses 2 "'xyzzy' matches none" "$GRADUS" bench gemm --only xyzzy
 refuses 2 '--rotate-mb must be in [0, 1000000]; it is -1' "$GRADUS" bench gemm --m 8 --n 8 --k 8 --rotate-mb -1

@@ -173,6 +173,10 @@ printf 'king sea\n' > given/pairs
 printf 'queen land\nking land\n' > given/other.pairs
 awk 'BEGIN { seed = 7; for (i = 0; i < 40; ++i) { line = "w" i; for (j = 0; j < 6; ++j) { seed = (seed * 16807) % 2147483647; line = line " " seed / 2147483647 - 0.5 }; print line } }' > given/more.vec
 awk 'BEGIN { seed = 3; for (i = 0; i < 900; ++i) { seed = (seed * 16807) % 2147483647; printf "%s%d%s", seed % 5 ? "w" : "W-", seed % 3 * (seed % 11), i % 9 ? " " : "\n" } }' > given/more.text
+printf 'king queen sea\nland sea\n' > given/baskets
+printf 'king sea\nland queen\n' > given/other.baskets
+for i in $(seq 30); do echo "king queen sea land king"; done > given/cells
+succeeds 'a table of co-occurrences' "$GRADUS" vectors train glove given/cells -o given/glove --dim 4 --epochs 2 -q
 printf 'w0\nw2\nw4\nw16\nthe\n' > given/vocab
 printf '1 4\nw0 1 2 3 4\n' > given/begin.vec
 for i in $(seq 0 19); do printf 'w%s\t%s\n' "$i" $((i % 3)); done > given/labels
@@ -368,6 +372,11 @@ vector_rows() {
   differ eval --include-inputs "given/words.vec --analogy given/analogies" "given/words.vec --analogy given/analogies --include-inputs"
   for verb in --names --encoding-errors --level --truncate; do row eval $verb; done
   differ eval --cluster 'given/more.vec --cluster given/labels --json' 'given/more.vec --cluster given/other.labels --json'
+  base='given/words.vec --baskets given/baskets --json'
+  differ eval --baskets "$base" 'given/words.vec --baskets given/other.baskets --json'
+  changes eval --recall-at 1
+  base='given/glove king queen'
+  common 'vectors cooc'
   base='given/rows.npy --names given/names --out w.vec --quiet'
   changes convert --out w.npy
   allows convert --names 'given/rows.npy --out w.vec' given/names
@@ -595,13 +604,23 @@ bench_rows() {
   field --input bytes 11
   field --lines texts 2
   field --threads threads 1
+  fields 'bench vectors' "--input $work/given/more.text --method cbow --dim 12 --samples 2 --threads 1 --json --quiet"
+  field --input words 900
+  field --dim dim 12
+  field --samples samples 2
+  field --threads threads 1
+  grep -q '"name":"cbow"' "$place/out" || fail 'bench vectors --method' cbow "$(cat "$place/out")"
+  row 'bench vectors' --method
+  fields 'bench vectors' "--input $work/given/lines.jsonl --text-key body --method cbow --samples 1 --json --quiet"
+  field --text-key words 160
+  allows 'bench vectors' --force-text '--input given/zero --method cbow --samples 1 --json'
   fields 'bench peak' '--threads 1 --json --quiet'
   field --threads threads 1
   fields 'bench tokenizer' "$work/given/model --input $work/given/lines.jsonl --text-key body --json --quiet"
   field --text-key bytes 600
   allows 'bench tokenizer' --force-text 'given/model --input given/zero --json'
   no_result 'bench tokenizer' --with-offsets
-  for name in peak gemm train growth generate embed tokenizer; do no_result "bench $name" --quiet; done
+  for name in peak gemm train growth generate embed tokenizer vectors; do no_result "bench $name" --quiet; done
 }
 
 # The groups at once: each waits mostly for the start of programs.

@@ -191,7 +191,7 @@ succeeds eval "$GRADUS" eval words.vec words.bin --similarity rated --analogy qu
 has_keys eval out results compared spearman low high covered accuracy accuracy_all sections
 succeeds 'eval of one source' "$GRADUS" eval words.vec --analogy questions --json
 equal 'eval: small letters are tried' 2 "$(sed 's/.*"total":{"accuracy":1.0,"accuracy_all":0.66*7*,"right":\([0-9]*\),.*/\1/' out)"
-refuses 2 '--input FILE must be given, or --similarity, --analogy, --cluster or --dictionary' "$GRADUS" eval words.vec
+refuses 2 '--input FILE must be given, or --similarity, --analogy, --cluster, --dictionary or --baskets' "$GRADUS" eval words.vec
 refuses 2 'leave it out' "$GRADUS" eval words.vec --input rated --similarity rated
 refuses 2 'has no pieces of words' "$GRADUS" eval words.vec --similarity rated --oov subword
 refuses 1 'words.vec:1: a line must hold two words and a rating' "$GRADUS" eval words.vec --similarity words.vec

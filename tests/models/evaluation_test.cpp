@@ -1,4 +1,5 @@
 #include "models/embeddings/evaluation.hpp"
+#include "models/embeddings/baskets.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -171,4 +172,22 @@ TEST_CASE("analogies are right where the expected word is the nearest of all but
     const UseThreads use(threads);
     CHECK(judge_analogies({&vectors, vectors.layers[0]}, list, {.restrict = 150}).total.right == right);
   }
+}
+
+TEST_CASE("what is taken out of a basket is found where the others are near it, popular items beside it") {
+  Vectors vectors;
+  vectors.names = {"a", "b", "c", "d"};
+  vectors.counts = {9, 1, 8, 7};
+  vectors.layer_names = {"vectors"};
+  const Tensor rows = Tensor::from(std::vector<float>{1, 0, 3, 0.1f, 0, 1, 0, 2}, {4, 2});
+  vectors.layers = {rows};
+  // a and b point the same way; nobody asks for what has no row, or for one item alone.
+  const BasketScore score = judge_baskets({&vectors, rows}, "a b x\nc d c\nb\n\n", 1);
+  CHECK(score.baskets == 2);
+  CHECK(score.asked == 4);
+  CHECK(score.missing == 1);
+  CHECK(score.found == 4);
+  CHECK(score.popular == 1);  // a, without b; never the item that is given
+  CHECK(judge_baskets({&vectors, rows}, "a d\n", 3).found == 2);
+  CHECK(judge_baskets({&vectors, rows}, "", 3).asked == 0);
 }
