@@ -17,6 +17,7 @@
 #include "models/transformer/files.hpp"
 #include "models/transformer/gguf_model.hpp"
 #include "models/transformer/sentence_folder.hpp"
+#include "models/word_vectors/run.hpp"
 #include "tensor/error.hpp"
 #include "tensor/io/file.hpp"
 #include "tensor/io/npy.hpp"
@@ -477,6 +478,7 @@ Description describe_sentences(const std::string& folder) {
 }
 
 Description describe_folder(const std::string& folder) {
+  if (WordVectorRun::is_run(folder)) return describe_word_vectors(folder);
   if (is_sentence_folder(folder)) return describe_sentences(folder);
   const auto has = [&](const char* name) { return file_exists(folder + "/" + name); };
   if (!has(kConfigFile) && !has(kWeightsFile) && has(kWeightsIndexFile))

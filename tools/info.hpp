@@ -15,5 +15,7 @@ struct Description {
 
 /// Of a file of word vectors: how many rows, how wide, the first names.
 Description describe_vectors(const std::string& path);
+/// Of the folder of a training of word vectors: its method, where it stands, and the vectors that it has written.
+Description describe_word_vectors(const std::string& folder);
 
 }  // namespace gradus::tools

@@ -5,6 +5,7 @@
 
 #include "models/embeddings/formats/vector_file.hpp"
 #include "models/embeddings/nearest.hpp"
+#include "models/word_vectors/run.hpp"
 #include "tokenizer/text/unicode.hpp"
 #include "tools/common.hpp"
 #include "tools/info.hpp"
@@ -59,6 +60,26 @@ Description describe_vectors(const std::string& path) {
     found.text += "note     " + in_one_line(note) + "\n";
   }
   found.json.set("notes", notes);
+  return found;
+}
+
+Description describe_word_vectors(const std::string& folder) {
+  WordVectorRun run = WordVectorRun::open(folder);
+  const WordVectorProgress progress = run.trainer().progress();
+  const std::string table = folder + "/" + kWordVectorTable;
+  const bool written = file_exists(table);
+  const double share =
+      static_cast<double>(progress.done) / static_cast<double>(std::max<int64_t>(progress.total, 1));
+  Description found = written ? describe_vectors(table) : Description{};
+  found.json.set("training", options_to_json(run.options()))
+      .set("words", run.words())
+      .set("vocabulary", run.vocabulary().size())
+      .set("done", share)
+      .set("out", replace_invalid_utf8(run.out()));
+  found.text += "training " + std::string(name_of(run.options().method)) + ", " +
+                std::to_string(run.vocabulary().size()) + " words, " + std::to_string(run.words()) +
+                " words of text, " + std::to_string(run.options().epochs) + " epochs\n" + "done     " +
+                fixed(100 * share, 1) + " %" + (written ? "" : ", then " + run.out()) + "\n";
   return found;
 }
 

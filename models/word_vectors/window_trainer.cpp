@@ -21,7 +21,7 @@ constexpr int64_t kChunkWindows = 16;  // computed by one thread, one after the 
 // What a round adds to a row may come to so many gradients of pairs, each times the learning rate. Their sum is computed from
 // old values; where it is large beside these, each round overshoots by more than the one before.
 constexpr double kMostStep = 4;
-// And where one word comes again and again for a while.
+// And where one word comes again and again for a while, or through the pieces that words share.
 constexpr double kMostStepOfRun = 12;
 constexpr int64_t kOwners = 8;  // parts of the tables, whose rows change at once
 constexpr int64_t kRoundsOfAdvance = 512;
@@ -156,6 +156,23 @@ void WindowTrainer::limit_rounds() {
   most_windows_ =
       static_cast<int64_t>(std::clamp(kMostStep / rate / of_window, 1.0, static_cast<double>(kMostWindows)));
   most_occurrences_ = static_cast<uint16_t>(std::clamp(kMostStepOfRun / rate / of_word, 1.0, 1000.0));
+}
+
+// Of the rows that a word's vector is the mean of, the part that another word has, too, on average over the text.
+double WindowTrainer::shared_pieces(double all_kept) const {
+  std::vector<double> shares(static_cast<std::size_t>(pieces_->row_count()), 0);
+  double rows = 0;
+  for (int64_t word = 0; word < vocabulary_.size(); ++word) {
+    const auto w = static_cast<std::size_t>(word);
+    const double kept =
+        static_cast<double>(vocabulary_.counts[w]) * static_cast<double>(kept_shares_[w]) / all_kept;
+    for (const int32_t row : pieces_->rows(static_cast<int32_t>(word)))
+      shares[static_cast<std::size_t>(row)] += kept;
+    rows += kept * static_cast<double>(pieces_->rows(static_cast<int32_t>(word)).size());
+  }
+  double squares = 0;
+  for (const double share : shares) squares += share * share;
+  return squares / rows;
 }
 
 // Uniform in [-1, 1) / width, as fastText and gensim begin; word2vec.c with half of it. The rows of buckets follow those of words.

@@ -63,6 +63,7 @@ class WindowTrainer : public WordVectorTrainer {
  private:
   struct Chunk;
   void limit_rounds();
+  double shared_pieces(double all_kept) const;
   void start_epoch(int64_t at);
   void fill(std::size_t count);
   std::size_t round_end();
