@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -51,6 +52,9 @@ class WindowTrainer : public WordVectorTrainer {
   const Tensor& inputs() const { return inputs_; }
   const Tensor& outputs() const { return outputs_; }
   const WordPieces& pieces() const { return *pieces_; }
+  /// Rounds of at most so many windows from here on; 1: each window is computed from what the one before has left. The result is
+  /// another one; for tests, which hold it to single steps.
+  void limit_windows(int64_t most) { most_windows_ = std::min(most_windows_, most); }
   /// Multiply-adds of the pairs' products so far: scores and both changes.
   int64_t multiply_adds() const { return multiply_adds_; }
 
