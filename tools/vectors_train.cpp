@@ -113,10 +113,9 @@ WordVectorEvents make_events(const CommonOptions& common, const char* unit) {
 int finish_word_vectors(WordVectorRun& run, const CommonOptions& common) {
   const bool glove = run.options().is_glove();
   const char* unit = glove ? "cells" : "words";
-  const double begun = now_seconds();
   const int64_t first = run.trainer().progress().done;
   const bool complete = run.train(make_events(common, unit), interrupted());
-  const double seconds = now_seconds() - begun;
+  const double seconds = run.training_seconds();
   const WordVectorProgress progress = run.trainer().progress();
   const bool keeps = run.out() == run.folder();
   const std::string file = keeps ? run.out() + "/" + kWordVectorTable : run.out();

@@ -17,13 +17,25 @@ class Writer {
   explicit Writer(const std::string& path) : file_(path) {}
   template <class T>
   void number(T value) {
-    file_.write(&value, sizeof value);
+    bytes({reinterpret_cast<const char*>(&value), sizeof value});
   }
-  void bytes(std::string_view text) { file_.write(text); }
-  void commit() { file_.commit(); }
+  void bytes(std::string_view text) {
+    waiting_ += text;
+    if (waiting_.size() >= kPiece) flush();
+  }
+  void commit() {
+    flush();
+    file_.commit();
+  }
 
  private:
+  static constexpr std::size_t kPiece = std::size_t{1} << 20;
+  void flush() {
+    file_.write(waiting_);
+    waiting_.clear();
+  }
   AtomicFile file_;
+  std::string waiting_;
 };
 
 }  // namespace

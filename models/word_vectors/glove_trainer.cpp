@@ -162,6 +162,7 @@ void GloveTrainer::advance() {
   });
   for (const double loss : losses) epoch_loss_ += loss;
   for (const int64_t size : sizes) done_ += size;
+  file_.forget(file_.size());  // each cell is used once an epoch
   if (++round_ == parts_.parts) {
     round_ = 0;
     ++epoch_;

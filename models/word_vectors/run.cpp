@@ -68,6 +68,7 @@ struct WordVectorRun::Impl {
   std::optional<bool> fused;
   int64_t words = 0, cells = 0;
   uint64_t memory = 0;
+  double training_seconds = 0;
 
   bool keeps_folder() const { return !is_file_name(out); }
 
@@ -119,6 +120,7 @@ int64_t WordVectorRun::words() const { return impl_->words; }
 int64_t WordVectorRun::cells() const { return impl_->cells; }
 std::optional<bool> WordVectorRun::fused_multiply_add() const { return impl_->fused; }
 uint64_t WordVectorRun::peak_memory() const { return impl_->memory; }
+double WordVectorRun::training_seconds() const { return impl_->training_seconds; }
 
 std::string WordVectorRun::folder_of(const std::string& out) {
   if (!is_file_name(out)) return out;
@@ -189,6 +191,8 @@ WordVectorRun WordVectorRun::create(const WordVectorStart& start, const WordVect
     const uint64_t held = resident_bytes();
     impl->memory = held + (options.is_glove() ? GloveTrainer::memory(options, impl->vocabulary.size())
                                               : WindowTrainer::memory(options, impl->vocabulary));
+    // GloVe's table is counted with the text, and each word's places in it, at hand.
+    if (options.is_glove()) impl->memory = std::max(impl->memory, held + 3 * file_bytes(numbers));
     const uint64_t available = available_memory_bytes() + held;
     const uint64_t most = start.memory > 0 ? std::min(start.memory, available) : available;
     check_world(
@@ -283,8 +287,10 @@ bool WordVectorRun::train(const WordVectorEvents& events, const std::atomic<bool
       impl_->checkpoint();
       return false;
     }
+    const double before = now_seconds();
     trainer.advance();
     const double now = now_seconds();
+    impl_->training_seconds += now - before;
     if (now - last_told >= kTold) {
       last_told = now;
       const WordVectorProgress progress = trainer.progress();

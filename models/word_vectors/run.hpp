@@ -64,7 +64,10 @@ class WordVectorRun {
   int64_t words() const;
   int64_t cells() const;
   std::optional<bool> fused_multiply_add() const;
+  /// What the training will take, as it was told before it began.
   uint64_t peak_memory() const;
+  /// Of train() without writing anything.
+  double training_seconds() const;
 
   /// Trains to the end and writes what was asked for, or until `cancel`: then a checkpoint stands and false is returned.
   bool train(const WordVectorEvents& events, const std::atomic<bool>& cancel);

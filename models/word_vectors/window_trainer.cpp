@@ -5,13 +5,13 @@
 #include <limits>
 #include <string>
 
+#include "models/embeddings/subwords.hpp"
 #include "models/word_vectors/cooccurrence.hpp"
 #include "models/word_vectors/corpus.hpp"
 #include "tensor/error.hpp"
 #include "tensor/kernels/kernels.hpp"
 #include "tensor/math.hpp"
 #include "tensor/parallel.hpp"
-#include "tokenizer/text/unicode.hpp"
 
 namespace gradus {
 namespace {
@@ -679,15 +679,19 @@ uint64_t WindowTrainer::memory(const WordVectorOptions& options, const Vocabular
   uint64_t bytes = static_cast<uint64_t>(2 * words * padded(options.width)) * sizeof(float);
   bytes += static_cast<uint64_t>(words) * 16;
   if (options.has_pieces()) {
-    int64_t pieces = 0;
+    const Subwords subwords = {static_cast<int32_t>(options.min_piece),
+                               static_cast<int32_t>(options.max_piece), options.buckets};
+    std::vector<bool> seen(static_cast<std::size_t>(options.buckets), false);
+    uint64_t pieces = 0, rows = 0;
     for (int64_t word = 0; word < words; ++word) {
-      const auto characters = static_cast<int64_t>(count_chars(vocabulary.words[word])) + 2;
-      for (int64_t n = std::max<int64_t>(options.min_piece, 1); n <= options.max_piece; ++n)
-        pieces += std::max<int64_t>(characters - n + 1, 0);
+      subwords.for_buckets(vocabulary.words[word], [&](int32_t bucket) {
+        ++pieces;
+        if (!seen[static_cast<std::size_t>(bucket)]) ++rows;
+        seen[static_cast<std::size_t>(bucket)] = true;
+      });
     }
-    bytes += static_cast<uint64_t>(std::min(pieces, options.buckets) * padded(options.width)) * sizeof(float);
-    bytes +=
-        static_cast<uint64_t>(pieces) * 2 * sizeof(int32_t) + static_cast<uint64_t>(options.buckets) * 12;
+    bytes += rows * static_cast<uint64_t>(padded(options.width)) * sizeof(float);
+    bytes += pieces * 2 * sizeof(int32_t) + static_cast<uint64_t>(options.buckets) * 12;
   }
   return bytes + (uint64_t{16} << 20);
 }

@@ -16,7 +16,8 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "numbers in files are little-endian");
 
-constexpr std::size_t kMaxName = std::size_t{1} << 16;
+constexpr std::size_t kMaxName = std::size_t{1} << 24;
+constexpr std::size_t kPiece = std::size_t{1} << 16;  // bytes that are written at once
 
 }  // namespace
 
@@ -91,7 +92,7 @@ void write_binary_vectors(AtomicFile& file, const Names& names, const Tensor& ro
     bytes.append(reinterpret_cast<const char*>(values + row * width),
                  static_cast<std::size_t>(width) * sizeof(float));
     bytes += '\n';
-    if (bytes.size() >= kMaxName) {
+    if (bytes.size() >= kPiece) {
       if (on_step) on_step();
       file.write(bytes);
       bytes.clear();
