@@ -36,11 +36,21 @@ if out != "-":
 
 
 def in_lines(text, path):
-    words = text.read_text(encoding="utf-8").split()
-    with path.open("w", encoding="utf-8") as file:
-        for begin in range(0, len(words), WORDS_OF_LINE):
-            file.write(" ".join(words[begin : begin + WORDS_OF_LINE]) + "\n")
-    return len(words)
+    # In pieces: a process that is started while this one holds much memory counts it as its own.
+    words = 0
+    with text.open(encoding="utf-8") as source, path.open("w", encoding="utf-8") as file:
+        left = ""
+        while piece := source.read(1 << 20):
+            found = (left + piece).split()
+            left = found.pop() if found and not piece[-1].isspace() else ""
+            for word in found:
+                words += 1
+                file.write(word + ("\n" if words % WORDS_OF_LINE == 0 else " "))
+        if left:
+            words += 1
+            file.write(left)
+        file.write("\n")
+    return words
 
 
 def of_gensim(method, text, threads, epochs, seed, out):

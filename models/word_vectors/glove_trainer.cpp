@@ -145,14 +145,16 @@ void GloveTrainer::advance() {
   std::vector<double> losses(static_cast<std::size_t>(parts_.parts), 0);
   const auto& table = kernels::table<float>();
   std::vector<int64_t> sizes(losses.size(), 0);
+  float* const words = words_.mutable_data<float>();
+  float* const contexts = contexts_.mutable_data<float>();
   parallel_for(parts_.parts, [&](int64_t part) {
     const auto block =
         static_cast<std::size_t>(part * parts_.parts + (part + round_ + epoch_) % parts_.parts);
     const uint64_t begin = block == 0 ? 0 : block_ends_[block - 1];
     sizes[static_cast<std::size_t>(part)] = static_cast<int64_t>(block_ends_[block] - begin);
     losses[static_cast<std::size_t>(part)] =
-        table.count_cells({.words = words_.mutable_data<float>(),
-                           .contexts = contexts_.mutable_data<float>(),
+        table.count_cells({.words = words,
+                           .contexts = contexts,
                            .width = stride_,
                            .constant_of_word = options_.width + 1,
                            .constant_of_context = options_.width,

@@ -16,13 +16,13 @@
 namespace gradus {
 namespace {
 
-constexpr int64_t kMostWindows = 256;  // of a round
+constexpr int64_t kMostWindows = 512;  // of a round; twice as many of a mean, whose pairs are fewer
 constexpr int64_t kChunkWindows = 16;  // computed by one thread, one after the other
 // What a round adds to a row may come to so many gradients of pairs, each times the learning rate. Their sum is computed from
 // old values; where it is large beside these, each round overshoots by more than the one before.
 constexpr double kMostStep = 4;
 // And where one word comes again and again for a while, or through the pieces that words share.
-constexpr double kMostStepOfRun = 12;
+constexpr double kMostStepOfRun = 24;
 constexpr int64_t kOwners = 8;  // parts of the tables, whose rows change at once
 constexpr int64_t kRoundsOfAdvance = 512;
 constexpr int64_t kMeasuredRounds = 16;  // of so many rounds the loss of one is looked at
@@ -51,7 +51,7 @@ struct WindowTrainer::Chunk {
 
   std::vector<const float*> inputs, outputs;
   std::vector<float*> input_slots, output_slots;
-  std::vector<int32_t> noise;
+  std::vector<int32_t> noise, ahead;  // of this window and of the next one
   std::vector<float> labels, weights, scores, slopes;
   std::vector<uint8_t> touched;
   std::vector<int32_t> members, member_slots;
@@ -114,14 +114,11 @@ WindowTrainer::WindowTrainer(const WordVectorOptions& options, const Vocabulary&
                                                      : static_cast<double>(options.window + 1));
   limit_rounds();
   const std::size_t contexts = 2 * reach(0);
-  const int64_t noise_of_window = options.averages()     ? 1
-                                  : options.has_pieces() ? kMostNoiseOfOutputs
-                                                         : kNoiseOfInputs;
-  const auto noise = static_cast<std::size_t>(options.negatives * noise_of_window);
+  const auto noise = static_cast<std::size_t>(options.negatives * noise_of_window());
   const std::size_t outputs = contexts + 1 + noise;
   const std::size_t scores =
       std::max((contexts + 1) * ((1 + noise + 15) / 16 * 16), (outputs + 15) / 16 * 16);
-  for (int64_t i = 0; i < kMostWindows / kChunkWindows; ++i) {
+  for (int64_t i = 0; i < (most_windows_ + kChunkWindows - 1) / kChunkWindows; ++i) {
     auto chunk = std::make_unique<Chunk>();
     const auto windows = static_cast<std::size_t>(kChunkWindows);
     const std::size_t slots = 2 * (windows + contexts) + 1 + windows * (2 + noise);
@@ -153,8 +150,10 @@ void WindowTrainer::limit_rounds() {
   const double of_word = usual_contexts_ * (1 + negatives);
   const double of_window = std::max(share * of_word, pairs * (share + negatives * noise_.largest_share()));
   const double rate = options_.learning_rate;
-  most_windows_ =
-      static_cast<int64_t>(std::clamp(kMostStep / rate / of_window, 1.0, static_cast<double>(kMostWindows)));
+  double most = kMostStep / rate / of_window;
+  if (pieces_ != nullptr) most = std::min(most, kMostStepOfRun / rate / (of_word * shared_pieces(all_kept)));
+  const auto bound = static_cast<double>(options_.averages() ? 2 * kMostWindows : kMostWindows);
+  most_windows_ = static_cast<int64_t>(std::clamp(most, 1.0, bound));
   most_occurrences_ = static_cast<uint16_t>(std::clamp(kMostStepOfRun / rate / of_word, 1.0, 1000.0));
 }
 
@@ -255,17 +254,45 @@ std::size_t WindowTrainer::round_end() {
   return end;
 }
 
-void WindowTrainer::draw_noise(Chunk& chunk, std::size_t i, int64_t count) {
+// Draws the noise of the window at i, and asks for the rows that it is the first to look at: they come while the one before is
+// computed.
+void WindowTrainer::look_ahead(Chunk& chunk, std::size_t i, std::size_t end) const {
+  chunk.ahead.clear();
+  if (i >= end) return;
   // Words that are drawn again where they are what stands there.
   constexpr uint64_t kDrawsOfWindow = 256;
   const uint64_t first = static_cast<uint64_t>(epoch_ * text_size_ + places_[i]) * kDrawsOfWindow;
   // Where the word in the middle is the input, it can be noise.
   const bool noise_may_be_middle = options_.has_pieces() && !options_.averages();
-  chunk.noise.clear();
-  for (uint64_t draw = 0; std::ssize(chunk.noise) < count && draw < kDrawsOfWindow; ++draw) {
+  const int64_t most = noise_of_window();
+  const int64_t count =
+      options_.negatives * (noise_may_be_middle ? std::min(most, 2 * static_cast<int64_t>(reach(i))) : most);
+  const auto ask_for = [this](const float* row) {
+    constexpr int64_t kLine = 16;
+    for (int64_t c = 0; c < stride_; c += kLine) __builtin_prefetch(row + c);
+  };
+  const float* in = inputs_.data<float>();
+  const float* out = outputs_.data<float>();
+  for (uint64_t draw = 0; std::ssize(chunk.ahead) < count && draw < kDrawsOfWindow; ++draw) {
     const int32_t word = noise_.draw(noise_draws_.bits(first + draw));
-    if (word != kept_[i] || noise_may_be_middle) chunk.noise.push_back(word);
+    if (word == kept_[i] && !noise_may_be_middle) continue;
+    chunk.ahead.push_back(word);
+    // So many rows as the others have would push each other out.
+    if (!noise_may_be_middle) ask_for(out + word * stride_);
   }
+  if (noise_may_be_middle) {
+    for (const int32_t row : pieces_->rows(kept_[i])) ask_for(in + row * stride_);
+  } else {
+    ask_for(out + kept_[i] * stride_);
+  }
+  const std::size_t entering = i + static_cast<std::size_t>(options_.window);
+  if (!options_.baskets && entering < kept_.size())
+    ask_for((noise_may_be_middle ? out : in) + kept_[entering] * stride_);
+}
+
+// Words of noise drawn for a window, in multiples of `negatives`, at most.
+int64_t WindowTrainer::noise_of_window() const {
+  return options_.averages() ? 1 : options_.has_pieces() ? kMostNoiseOfOutputs : kNoiseOfInputs;
 }
 
 void WindowTrainer::measure_loss(Chunk& chunk, int64_t m, int64_t n) const {
@@ -290,7 +317,10 @@ void WindowTrainer::compute_skipgram(Chunk& chunk, std::size_t begin, std::size_
   chunk.take_around(high - low);
   const float* in = inputs_.data<float>();
   const float* out = outputs_.data<float>();
+  look_ahead(chunk, begin, end);
   for (std::size_t i = begin; i < end; ++i) {
+    std::swap(chunk.noise, chunk.ahead);
+    look_ahead(chunk, i + 1, end);
     const std::size_t r = reach(i);
     chunk.inputs.clear();
     chunk.input_slots.clear();
@@ -301,7 +331,6 @@ void WindowTrainer::compute_skipgram(Chunk& chunk, std::size_t begin, std::size_
       chunk.touched[j - low] = 1;
     }
     if (chunk.inputs.empty()) continue;
-    draw_noise(chunk, i, options_.negatives * kNoiseOfInputs);
     chunk.outputs.clear();
     chunk.output_slots.clear();
     const auto add_output = [&](int32_t word) {
@@ -371,7 +400,10 @@ void WindowTrainer::compute_average(Chunk& chunk, std::size_t begin, std::size_t
   }
   const int64_t change_slot = chunk.take();
   float* change = chunk.slot(change_slot);
+  look_ahead(chunk, begin, end);
   for (std::size_t i = begin; i < end; ++i) {
+    std::swap(chunk.noise, chunk.ahead);
+    look_ahead(chunk, i + 1, end);
     const std::size_t r = reach(i);
     chunk.inputs.clear();
     chunk.members.clear();
@@ -392,7 +424,6 @@ void WindowTrainer::compute_average(Chunk& chunk, std::size_t begin, std::size_t
                     .scale = share,
                     .y = mean,
                     .width = stride_});
-    draw_noise(chunk, i, options_.negatives);
     chunk.outputs.clear();
     const auto add_output = [&](int32_t word, float label) {
       chunk.labels[chunk.outputs.size()] = label;
@@ -456,7 +487,10 @@ void WindowTrainer::compute_pieces(Chunk& chunk, std::size_t begin, std::size_t 
   chunk.take_around(high - low);
   const float* in = inputs_.data<float>();
   const float* out = outputs_.data<float>();
+  look_ahead(chunk, begin, end);
   for (std::size_t i = begin; i < end; ++i) {
+    std::swap(chunk.noise, chunk.ahead);
+    look_ahead(chunk, i + 1, end);
     const std::size_t r = reach(i);
     chunk.outputs.clear();
     chunk.output_slots.clear();
@@ -474,7 +508,7 @@ void WindowTrainer::compute_pieces(Chunk& chunk, std::size_t begin, std::size_t 
     const int64_t contexts = std::ssize(chunk.members);
     // So many draws in all as `negatives` for each pair; few words stand for all of them.
     const int64_t drawn = options_.negatives * std::min(kMostNoiseOfOutputs, contexts);
-    draw_noise(chunk, i, drawn);
+    if (std::ssize(chunk.noise) > drawn) chunk.noise.resize(static_cast<std::size_t>(drawn));
     for (const int32_t word : chunk.noise) {
       // Noise for a pair is never the pair's own word.
       const int64_t others =
@@ -561,16 +595,17 @@ void WindowTrainer::run_round() {
             std::min(end, begin + static_cast<std::size_t>(kChunkWindows)), measure && c == 0);
   });
   const auto& table = kernels::table<float>();
+  float* const tables[] = {inputs_.mutable_data<float>(), outputs_.mutable_data<float>()};
   parallel_for(kOwners, [&](int64_t owner) {
     for (int64_t c = 0; c < chunks; ++c) {
       const Chunk& chunk = *chunks_[static_cast<std::size_t>(c)];
       for (const bool outputs : {false, true}) {
         const Chunk::Change& change =
             (outputs ? chunk.output_changes : chunk.input_changes)[static_cast<std::size_t>(owner)];
-        table.add_rows({.table = (outputs ? outputs_ : inputs_).mutable_data<float>(),
+        table.add_rows({.table = tables[outputs ? 1 : 0],
                         .table_row = stride_,
                         .targets = change.rows.data(),
-                        .changes = chunk.changes.data<float>(),
+                        .changes = chunk.first_slot,
                         .sources = change.slots.data(),
                         .factors = change.factors.data(),
                         .count = std::ssize(change.rows),

@@ -16,7 +16,7 @@ namespace gradus {
 ///
 /// The words that subsampling keeps are taken in rounds. All windows of a round are computed against the tables as they were
 /// at its beginning; what each changes is written down, and then added to the tables in the windows' order, by whoever owns
-/// the row. So nothing depends on threads. A round is short, at most 256 windows, fewer where the vocabulary is small, and ends
+/// the row. So nothing depends on threads. A round is short, at most 512 windows, fewer where the vocabulary is small, and ends
 /// early where a word comes again and again: what is computed from old values and added up must stay small beside the values
 /// themselves.
 ///
@@ -76,7 +76,8 @@ class WindowTrainer : public WordVectorTrainer {
   void compute_skipgram(Chunk& chunk, std::size_t begin, std::size_t end, bool measure);
   void compute_average(Chunk& chunk, std::size_t begin, std::size_t end, bool measure);
   void compute_pieces(Chunk& chunk, std::size_t begin, std::size_t end, bool measure);
-  void draw_noise(Chunk& chunk, std::size_t i, int64_t count);
+  void look_ahead(Chunk& chunk, std::size_t i, std::size_t end) const;
+  int64_t noise_of_window() const;
   void measure_loss(Chunk& chunk, int64_t m, int64_t n) const;
   std::size_t reach(std::size_t i) const;
   float first_value(int64_t row, int64_t column) const;
