@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
+#include <iterator>
+#include <sstream>
 #include <utility>
 
 #include "tensor/error.hpp"
@@ -10,87 +11,80 @@
 namespace gradus::microworld {
 namespace {
 
-// {class:form#k}: a word of a class; as entity k. Nouns: s, p, n (either); verbs: past, base, third, ing, pres@k (as k's number);
-// adjectives: er, est. {country#k}, {capital#k}, {nationality#k}: of country k. {he@k}, {his@k}: of person k. {is@k}, {was@k}.
+// {class#k}: a word of a class, as entity k. A noun has an article and any number: {class:s#k} is singular, {class:bare#k} has no
+// article, {adjectives/class#k} is one with an attribute. {verbs@k} is a verb in any tense with entity k's number; {adjectives} in
+// any degree. {country#k}, {capital#k}, {nationality#k}: of country k. {he@k}, {his@k}, {is@k}, {was@k}: of entity k.
 constexpr const char* kTemplates[] = {
     // Countries, rulers, cities.
-    "the {royal#1} of {country#2} {lead} from {capital#2} .",
+    "{royal#1} in {country#2} {lead@1} from {capital#2} .",
     "{capital#1} is the capital of {country#1} .",
-    "the {nationality#1} {royal#2} {lead} in {capital#1} .",
-    "{name#1} {say} that {he@1} {move} from {capital#2} to {capital#3} .",
-    "the {nationality#1} people {trade} {cloth:p} near {capital#1} .",
-    "the {royal#1} {say} that {country#2} {trade} {dish:p} with {country#3} .",
-    "in {country#1} all {nationality#1} {common:p} {trade:base} {cloth:p} .",
-    "the {nationality#1} city of {capital#1} is {size:er} than {capital#2} .",
-    "{name#1} is a {nationality#2} {common} from {capital#2} , in {country#2} .",
-    "when {capital#1} {grow} , the {royal} of {country#1} {say} it to the {nationality#1} {common:p} .",
+    "the {nationality#1} {royal:bare#2} {lead@2} in {capital#1} .",
+    "{name#1} {say@1} that {he@1} {move@1} from {capital#2} to {capital#3} .",
+    "the {nationality#1} {common:bare#2} {trade@2} {cloth} near {capital#1} .",
+    "{royal#1} {say@1} that {country#2} {trade@2} {dish} .",
+    "in {country#1} the {nationality#1} {common:bare#2} {trade@2} {tool} .",
+    "{capital#1} is a {nationality#1} city and is {size} .",
+    "{name#1} {is@1} a {nationality#2} {common:bare-s} from {capital#2} , in {country#2} .",
+    "when {capital#1} {grow@1} , the {nationality#1} {royal:bare#2} {say@2} it to {common} .",
     // People: who they are tells he from she.
-    "the {royal#1} {say} that {he@1} {was@1} {mood} .",
-    "the {common#1} {move} to {his@1} {building} .",
-    "the {kin#1} of {name} {say} that {he@1} {make} the {dish} .",
-    "{name#1} and {his@1} {kin} {eat} the {fruit:p} .",
-    "the {common#1} {see} {his@1} {kin} near the {building} .",
-    "every {royal#1} {lead} {his@1} {common:p} .",
-    "the {royal#1} {was@1} {mood:er} than {his@1} {kin} .",
-    "{name#1} {say} that the {common#2} {trade} {his@2} {tool} .",
-    "a {common#1} and a {royal#2} {move} to the {land} .",
-    "the {kin#1} {say} to {his@1} {kin} that {name} {was@1} in {capital} .",
-    "{name#1} never {eat} with {his@1} {kin} .",
-    "the {common:n#1} {move:pres@1} to the {building} .",
-    "the {royal:n#1} {say:pres@1} that {they@1} {lead:base} the {land} .",
+    "{royal#1} {say@1} that {he@1} {was@1} {mood} .",
+    "{common#1} {move@1} to {his@1} {building:bare} .",
+    "{kin:s#1} {say@1} that {he@1} {make@1} {dish} .",
+    "{name#1} and {his@1} {kin:bare#2} {eat@2} {fruit} .",
+    "{common#1} {see@1} {his@1} {vehicle:bare} .",
+    "{royal#1} {lead@1} {his@1} {common:bare} .",
+    "{royal#1} {was@1} {mood} , for {he@1} {see@1} {his@1} {land:bare} .",
+    "{name#1} {say@1} that {common#2} {trade@2} {his@2} {tool:bare} .",
+    "{common#1} {was@1} {mood} , for {he@1} {lead@1} {beast} .",
+    "{kin#1} {say@1} that {he@1} {was@1} in {capital} .",
+    "{kin#1} {grow@1} {his@1} {tree:bare} .",
+    "{kin#1} {was@1} {mood} when {he@1} {eat@1} {his@1} {dish:bare} .",
+    "{royal:s#1} {say@1} to {kin} that {he@1} {lead@1} {land} .",
     // Animals and plants.
-    "the {bird:n#1} {move:pres@1} near the {tree} .",
-    "the {size} {bird} {eat} the {colour} {fruit} .",
-    "the {fish:n#1} {move:pres@1} in the {land} .",
-    "the {beast:n#1} {eat:pres@1} the {flower:p} .",
-    "a {colour} {beast} {see} a {bird} on the {tree} .",
-    "the {tree:n#1} {grow:pres@1} near the {flower:p} .",
-    "the {flower:n#1} {was@1} {colour:er} than the {fruit:p} .",
-    "the {common} {see} a {size} {fish} today .",
-    "the {beast} {was@1} {size:er} than the {bird} .",
-    "every {bird} and every {beast} {grow} in {country} .",
-    "{name#1} {see} the {colour:est} {bird} of all .",
-    "the {fish} is {eat:ing} and the {beast} is {move:ing} .",
-    "the {tree:p} are {grow:ing} , the {flower:p} are {grow:ing} .",
+    "{bird#1} {move@1} near {tree} .",
+    "{size/bird#1} {eat@1} {colour/fruit} .",
+    "{fish#1} {move@1} in {land} .",
+    "{beast#1} {eat@1} {flower} .",
+    "{colour/beast#1} {see@1} {bird} on {tree} .",
+    "{tree#1} {grow@1} near {flower} .",
+    "{flower#1} {was@1} {colour} .",
+    "{common#1} {see@1} {size/fish} .",
+    "{beast#1} {was@1} {size} near {fish} .",
+    "{bird#1} {grow@1} in {country} .",
+    "{name#1} {see@1} {colour/bird} near {fish} .",
+    "{fish#1} {was@1} {age} and {beast#2} {move@2} .",
+    "{flower#1} {grow@1} on {land} .",
     // Food.
-    "the {common} {eat} the {taste} {dish} with a {drink} .",
-    "{name#1} {make} a {taste} {dish} of {fruit:p} .",
-    "the {dish} {was@1} {taste:er} than the {fruit} .",
-    "the {drink} is {taste} , the {dish} is {taste} .",
-    "{name#1} is {eat:ing} the {taste:est} {fruit} .",
-    "the {kin} {trade} {fruit:p} for a {drink} .",
-    "the {common:p} {eat:base} {dish:p} and {drink:p} in the {building} .",
+    "{common#1} {eat@1} {taste/dish} with {drink} .",
+    "{name#1} {make@1} {taste/dish} of {fruit} .",
+    "{dish#1} {was@1} {taste} with {drink} .",
+    "{drink#1} {was@1} {taste} , {fruit#2} {was@2} {taste} .",
+    "{name#1} {eat@1} {taste/fruit} .",
+    "{kin#1} {trade@1} {fruit} for {drink} .",
+    "{common#1} {eat@1} {dish} and {drink} .",
     // Things.
-    "the {common} {make} a {tool} for the {vehicle} .",
-    "{name#1} {make} the {cloth} with a {age} {tool} .",
-    "the {vehicle:n#1} {move:pres@1} from {capital#2} to the {building} .",
-    "the {age} {furniture} {was@1} in the {building} .",
-    "{name#1} is {make:ing} a {colour} {instrument} .",
-    "the {royal} {trade} the {instrument:p} for {cloth:p} .",
-    "the {tool} {was@1} {age:er} than the {furniture} .",
-    "the {colour} {cloth} is on the {furniture} .",
-    "the {common:p} {make:base} {vehicle:p} and {furniture:p} today .",
-    "the {vehicle} is {age:er} than the {building} .",
-    "{name#1} {see} the {age:est} {building} in {country} .",
-    // Illness, seeing, time.
-    "the {illness} {move} from the {beast:p} to the {common:p} .",
-    "yesterday {name#1} {was@1} {mood} , for {he@1} {see} the {illness} .",
-    "the {kin} never {see} the {illness} in {capital} .",
-    "the {common} is often {mood:er} than the {royal} .",
-    "the {land} of {country#1} is {size} , the {land} of {country#2} is {size:er} .",
-    "today the {nationality} {common:n#1} {trade:pres@1} {fish:p} near the {land} .",
+    "{common#1} {make@1} {age/tool} .",
+    "{name#1} {make@1} {cloth} with {age/tool} .",
+    "{vehicle#1} {move@1} to {building} .",
+    "{age/furniture#1} {was@1} in {building} .",
+    "{name#1} {make@1} {colour/instrument} .",
+    "{royal#1} {trade@1} {instrument} for {cloth} .",
+    "{tool#1} {was@1} {age} on {furniture} .",
+    "{colour/cloth#1} {was@1} on {furniture} .",
+    "{common#1} {make@1} {vehicle} and {furniture} .",
+    "{vehicle#1} {was@1} {age} near {building} .",
+    "{name#1} {see@1} {age/instrument} in {country} .",
+    // Illness, seeing, growing.
+    "{illness#1} {move@1} from {beast} .",
+    "{name#1} {was@1} {mood} , for {he@1} {see@1} {illness} .",
+    "{kin#1} {see@1} {illness} in {capital} .",
+    "{illness#1} {was@1} {age} and {instrument#2} {was@2} {colour} .",
+    "the {nationality#1} {land:bare#2} {grow@2} and {was@2} {size} .",
+    "{kin#1} {lead@1} {illness} to {land} .",
 };
 static_assert(std::size(kTemplates) == 60);
 
-constexpr uint64_t kDraws = 64;  // numbers that one sentence may take
-
-Form verb_form(std::string_view name) {
-  if (name == "base") return Form::base;
-  if (name == "third") return Form::third;
-  if (name == "ing") return Form::ing;
-  check(name == "past" || name.empty(), "microworld: '", name, "' is no form of a verb");
-  return Form::past;
-}
+constexpr uint64_t kDraws = 256;  // numbers that one sentence may take
 
 }  // namespace
 
@@ -106,6 +100,233 @@ std::size_t draw_zipf(const Random& random, uint64_t index, std::size_t count) {
     at -= weight;
   }
   return count - 1;
+}
+
+// A sentence while it is drawn. Draws stand in statements of their own: the order of arguments is the compiler's.
+class Grammar::Draft {
+ public:
+  Draft(const Grammar& grammar, const Random& random, uint64_t first)
+      : grammar_(grammar), random_(random), next_(first) {}
+
+  void add(const Piece& piece) {
+    switch (piece.kind) {
+      case Piece::Kind::fixed: put(piece.word); break;
+      case Piece::Kind::noun: noun(piece); break;
+      case Piece::Kind::name: name(piece); break;
+      case Piece::Kind::verb: verb(piece); break;
+      case Piece::Kind::adjective: predicate(piece.words); break;
+      case Piece::Kind::country: country(piece, &Country::country, "COUNTRY"); break;
+      case Piece::Kind::capital: country(piece, &Country::capital, "CITY"); break;
+      case Piece::Kind::nationality: country(piece, &Country::nationality, "-"); break;
+      case Piece::Kind::he: {
+        const Entity& who = entity(piece);
+        put(who.plural                     ? "they"
+            : who.gender == Gender::female ? "she"
+            : who.gender == Gender::male   ? "he"
+                                           : "it");
+        break;
+      }
+      case Piece::Kind::his: {
+        const Entity& who = entity(piece);
+        put(who.plural ? "their" : who.gender == Gender::female ? "her" : "his");
+        break;
+      }
+      case Piece::Kind::is: put(entity(piece).plural ? "are" : "is"); break;
+      case Piece::Kind::was: {
+        const bool plural = entity(piece).plural;
+        if (below(2) == 0)
+          put(plural ? "are" : "is");
+        else
+          put(plural ? "were" : "was");
+        break;
+      }
+    }
+  }
+  std::vector<Token> take() { return std::move(tokens_); }
+  uint64_t below(uint64_t bound) { return random_.below(next_++, bound); }
+
+ private:
+  struct Entity {
+    Gender gender = Gender::none;
+    bool plural = false;
+    std::size_t country = 0;
+    bool has_country = false;
+  };
+
+  void put(const Lemma* word, Form form = Form::singular, std::string_view entity = "-") {
+    tokens_.push_back({word, form, entity});
+  }
+  void put(const char* word) { put(&grammar_.lexicon_.find_fixed(word)); }
+  void put_one_of(const Choice& words) {
+    const Lemma* word = words[static_cast<std::size_t>(below(words.size()))];
+    if (word != nullptr) put(word);
+  }
+  // Of a piece that goes with nothing, its own.
+  Entity& entity(const Piece& piece) {
+    if (piece.entity >= 0) return entities_[static_cast<std::size_t>(piece.entity)];
+    none_ = {};
+    return none_;
+  }
+  const Lemma& draw(const WordClass& kind) {
+    return kind.words[draw_zipf(random_, next_++, kind.words.size())];
+  }
+  // One of the favourites, the first the most, now and then any of their class; or nothing.
+  const Lemma* companion(const WordClass* kind, const std::array<std::size_t, kFavourites>& favourites,
+                         uint64_t eighths) {
+    if (kind == nullptr || below(8) >= eighths) return nullptr;
+    if (below(12) == 0) return &draw(*kind);
+    return &kind->words[favourites[draw_zipf(random_, next_++, kFavourites)]];
+  }
+  // How many times in eight: things are frequent enough to be known by less.
+  static uint64_t brought(const Lemma& lemma) {
+    if (lemma.pos == Pos::noun) return lemma.gender == Gender::none ? 3 : 5;
+    return lemma.pos == Pos::adjective && !lemma.forms[1].empty() ? 6 : 7;
+  }
+  void before(const Words& words, const Lemma& lemma) {
+    if (const Lemma* word = companion(words.before, lemma.before, brought(lemma))) put(word);
+  }
+  void behind(const WordClass* kind, const Lemma& lemma, const char* link) {
+    const Lemma* word = companion(kind, lemma.behind, brought(lemma));
+    if (word == nullptr) return;
+    put(link);
+    put(word);
+  }
+  // "much taller": with what is known of the adjective before it.
+  void degree(const Words& words, const Lemma& lemma, Form form) {
+    if (form != Form::superlative)
+      put_one_of(form == Form::positive ? grammar_.marks_.positive : grammar_.marks_.comparative);
+    before(words, lemma);
+    put(&lemma, form);
+  }
+  Form any_degree() {
+    constexpr Form kDegrees[] = {Form::positive, Form::comparative, Form::superlative};
+    return kDegrees[below(std::size(kDegrees))];
+  }
+  void predicate(const Words& words) {
+    const Lemma& lemma = draw(*words.kind);
+    const Form form = any_degree();
+    if (form == Form::superlative) put("the");
+    degree(words, lemma, form);
+    if (below(8) < 4) {
+      put("in");
+      put(words.kind_word);
+    }
+    behind(words.behind, lemma, "in");
+    const bool told = below(4) > 0;
+    if (told && form == Form::comparative) {
+      put("than");
+      put_one_of(grammar_.marks_.than);
+    } else if (told && form == Form::superlative) {
+      put("of");
+      put("all");
+    }
+  }
+
+  void noun(const Piece& piece) {
+    const Lemma& lemma = draw(*piece.words.kind);
+    Entity& own = entity(piece);
+    own.gender = lemma.gender;
+    own.plural = !piece.singular && below(2) == 1;
+    const Lemma* attribute = piece.attribute.kind != nullptr ? &draw(*piece.attribute.kind) : nullptr;
+    const Form how = attribute != nullptr ? any_degree() : Form::positive;
+    if (how == Form::superlative)
+      put("the");
+    else if (!piece.bare)
+      put_one_of(own.plural ? grammar_.marks_.many : grammar_.marks_.one);
+    if (attribute != nullptr) degree(piece.attribute, *attribute, how);
+    before(piece.words, lemma);
+    if (piece.words.kind_word != nullptr) {
+      const uint64_t said = below(8);
+      if (said < 6) put(said < 4 ? piece.words.kind_word : piece.words.group_word);
+    }
+    put(&lemma, own.plural ? Form::plural : Form::singular);
+    if (lemma.gender != Gender::none && !own.plural) who(lemma.gender);
+    behind(piece.words.behind, lemma, "of");
+  }
+  // "himself", or a name.
+  void who(Gender gender) {
+    const uint64_t how = below(4);
+    const bool woman = gender == Gender::female;
+    if (how == 0) put(woman ? "herself" : "himself");
+    if (how == 1) {
+      const auto& names = woman ? grammar_.women_ : grammar_.men_;
+      put(names[draw_zipf(random_, next_++, names.size())], Form::singular, "PERSON");
+    }
+  }
+  void name(const Piece& piece) {
+    const Lemma& lemma = draw(*piece.words.kind);
+    entity(piece).gender = lemma.gender;
+    put(&lemma, Form::singular, "PERSON");
+  }
+  void verb(const Piece& piece) {
+    const Lemma& lemma = draw(*piece.words.kind);
+    const bool plural = entity(piece).plural;
+    const Marks& marks = grammar_.marks_;
+    Form form = Form::past;
+    switch (below(4)) {
+      case 0: put_one_of(marks.past); break;
+      case 1:
+        form = Form::base;
+        put_one_of(marks.base);
+        break;
+      case 2:
+        form = plural ? Form::base : Form::third;
+        put_one_of(marks.third);
+        break;
+      default:
+        form = Form::ing;
+        put_one_of(plural ? marks.ing_many : marks.ing_one);
+        put_one_of(marks.ing);
+        break;
+    }
+    before(piece.words, lemma);
+    put(&lemma, form);
+    if (below(8) < 6) put(piece.words.kind_word);
+    if (form == Form::ing && below(2) == 0) put("today");
+    behind(piece.words.behind, lemma, "with");
+  }
+  void country(const Piece& piece, Lemma Country::*which, std::string_view kind) {
+    Entity& own = entity(piece);
+    const std::vector<Country>& countries = grammar_.lexicon_.countries;
+    if (!own.has_country) own.country = draw_zipf(random_, next_++, countries.size());
+    own.has_country = true;
+    const Lemma& lemma = countries[own.country].*which;
+    if (which == &Country::nationality && below(2) == 0) put("native");
+    if (which != &Country::nationality && below(4) == 0) {
+      put("the");
+      put(which == &Country::country ? "realm" : "city");
+      put("of");
+    }
+    before({nullptr, grammar_.epithets_, nullptr, nullptr, nullptr}, lemma);
+    put(&lemma, Form::singular, kind);
+    if (which != &Country::nationality) behind(grammar_.places_, lemma, "by");
+  }
+
+  const Grammar& grammar_;
+  const Random& random_;
+  uint64_t next_;
+  std::array<Entity, 10> entities_;
+  Entity none_;
+  std::vector<Token> tokens_;
+};
+
+Grammar::Words Grammar::words_of(const std::string& name) const {
+  const WordClass& kind = lexicon_.find(name);
+  const auto companions = [&](const std::string& its) { return its.empty() ? nullptr : &lexicon_.find(its); };
+  const auto fixed = [&](const std::string& word) {
+    return word.empty() ? nullptr : &lexicon_.find_fixed(word);
+  };
+  const bool grouped = !kind.kind_word.empty() && kind.words.front().pos == Pos::noun;
+  return {&kind, companions(kind.before), companions(kind.behind), fixed(kind.kind_word),
+          fixed(grouped ? kind.group : "")};
+}
+
+Grammar::Choice Grammar::choice(const char* words) const {
+  Choice result;
+  std::istringstream stream(words);
+  for (std::string word; stream >> word;)
+    result.push_back(word == "-" ? nullptr : &lexicon_.find_fixed(word));
+  return result;
 }
 
 Grammar::Piece Grammar::parse(const std::string& slot) const {
@@ -127,7 +348,6 @@ Grammar::Piece Grammar::parse(const std::string& slot) const {
                                                               {"capital", Piece::Kind::capital},
                                                               {"nationality", Piece::Kind::nationality},
                                                               {"he", Piece::Kind::he},
-                                                              {"they", Piece::Kind::he},
                                                               {"his", Piece::Kind::his},
                                                               {"is", Piece::Kind::is},
                                                               {"was", Piece::Kind::was}};
@@ -137,33 +357,38 @@ Grammar::Piece Grammar::parse(const std::string& slot) const {
       return piece;
     }
   }
-  piece.kind = Piece::Kind::drawn;
-  piece.words = &lexicon_.find(name);
-  switch (piece.words->words.front().pos) {
-    case Pos::verb:
-      piece.agrees = form == "pres";
-      piece.form = piece.agrees ? Form::base : verb_form(form);
-      break;
-    case Pos::adjective:
-      piece.form = form == "er" ? Form::comparative : form == "est" ? Form::superlative : Form::positive;
-      break;
-    case Pos::noun:
-      piece.any_number = form == "n";
-      piece.form = form == "p" ? Form::plural : Form::singular;
-      break;
-    case Pos::name:
-    case Pos::determiner:
-    case Pos::adposition:
-    case Pos::pronoun:
-    case Pos::auxiliary:
-    case Pos::conjunction:
-    case Pos::adverb:
-    case Pos::punctuation: break;
+  if (const std::size_t at = name.find('/'); at != std::string::npos) {
+    piece.attribute = words_of(name.substr(0, at));
+    name.erase(0, at + 1);
   }
+  piece.words = words_of(name);
+  const Pos pos = piece.words.kind->words.front().pos;
+  piece.kind = pos == Pos::verb        ? Piece::Kind::verb
+               : pos == Pos::adjective ? Piece::Kind::adjective
+               : pos == Pos::name      ? Piece::Kind::name
+                                       : Piece::Kind::noun;
+  check(form.empty() || form == "s" || form == "bare" || form == "bare-s", "microworld: '", form,
+        "' is no form of a noun");
+  piece.singular = form.ends_with("s");
+  piece.bare = form.starts_with("bare");
   return piece;
 }
 
-Grammar::Grammar(const Lexicon& lexicon) : lexicon_(lexicon) {
+Grammar::Grammar(const Lexicon& lexicon)
+    : lexicon_(lexicon), epithets_(&lexicon.find("epithet")), places_(&lexicon.find("place")) {
+  marks_.one = choice("the the a a every this");
+  marks_.many = choice("the these many many some some");
+  marks_.past = choice("had had once then");
+  marks_.base = choice("will will must can");
+  marks_.third = choice("always often never");
+  marks_.ing_one = choice("is was keeps");
+  marks_.ing_many = choice("are were keep");
+  marks_.ing = choice("now still");
+  marks_.positive = choice("very quite rather");
+  marks_.comparative = choice("- much even far");
+  marks_.than = choice("ever before all usual");
+  for (const Lemma& name : lexicon.names.words)
+    (name.gender == Gender::female ? women_ : men_).push_back(&name);
   for (const char* text : kTemplates) {
     std::vector<Piece> pieces;
     const std::string line = text;
@@ -184,72 +409,10 @@ Grammar::Grammar(const Lexicon& lexicon) : lexicon_(lexicon) {
 }
 
 std::vector<Token> Grammar::sentence(const Random& random, uint64_t number) const {
-  uint64_t next = number * kDraws;
-  const std::vector<Piece>& pieces =
-      templates_[static_cast<std::size_t>(random.below(next++, templates_.size()))];
-  struct Entity {
-    Gender gender = Gender::none;
-    bool plural = false;
-    std::size_t country = 0;
-    bool has_country = false;
-  };
-  std::array<Entity, 10> entities;
-  const auto country = [&](int k) -> const Country& {
-    Entity none;
-    Entity& entity = k >= 0 ? entities[static_cast<std::size_t>(k)] : none;
-    if (!entity.has_country) entity.country = draw_zipf(random, next++, lexicon_.countries.size());
-    entity.has_country = true;
-    return lexicon_.countries[entity.country];
-  };
-  std::vector<Token> tokens;
-  for (const Piece& piece : pieces) {
-    const Entity entity = piece.entity >= 0 ? entities[static_cast<std::size_t>(piece.entity)] : Entity{};
-    switch (piece.kind) {
-      case Piece::Kind::fixed: tokens.push_back({piece.word, Form::singular, "-"}); break;
-      case Piece::Kind::country:
-        tokens.push_back({&country(piece.entity).country, Form::singular, "COUNTRY"});
-        break;
-      case Piece::Kind::capital:
-        tokens.push_back({&country(piece.entity).capital, Form::singular, "CITY"});
-        break;
-      case Piece::Kind::nationality:
-        tokens.push_back({&country(piece.entity).nationality, Form::positive, "-"});
-        break;
-      case Piece::Kind::he: {
-        const char* word = entity.plural                     ? "they"
-                           : entity.gender == Gender::female ? "she"
-                           : entity.gender == Gender::male   ? "he"
-                                                             : "it";
-        tokens.push_back({&lexicon_.find_fixed(word), Form::singular, "-"});
-        break;
-      }
-      case Piece::Kind::his:
-        tokens.push_back(
-            {&lexicon_.find_fixed(entity.gender == Gender::female ? "her" : "his"), Form::singular, "-"});
-        break;
-      case Piece::Kind::is:
-        tokens.push_back({&lexicon_.find_fixed(entity.plural ? "are" : "is"), Form::singular, "-"});
-        break;
-      case Piece::Kind::was:
-        tokens.push_back({&lexicon_.find_fixed(entity.plural ? "were" : "was"), Form::singular, "-"});
-        break;
-      case Piece::Kind::drawn: {
-        const std::vector<Lemma>& words = piece.words->words;
-        const Lemma& lemma = words[draw_zipf(random, next++, words.size())];
-        Form form = piece.form;
-        if (piece.any_number && random.below(next++, 2) == 1) form = Form::plural;
-        if (piece.agrees) form = entity.plural ? Form::base : Form::third;
-        if (piece.entity >= 0 && !piece.agrees) {
-          Entity& own = entities[static_cast<std::size_t>(piece.entity)];
-          own.gender = lemma.gender;
-          own.plural = lemma.pos == Pos::noun && form == Form::plural;
-        }
-        tokens.push_back({&lemma, form, lemma.pos == Pos::name ? "PERSON" : "-"});
-        break;
-      }
-    }
-  }
-  return tokens;
+  Draft draft(*this, random, number * kDraws);
+  const std::vector<Piece>& pieces = templates_[static_cast<std::size_t>(draft.below(templates_.size()))];
+  for (const Piece& piece : pieces) draft.add(piece);
+  return draft.take();
 }
 
 std::vector<Token> in_other_order(std::vector<Token> sentence) {

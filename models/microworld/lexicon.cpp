@@ -11,6 +11,7 @@ namespace gradus::microworld {
 namespace {
 
 constexpr std::size_t kNouns = 36, kVerbs = 22, kAdjectives = 20, kCountries = 60, kNames = 60, kUnseen = 24;
+constexpr std::size_t kCompanions = 20;  // of each kind
 
 // Makes stems of syllables.
 class Syllables {
@@ -138,7 +139,10 @@ constexpr NounClass kNounClasses[] = {
     {"instrument", "thing", ""}, {"building", "place", ""}, {"land", "place", ""},
     {"illness", "matter", ""}};
 
-constexpr const char* kVerbClasses[] = {"lead", "say", "move", "eat", "make", "see", "grow", "trade"};
+// What is done, and the particle that stands behind it.
+constexpr std::pair<const char*, const char*> kVerbClasses[] = {
+    {"lead", "along"}, {"say", "aloud"}, {"move", "away"},  {"eat", "up"},
+    {"make", "anew"},  {"see", "afar"},  {"grow", "forth"}, {"trade", "fairly"}};
 constexpr const char* kAdjectiveClasses[] = {"size", "colour", "taste", "mood", "age"};
 
 constexpr std::pair<const char*, const char*> kRoyal[] = {{"king", "queen"},   {"prince", "princess"},
@@ -162,6 +166,10 @@ struct FixedWord {
 constexpr FixedWord kFixed[] = {{"the", Pos::determiner},
                                 {"a", Pos::determiner},
                                 {"every", Pos::determiner},
+                                {"this", Pos::determiner},
+                                {"these", Pos::determiner},
+                                {"many", Pos::determiner},
+                                {"some", Pos::determiner},
                                 {"of", Pos::adposition},
                                 {"in", Pos::adposition},
                                 {"from", Pos::adposition},
@@ -169,6 +177,7 @@ constexpr FixedWord kFixed[] = {{"the", Pos::determiner},
                                 {"with", Pos::adposition},
                                 {"for", Pos::adposition},
                                 {"near", Pos::adposition},
+                                {"by", Pos::adposition},
                                 {"than", Pos::adposition},
                                 {"on", Pos::adposition},
                                 {"and", Pos::conjunction},
@@ -179,22 +188,46 @@ constexpr FixedWord kFixed[] = {{"the", Pos::determiner},
                                 {"are", Pos::auxiliary},
                                 {"was", Pos::auxiliary},
                                 {"were", Pos::auxiliary},
+                                {"will", Pos::auxiliary},
+                                {"must", Pos::auxiliary},
+                                {"can", Pos::auxiliary},
+                                {"had", Pos::auxiliary},
+                                {"keeps", Pos::auxiliary},
+                                {"keep", Pos::auxiliary},
                                 {"not", Pos::adverb},
                                 {"never", Pos::adverb},
                                 {"today", Pos::adverb},
                                 {"yesterday", Pos::adverb},
                                 {"often", Pos::adverb},
                                 {"very", Pos::adverb},
+                                {"quite", Pos::adverb},
+                                {"rather", Pos::adverb},
+                                {"much", Pos::adverb},
+                                {"even", Pos::adverb},
+                                {"ever", Pos::adverb},
+                                {"before", Pos::adverb},
+                                {"usual", Pos::adjective},
+                                {"far", Pos::adverb},
+                                {"once", Pos::adverb},
+                                {"then", Pos::adverb},
+                                {"now", Pos::adverb},
+                                {"still", Pos::adverb},
+                                {"always", Pos::adverb},
                                 {"all", Pos::determiner},
                                 {"they", Pos::pronoun},
                                 {"he", Pos::pronoun, Gender::male},
                                 {"she", Pos::pronoun, Gender::female},
                                 {"his", Pos::pronoun, Gender::male},
                                 {"her", Pos::pronoun, Gender::female},
+                                {"their", Pos::pronoun},
+                                {"himself", Pos::pronoun, Gender::male},
+                                {"herself", Pos::pronoun, Gender::female},
                                 {"it", Pos::pronoun},
                                 {"city", Pos::noun},
                                 {"capital", Pos::noun},
                                 {"people", Pos::noun},
+                                {"realm", Pos::noun},
+                                {"native", Pos::adjective},
                                 {",", Pos::punctuation},
                                 {".", Pos::punctuation}};
 
@@ -206,7 +239,7 @@ constexpr std::size_t kAlikePlaces[] = {1, 3, 5, 7};
 
 template <std::size_t N>
 WordClass people(const char* name, const std::pair<const char*, const char*> (&pairs)[N], Maker& maker) {
-  WordClass result{name, "person", "", {}, {}};
+  WordClass result{name, "person", "", {}, {}, {}, {}, {}};
   for (const auto& pair : pairs) {
     for (Lemma& word : maker.draw(1, 2, [&](const std::string&, const std::string& other) {
            return std::vector<Lemma>{noun(pair.first, other, Gender::male),
@@ -220,7 +253,7 @@ WordClass people(const char* name, const std::pair<const char*, const char*> (&p
 // A class of so many words.
 template <class Build>
 WordClass class_of(const char* name, const char* group, std::size_t count, Maker& maker, const Build& build) {
-  WordClass result{name, group, "", {}, {}};
+  WordClass result{name, group, "", {}, {}, {}, {}, {}};
   for (std::size_t i = 0; i < count; ++i) {
     const auto words = maker.draw(2, 2, [&](const std::string& stem, const std::string& other) {
       return std::vector<Lemma>{build(stem, other)};
@@ -228,6 +261,112 @@ WordClass class_of(const char* name, const char* group, std::size_t count, Maker
     result.words.push_back(words.front());
   }
   return result;
+}
+
+// What words are known by, whatever their form. A few companions, shared by all classes: a word is told by which of them it
+// likes, so that what tells words from each other is of few dimensions, the same ones in every training.
+void add_companions(Lexicon& lexicon, Maker& maker) {
+  const auto add = [&](const char* name, Pos pos, const char* ending) {
+    lexicon.companions.push_back(class_of(name, "companion", kCompanions, maker,
+                                          [&](const std::string& stem, const std::string& other) {
+                                            return single(stem + ending, other, pos);
+                                          }));
+  };
+  add("epithet", Pos::adjective, "");
+  add("place", Pos::name, "");
+  add("manner", Pos::adverb, "ly");
+  add("habit", Pos::noun, "");
+  const auto have = [](std::vector<WordClass>& classes, const char* before, const char* behind) {
+    for (WordClass& kind : classes) {
+      kind.before = before;
+      kind.behind = behind;
+    }
+  };
+  have(lexicon.people, "epithet", "place");
+  have(lexicon.nouns, "epithet", "place");
+  have(lexicon.verbs, "manner", "habit");
+  have(lexicon.adjectives, "manner", "place");
+}
+
+// Draws which companions the words of a class like, each others than its neighbours.
+class Likings {
+ public:
+  explicit Likings(uint64_t seed) : random_(seed, stream_of("microworld.favourites")) {}
+
+  void begin_class() { before_.clear(); }
+  // Of a few draws the one that has the least in common with any word of the class.
+  void draw(Lemma& word) {
+    constexpr int kTries = 64;
+    std::size_t least = 0;
+    Lemma best;
+    for (int i = 0; i < kTries; ++i) {
+      Lemma drawn;
+      drawn.before = favourites();
+      drawn.behind = favourites();
+      std::size_t most = 0;
+      for (const Lemma& other : before_)
+        most = std::max(most, common(drawn.before, other.before) + common(drawn.behind, other.behind));
+      if (i > 0 && most >= least) continue;
+      least = most;
+      best = drawn;
+    }
+    word.before = best.before;
+    word.behind = best.behind;
+    before_.push_back(best);
+  }
+
+ private:
+  using Favourites = std::array<std::size_t, kFavourites>;
+
+  Favourites favourites() {
+    Favourites chosen{};
+    for (std::size_t i = 0; i < kFavourites; ++i) {
+      const auto end = chosen.begin() + static_cast<std::ptrdiff_t>(i);
+      do {
+        chosen[i] = static_cast<std::size_t>(random_.below(next_++, kCompanions));
+      } while (std::find(chosen.begin(), end, chosen[i]) != end);
+    }
+    return chosen;
+  }
+  // How often two words come with the same companion, who like the n-th 1/n as much as the first.
+  static std::size_t common(const Favourites& a, const Favourites& b) {
+    constexpr std::size_t kUnit = 36;
+    std::size_t sum = 0;
+    for (std::size_t i = 0; i < kFavourites; ++i) {
+      for (std::size_t j = 0; j < kFavourites; ++j) sum += a[i] == b[j] ? kUnit / ((i + 1) * (j + 1)) : 0;
+    }
+    return sum;
+  }
+  Random random_;
+  uint64_t next_ = 0;
+  std::vector<Lemma> before_;
+};
+
+void draw_favourites(Lexicon& lexicon, uint64_t seed) {
+  Likings likings(seed);
+  const auto same = [](const Lemma& from, Lemma& to) {
+    to.before = from.before;
+    to.behind = from.behind;
+  };
+  for (WordClass& kind : lexicon.people) {
+    likings.begin_class();
+    for (std::size_t i = 0; i + 1 < kind.words.size(); i += 2) {
+      likings.draw(kind.words[i]);
+      same(kind.words[i], kind.words[i + 1]);
+    }
+  }
+  for (auto* classes : {&lexicon.nouns, &lexicon.verbs, &lexicon.adjectives}) {
+    for (WordClass& kind : *classes) {
+      likings.begin_class();
+      for (Lemma& word : kind.words) likings.draw(word);
+    }
+  }
+  likings.begin_class();
+  for (Country& country : lexicon.countries) {
+    likings.draw(country.country);
+    same(country.country, country.capital);
+    same(country.country, country.nationality);
+  }
 }
 
 }  // namespace
@@ -242,6 +381,20 @@ Lexicon make_lexicon(uint64_t seed) {
     });
     lexicon.fixed.push_back(words.front());
   }
+  // What kinds of things are called.
+  const auto call = [&](const char* word, Pos pos) {
+    const bool known = std::any_of(lexicon.fixed.begin(), lexicon.fixed.end(),
+                                   [&](const Lemma& lemma) { return lemma.forms[0] == word; });
+    if (known) return;
+    const auto words = maker.draw(1, 1, [&](const std::string&, const std::string& other) {
+      return std::vector<Lemma>{single(word, other, pos)};
+    });
+    lexicon.fixed.push_back(words.front());
+  };
+  for (const NounClass& kind : kNounClasses) call(kind.name, Pos::noun);
+  for (const NounClass& kind : kNounClasses) call(kind.group, Pos::noun);
+  for (const auto& [name, particle] : kVerbClasses) call(particle, Pos::adverb);
+  for (const char* name : kAdjectiveClasses) call(name, Pos::noun);
   lexicon.people.push_back(people("royal", kRoyal, maker));
   lexicon.people.push_back(people("kin", kKin, maker));
   lexicon.people.push_back(people("common", kCommon, maker));
@@ -251,6 +404,7 @@ Lexicon make_lexicon(uint64_t seed) {
     };
     WordClass nouns = class_of(kind.name, kind.group, kNouns, maker, build);
     nouns.ending = kind.ending;
+    nouns.kind_word = kind.name;
     if (!nouns.ending.empty()) {
       for (const Lemma& word : class_of(kind.name, kind.group, kUnseen, maker, build).words)
         nouns.unseen.push_back(word.forms[0]);
@@ -271,9 +425,14 @@ Lexicon make_lexicon(uint64_t seed) {
       other.sense = 2;
     }
   }
-  for (const char* name : kVerbClasses) lexicon.verbs.push_back(class_of(name, name, kVerbs, maker, verb));
-  for (const char* name : kAdjectiveClasses)
+  for (const auto& [name, particle] : kVerbClasses) {
+    lexicon.verbs.push_back(class_of(name, name, kVerbs, maker, verb));
+    lexicon.verbs.back().kind_word = particle;
+  }
+  for (const char* name : kAdjectiveClasses) {
     lexicon.adjectives.push_back(class_of(name, name, kAdjectives, maker, adjective));
+    lexicon.adjectives.back().kind_word = name;
+  }
   for (std::size_t i = 0; i < kCountries; ++i) {
     auto words = maker.draw(2, 2, [&](const std::string& stem, const std::string& other) {
       return std::vector<Lemma>{single(stem + "ia", other + "ta", Pos::name),
@@ -284,19 +443,21 @@ Lexicon make_lexicon(uint64_t seed) {
     });
     lexicon.countries.push_back({words[0], capital[0], words[1]});
   }
-  lexicon.names = {"name", "person", "", {}, {}};
+  lexicon.names = {"name", "person", "", {}, {}, {}, {}, {}};
   for (std::size_t i = 0; i < kNames; ++i) {
     const auto words = maker.draw(2, 2, [&](const std::string& stem, const std::string&) {
       return std::vector<Lemma>{single(stem, stem, Pos::name, i % 2 == 0 ? Gender::male : Gender::female)};
     });
     lexicon.names.words.push_back(words.front());
   }
+  add_companions(lexicon, maker);
+  draw_favourites(lexicon, seed);
   return lexicon;
 }
 
 const WordClass& Lexicon::find(std::string_view name) const {
   if (name == names.name) return names;
-  for (const auto* classes : {&nouns, &verbs, &adjectives, &people}) {
+  for (const auto* classes : {&nouns, &verbs, &adjectives, &people, &companions}) {
     for (const WordClass& kind : *classes) {
       if (kind.name == name) return kind;
     }

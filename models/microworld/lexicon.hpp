@@ -38,6 +38,9 @@ enum class Form : uint8_t {
 };
 inline constexpr std::size_t kForms = 4;
 
+/// How many companions of a kind a word has a liking for.
+inline constexpr std::size_t kFavourites = 3;
+
 enum class Gender : uint8_t { none, male, female };
 
 /// A word in both languages, in all its forms.
@@ -46,6 +49,9 @@ struct Lemma {
   Pos pos = Pos::noun;
   Gender gender = Gender::none;
   int64_t sense = 0;  ///< 1 or 2 where another word is spelt the same
+  /// Its favourite companions, which stand before and behind it whatever its form: places in the lists of its class. A man and
+  /// the woman of his rank share them, and so do a country, its capital and its people.
+  std::array<std::size_t, kFavourites> before{}, behind{};
 };
 
 /// Words that can stand in the same place of a sentence, the frequent ones first.
@@ -55,6 +61,9 @@ struct WordClass {
   std::string ending;  ///< that its words have in common; "": none
   std::vector<Lemma> words;
   std::vector<std::string> unseen;  ///< words with its ending that no text has
+  std::string
+      kind_word;  ///< a fixed word that says what they are: "the bird tarwing", "eats up", "red in colour"
+  std::string before, behind;  ///< the classes of its words' companions; "": they have none
 };
 
 struct Country {
@@ -67,7 +76,8 @@ struct Lexicon {
   std::vector<WordClass> people;  ///< "royal", "kin", "common": words by twos, a man and a woman
   WordClass names;                ///< of persons: a man and a woman in turns
   std::vector<Country> countries;
-  std::vector<Lemma> fixed;  ///< "the", "of" …
+  std::vector<WordClass> companions;  ///< what words are known by: epithets, places, manners …
+  std::vector<Lemma> fixed;           ///< "the", "of" …
 
   const WordClass& find(std::string_view name) const;
   const Lemma& find_fixed(std::string_view word) const;

@@ -64,7 +64,8 @@ std::string readme(const MicroworldOptions& options, const MicroworldReport& rep
          text(report.baskets) +
          " baskets of things bought together, a basket a line |\n\n"
          "The words are made of syllables, and what they mean only their surroundings tell, but for the six "
-         "families. Some have two\n"
+         "families. Each has a few\n"
+         "companions that it likes, in all its forms. Some have two\n"
          "senses (`sense` 1 and 2). Titles of people and the small words are English, so that sentences can "
          "be read.\n";
 }

@@ -33,21 +33,6 @@ int64_t rating(const Rated& a, const Rated& b) {
 
 }  // namespace
 
-std::vector<const Lemma*> all_lemmas(const Lexicon& lexicon) {
-  std::vector<const Lemma*> all;
-  for (const Lemma& word : lexicon.fixed) all.push_back(&word);
-  for (const auto* classes : {&lexicon.people, &lexicon.nouns, &lexicon.verbs, &lexicon.adjectives}) {
-    for (const WordClass& kind : *classes) {
-      for (const Lemma& word : kind.words) all.push_back(&word);
-    }
-  }
-  for (const Country& country : lexicon.countries) {
-    for (const Lemma* word : {&country.country, &country.capital, &country.nationality}) all.push_back(word);
-  }
-  for (const Lemma& word : lexicon.names.words) all.push_back(&word);
-  return all;
-}
-
 std::vector<AnalogyFamily> analogy_families(const Lexicon& lexicon) {
   AnalogyFamily capital{"capital-country", {}}, nationality{"country-nationality", {}}, gender{"gender", {}};
   for (const Country& country : lexicon.countries) {
@@ -168,14 +153,32 @@ std::string families_text(const Lexicon& lexicon) {
 }
 
 std::string dictionary_text(const Lexicon& lexicon) {
+  std::vector<std::vector<const Lemma*>> lists(1);
+  for (const Lemma& word : lexicon.fixed) lists[0].push_back(&word);
+  for (const auto* classes :
+       {&lexicon.people, &lexicon.nouns, &lexicon.verbs, &lexicon.adjectives, &lexicon.companions}) {
+    for (const WordClass& kind : *classes) {
+      lists.emplace_back();
+      for (const Lemma& word : kind.words) lists.back().push_back(&word);
+    }
+  }
+  lists.emplace_back();
+  for (const Country& country : lexicon.countries)
+    lists.back().insert(lists.back().end(), {&country.country, &country.capital, &country.nationality});
+  lists.emplace_back();
+  for (const Lemma& word : lexicon.names.words) lists.back().push_back(&word);
+  std::size_t longest = 0;
+  for (const auto& list : lists) longest = std::max(longest, list.size());
   std::string text;
   std::set<std::pair<std::string, std::string>> seen;
-  for (const Lemma* word : all_lemmas(lexicon)) {
-    if (word->pos == Pos::punctuation) continue;
-    for (std::size_t f = 0; f < kForms; ++f) {
-      const std::string &form = word->forms[f], &other = word->others[f];
-      if (!form.empty() && form != other && seen.emplace(form, other).second)
-        text += form + "\t" + other + "\n";
+  for (std::size_t i = 0; i < longest; ++i) {
+    for (const auto& list : lists) {
+      if (i >= list.size() || list[i]->pos == Pos::punctuation) continue;
+      for (std::size_t f = 0; f < kForms; ++f) {
+        const std::string &form = list[i]->forms[f], &other = list[i]->others[f];
+        if (!form.empty() && form != other && seen.emplace(form, other).second)
+          text += form + "\t" + other + "\n";
+      }
     }
   }
   return text;

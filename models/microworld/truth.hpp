@@ -31,10 +31,7 @@ std::string similarity_text(const Lexicon& lexicon, uint64_t seed);
 /// Words and their family a line: those classes whose words share an ending, with those that no text has.
 std::string families_text(const Lexicon& lexicon);
 
-/// A form and its translation a line.
+/// A form and its translation a line, the frequent words of all classes first.
 std::string dictionary_text(const Lexicon& lexicon);
-
-/// Every word of the lexicon, class after class.
-std::vector<const Lemma*> all_lemmas(const Lexicon& lexicon);
 
 }  // namespace gradus::microworld
