@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # gradus vectors train and what belongs to it, from the outside: texts from everywhere, files of every kind, being stopped and
-# killed, and what is refused.
+# killed, what is refused, and the lesson of models/word_vectors/README.md.
 . "$(dirname "${BASH_SOURCE[0]}")/cli.bash"
+source_dir=${GRADUS_SOURCE_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
+. "$source_dir/tests/cli/lesson.bash"
 
 make_text 400 > text
 small='--dim 8 --min-count 1 --sample 0'
@@ -151,3 +153,5 @@ for method in skipgram cbow glove; do
   awk -v a="$(json out recall)" -v b="$(json out recall_popular)" 'BEGIN { exit !(a > b) }' || fail "$method of baskets" 'to be ahead of popularity' "$(cat out)"
 done
 ok 'baskets: neighbours are what goes together, ahead of popularity'
+
+check_lesson models/word_vectors/README.md 15 's/^steteplar kokluia nakogir/steteplar kokluia/'
