@@ -39,8 +39,8 @@ struct WordCorpusEvents {
 /// kLineEnd where a line ends. Rare words leave no trace, so that contexts reach over them.
 /// Words are what stands between spaces, tabs and zero bytes; with options.letters as models/embeddings knows them: runs of
 /// letters, marks, digits and apostrophes, any other character by itself.
-/// note: memory grows with the number of different words, not with the text. A text that is no UTF-8 is read as bytes,
-///       unless options.letters or options.lower ask what its letters are: then it is an error that names the place.
+/// note: memory grows with the number of different words, not with the text. Bytes that are no UTF-8 stay as they are; with
+///       options.letters each is a word by itself.
 WordCorpus encode_words(const std::vector<std::string>& paths, const WordVectorOptions& options,
                         const TextOptions& reading, const Vocabulary* fixed, const std::string& numbers_file,
                         const WordCorpusEvents& events = {});

@@ -18,7 +18,7 @@ NoiseTable::NoiseTable(const std::vector<int64_t>& counts, double exponent) {
   std::vector<double> share(size);
   double total = 0;
   for (std::size_t i = 0; i < size; ++i)
-    total += share[i] = math::pow(static_cast<double>(counts[i]), exponent);
+    total += share[i] = counts[i] > 0 ? math::pow(static_cast<double>(counts[i]), exponent) : 0;
   for (double& s : share) {
     largest_share_ = std::max(largest_share_, s / total);
     s *= static_cast<double>(size) / total;

@@ -33,7 +33,7 @@ struct WordVectorOptions {
   double sample = 1e-3;          ///< words of a larger share of the text are left out now and then; 0: none
   double noise_exponent = 0.75;  ///< noise is drawn in proportion to count ^ this
   bool mean_gradient =
-      true;  ///< of a mean of n rows, each gets the n-th part of its gradient; else all of it
+      true;  ///< of a mean, each word gets its share of the gradient, see WindowTrainer; else all of it
 
   // fastText:
   int64_t min_piece = 3, max_piece = 6;  ///< characters of a piece of a word

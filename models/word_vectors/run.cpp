@@ -148,6 +148,8 @@ WordVectorRun WordVectorRun::create(const WordVectorStart& start, const WordVect
     for (const auto& entry : fs::directory_iterator(folder)) {
       const std::string name = entry.path().filename().string();
       const bool ours = std::any_of(std::begin(kOurs), std::end(kOurs), [&](const char* our) {
+        // Vectors without a training beside them are somebody's.
+        if (our == std::string_view(kWordVectorTable)) return false;
         return name == our || (name.starts_with(our) && name.ends_with(".partial"));
       });
       check(ours, "word vectors: ", folder, " must be a new or empty folder; it holds ", name,

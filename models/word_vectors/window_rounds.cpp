@@ -94,7 +94,7 @@ void WindowTrainer::fill(std::size_t count) {
   while (kept_.size() < count && read_ < text_size_) {
     const int64_t block = std::min(kBlock, text_size_ - read_);
     std::size_t size = kept_.size();
-    for (std::vector<int32_t>* grown : {&kept_}) grown->resize(size + static_cast<std::size_t>(block));
+    kept_.resize(size + static_cast<std::size_t>(block));
     lines_.resize(kept_.size());
     places_.resize(kept_.size());
     for (int64_t at = read_; at < read_ + block; ++at) {

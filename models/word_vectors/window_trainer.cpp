@@ -396,8 +396,8 @@ void WindowTrainer::compute_pieces(Chunk& chunk, std::size_t begin, std::size_t 
           contexts - std::count(chunk.members.begin(), chunk.members.begin() + contexts, word);
       if (others == 0) continue;
       chunk.labels[chunk.outputs.size()] = 0;
-      chunk.weights[chunk.outputs.size()] =
-          static_cast<float>(static_cast<double>(options_.negatives * others) / static_cast<double>(drawn));
+      chunk.weights[chunk.outputs.size()] = static_cast<float>(
+          static_cast<double>(options_.negatives * others) / static_cast<double>(chunk.noise.size()));
       chunk.outputs.push_back(out + word * stride_);
       chunk.members.push_back(word);
     }

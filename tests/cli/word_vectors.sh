@@ -136,6 +136,9 @@ for method in $methods; do
 done
 mkdir full && echo mine > full/file
 refuses 2 'must be a new or empty folder; it holds file' train skipgram text -o full
+mkdir others && echo mine > others/vectors.safetensors
+refuses 2 'must be a new or empty folder; it holds vectors.safetensors' train skipgram empty -o others
+equal 'vectors of somebody stay' mine "$(cat others/vectors.safetensors)"
 cp text text.vec
 refuses 2 'text.vec' train skipgram text.vec -o text.vec
 same_file 'an input' text text.vec
